@@ -1,0 +1,1 @@
+//! SPEAK: words in, words out.

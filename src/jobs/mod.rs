@@ -1,0 +1,1 @@
+//! ORDER: one file per command: read, decide, act, record, return.

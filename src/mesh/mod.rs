@@ -1,0 +1,1 @@
+//! DECIDE about the fleet, in Istio's words. As pure as the floor below.

@@ -1,0 +1,1 @@
+//! DECIDE about certificates. No cluster, clock, disk, network or environment.

@@ -1,0 +1,216 @@
+//! What can be wrong, as one register of stable codes and the one shape in which it is told.
+//!
+//! This file stands outside the five floors: every floor may name it, and it names none of them.
+//! A code is a promise to scripts: it is never renumbered, renamed or reused. The page
+//! `docs/reference/codes.md` lists each code, and a test keeps page and register equal.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($( $area:ident { $( $variant:ident = $name:literal : $meaning:literal ; )* } )*) => {
+        /// A stable name for one thing that can be wrong: an error, a refusal or a finding.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        pub enum Code { $( $( #[doc = $meaning] $variant, )* )* }
+
+        impl Code {
+            /// Every code, in the order of the reference page.
+            pub const ALL: &'static [Code] = &[ $( $( Code::$variant, )* )* ];
+
+            /// The code as scripts and people see it, in kebab case.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $( $( Code::$variant => $name, )* )* }
+            }
+
+            /// What the code means, as one sentence without a full stop.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $( $( Code::$variant => $meaning, )* )* }
+            }
+
+            /// The part of meshca that the code belongs to: a heading of the reference page.
+            #[must_use]
+            pub const fn area(self) -> Area {
+                match self { $( $( Code::$variant => Area::$area, )* )* }
+            }
+        }
+    };
+}
+
+/// Which part of meshca a code belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Area {
+    /// Findings about one certificate, one key or the four files of a `cacerts` set; each has a fixture.
+    Certificate,
+    /// The mesh file and its rules.
+    MeshFile,
+    /// Minting: what is refused before a signature is made.
+    Minting,
+    /// Targets: what is refused, and what cannot be seen.
+    Target,
+    /// Rotation and expiry.
+    Rotation,
+    /// Files, folders, locks, passphrases and the ledger.
+    Disk,
+    /// The command line.
+    Usage,
+}
+
+impl Area {
+    /// The heading of the area on the reference page.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Area::Certificate => "Certificates and the four files",
+            Area::MeshFile => "The mesh file",
+            Area::Minting => "Minting",
+            Area::Target => "Targets",
+            Area::Rotation => "Rotation and expiry",
+            Area::Disk => "Files, locks, passphrases and the ledger",
+            Area::Usage => "The command line",
+        }
+    }
+}
+
+codes! {
+    Certificate {
+        CertificateMalformed = "certificate-malformed": "bytes that should be one X.509 certificate are not";
+    }
+    MeshFile {
+        MeshFileSyntax = "mesh-file-syntax": "the mesh file is not readable YAML of the expected shape";
+        UnknownKey = "unknown-key": "the mesh file has a key that meshca does not know";
+    }
+    Minting {
+        KeyMalformed = "key-malformed": "bytes that should be a private key are not, or not of a kind that meshca can sign with";
+        KeyKindRefused = "key-kind-refused": "a key of this kind or size is not minted, minted under or newly trusted";
+        ProfileBroken = "profile-broken": "a certificate that was about to be signed breaks its profile; nothing was signed";
+        RehearsalFailed = "rehearsal-failed": "a throw-away workload certificate under the new certificate does not verify; nothing was written";
+        SigningFailed = "signing-failed": "the signature could not be made";
+        IssuerKeyMismatch = "issuer-key-mismatch": "the private key that should sign does not belong to the certificate of the issuer";
+        LifetimeNotNested = "lifetime-not-nested": "a certificate would outlive the one that signs it";
+    }
+    Target {
+        AlreadyRunningUnderAnotherRoot = "already-running-under-another-root": "there is no cacerts here, but istiod runs on a root of its own; publishing would swap signer and root at its next restart";
+    }
+    Rotation {
+        CeremonyNeeded = "ceremony-needed": "nothing that may be used without people can renew this certificate";
+    }
+    Disk {
+        FileUnreadable = "file-unreadable": "a file cannot be read";
+        FileTooLarge = "file-too-large": "a file is larger than anything meshca reads of its kind";
+        FileUnwritable = "file-unwritable": "a file or folder cannot be written; what was there is unchanged";
+        FileExists = "file-exists": "a file or folder that would be created is already there";
+        LockHeld = "lock-held": "another run of meshca works on the same records";
+        WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
+        RandomnessUnavailable = "randomness-unavailable": "the operating system gave no random bytes";
+    }
+    Usage {
+        BadArgument = "bad-argument": "an argument cannot be understood";
+        NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One thing that is wrong: a stable code, one sentence, the facts that disagree, and what to type next.
+///
+/// The sentence is in lower case, has no full stop and names the cluster or the path. No part of a problem may
+/// hold private key bytes or a passphrase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    code: Code,
+    what: String,
+    facts: Vec<String>,
+    hint: Option<String>,
+}
+
+impl Problem {
+    /// A problem with its sentence.
+    #[must_use]
+    pub fn new(code: Code, what: impl Into<String>) -> Self {
+        Self { code, what: what.into(), facts: Vec::new(), hint: None }
+    }
+
+    /// Adds one line of evidence, shown indented below the sentence.
+    #[must_use]
+    pub fn fact(mut self, fact: impl Into<String>) -> Self {
+        self.facts.push(fact.into());
+        self
+    }
+
+    /// Sets the hint: a command that can be typed, or one thing to do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        self.code
+    }
+
+    /// The sentence.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The lines of evidence.
+    #[must_use]
+    pub fn facts(&self) -> &[String] {
+        &self.facts
+    }
+
+    /// The hint, where there is one.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Problem {
+    /// One line: code and sentence. The command line shows facts and hint as well.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.what)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// How bad a finding is. The order is the order of urgency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Somebody should act, nothing is broken yet.
+    Warning,
+    /// Something is broken, or will be at the next restart.
+    Critical,
+}
+
+impl Severity {
+    /// The word that people and machines see.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Severity::Warning => "warning",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+/// A problem that a check found, with how bad it is and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The cluster, path or certificate that it is about.
+    pub place: String,
+    /// What is wrong.
+    pub problem: Problem,
+}

@@ -1,0 +1,1 @@
+//! TOUCH: everything that can fail for reasons of its own.
