@@ -1,0 +1,71 @@
+//! SHA-256 over a certificate or a public key, the name by which people and pins know it.
+
+use std::fmt;
+
+use ring::digest::{SHA256, digest};
+
+/// A SHA-256 digest: of a whole certificate (DER), or of a public key (its SubjectPublicKeyInfo, DER).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// The digest of these bytes.
+    ///
+    /// ```
+    /// use meshca::pki::fingerprint::Fingerprint;
+    /// assert!(Fingerprint::of(b"").to_string().starts_with("e3b0c442"));
+    /// ```
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut sum = [0_u8; 32];
+        sum.copy_from_slice(digest(&SHA256, bytes).as_ref());
+        Self(sum)
+    }
+
+    /// A fingerprint as people write it: 64 hexadecimal digits, in either case, with or without colons or spaces.
+    /// `None` for anything else.
+    ///
+    /// ```
+    /// use meshca::pki::fingerprint::Fingerprint;
+    /// let written = Fingerprint::of(b"root").to_string();
+    /// assert_eq!(Fingerprint::parse(&written), Some(Fingerprint::of(b"root")));
+    /// assert_eq!(Fingerprint::parse("8f0c"), None);
+    /// ```
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut sum = [0_u8; 32];
+        let mut digits = text.chars().filter(|c| !matches!(c, ':' | ' '));
+        for byte in &mut sum {
+            let high = digits.next()?.to_digit(16)?;
+            let low = digits.next()?.to_digit(16)?;
+            *byte = u8::try_from(high * 16 + low).ok()?;
+        }
+        digits.next().is_none().then_some(Self(sum))
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first and the last four digits, for tables: `8f0c…21d7`.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let [a, b, .., y, z] = self.0;
+        format!("{a:02x}{b:02x}…{y:02x}{z:02x}")
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    /// 64 lower-case hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
