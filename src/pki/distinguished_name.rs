@@ -1,0 +1,49 @@
+//! The name of a subject or issuer, byte for byte.
+
+use std::fmt;
+
+use x509_parser::x509::X509Name;
+
+/// A distinguished name: the encoded bytes, which alone are compared, and a text for people.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DistinguishedName {
+    der: Vec<u8>,
+    text: String,
+    common_name: Option<String>,
+}
+
+impl DistinguishedName {
+    pub(in crate::pki) fn of(name: &X509Name<'_>) -> Self {
+        let common_name = name.iter_common_name().next().and_then(|attribute| attribute.as_str().ok()).map(printable);
+        Self { der: name.as_raw().to_vec(), text: printable(&name.to_string()), common_name }
+    }
+
+    /// The encoded name. Path building compares these bytes.
+    #[must_use]
+    pub fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The first common name, where there is one, without control characters.
+    #[must_use]
+    pub fn common_name(&self) -> Option<&str> {
+        self.common_name.as_deref()
+    }
+}
+
+/// Names come from outside: no control character of one may reach a terminal, and no name may flood it.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(256).collect()
+}
+
+impl fmt::Display for DistinguishedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.text.is_empty() { "<empty name>" } else { &self.text })
+    }
+}
+
+impl fmt::Debug for DistinguishedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
