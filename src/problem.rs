@@ -87,6 +87,7 @@ codes! {
         ProfileBroken = "profile-broken": "a certificate that was about to be signed breaks its profile; nothing was signed";
         RehearsalFailed = "rehearsal-failed": "a throw-away workload certificate under the new certificate does not verify; nothing was written";
         SigningFailed = "signing-failed": "the signature could not be made";
+        IssuerUnfit = "issuer-unfit": "a certificate that nothing may be minted under: not a CA, no room in its path length, or not allowed to sign";
         IssuerKeyMismatch = "issuer-key-mismatch": "the private key that should sign does not belong to the certificate of the issuer";
         LifetimeNotNested = "lifetime-not-nested": "a certificate would outlive the one that signs it";
     }
@@ -102,6 +103,7 @@ codes! {
         FileUnwritable = "file-unwritable": "a file or folder cannot be written; what was there is unchanged";
         FileExists = "file-exists": "a file or folder that would be created is already there";
         LockHeld = "lock-held": "another run of meshca works on the same records";
+        PassphraseNeeded = "passphrase-needed": "a key is sealed, and there is no passphrase and no terminal to ask on";
         WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
         RandomnessUnavailable = "randomness-unavailable": "the operating system gave no random bytes";
     }

@@ -1,0 +1,117 @@
+//! A throw-away workload certificate under a new intermediate, verified as the mesh will verify: what is wrong with
+//! an intermediate shows here and not at the first handshake.
+
+use ring::rand::SecureRandom;
+use rustls_pki_types::{CertificateDer, UnixTime};
+use time::{Duration, OffsetDateTime};
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+
+use rcgen::{
+    CertificateParams, DistinguishedName, ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyUsagePurpose, SanType,
+};
+
+use crate::pki::certificate::{Certificate, key_identifier};
+use crate::pki::signing_key::SigningKey;
+use crate::pki::to_be_signed::{Authority, unsigned, with_signature};
+use crate::problem::{Code, Problem};
+
+/// What a rehearsal needs: the new intermediate's own key, which signs the throw-away certificate as istiod would.
+#[derive(Debug)]
+pub struct Rehearsal<'a> {
+    /// The new intermediate's private key.
+    pub subject_key: &'a SigningKey,
+    /// The SPIFFE trust domain, without `spiffe://`.
+    pub trust_domain: &'a str,
+    /// At which moment it must verify.
+    pub now: OffsetDateTime,
+}
+
+/// A P-256 public key whose private half nobody kept: the throw-away workload never signs anything.
+const NOBODYS_KEY: &[u8] = &[
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce,
+    0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04,
+    // The base point of the curve: a key that everyone knows to be nobody's.
+    0x6b, 0x17, 0xd1, 0xf2, 0xe1, 0x2c, 0x42, 0x47, 0xf8, 0xbc, 0xe6, 0xe5, 0x63, 0xa4, 0x40, 0xf2, 0x77, 0x03, 0x7d,
+    0x81, 0x2d, 0xeb, 0x33, 0xa0, 0xf4, 0xa1, 0x39, 0x45, 0xd8, 0x98, 0xc2, 0x96, 0x4f, 0xe3, 0x42, 0xe2, 0xfe, 0x1a,
+    0x7f, 0x9b, 0x8e, 0xe7, 0xeb, 0x4a, 0x7c, 0x0f, 0x9e, 0x16, 0x2b, 0xce, 0x33, 0x57, 0x6b, 0x31, 0x5e, 0xce, 0xcb,
+    0xb6, 0x40, 0x68, 0x37, 0xbf, 0x51, 0xf5,
+];
+
+impl Rehearsal<'_> {
+    /// Mints the throw-away workload certificate under `intermediate` and verifies it up to `issuer`, which counts as
+    /// trusted here. Verifies the signature on the intermediate on the way. The path above the issuer is not looked
+    /// at; the rules that rustls-webpki lacks (key usage, key identifiers, window of the anchor) are the profile's.
+    ///
+    /// # Errors
+    /// `rehearsal-failed`, with what rustls-webpki said.
+    pub(in crate::pki) fn run(
+        &self,
+        intermediate: &Certificate,
+        issuer: &Certificate,
+        random: &dyn SecureRandom,
+    ) -> Result<(), Problem> {
+        let failed = |why: String| {
+            Problem::new(
+                Code::RehearsalFailed,
+                format!("a workload certificate under {} would not verify: {why}", intermediate.subject()),
+            )
+        };
+        let moment = self.now.max(intermediate.validity().not_before());
+        let workload = self.workload(intermediate, moment, random)?;
+        let leaf = CertificateDer::from(workload.as_slice());
+        let end_entity = EndEntityCert::try_from(&leaf).map_err(|error| failed(error.to_string()))?;
+        let anchor_der = CertificateDer::from(issuer.der());
+        let anchor = anchor_from_trusted_cert(&anchor_der).map_err(|error| failed(error.to_string()))?;
+        let seconds = u64::try_from(moment.unix_timestamp()).unwrap_or(0);
+        end_entity
+            .verify_for_usage(
+                ALL_VERIFICATION_ALGS,
+                &[anchor],
+                &[CertificateDer::from(intermediate.der())],
+                UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)),
+                KeyUsage::client_auth(),
+                None,
+                None,
+            )
+            .map_err(|error| failed(error.to_string()))?;
+        let identity = self.identity();
+        if !end_entity.valid_uri_names().any(|uri| uri == identity) {
+            return Err(failed(format!("it does not carry {identity}")));
+        }
+        Ok(())
+    }
+
+    fn identity(&self) -> String {
+        format!("spiffe://{}/ns/rehearsal/sa/rehearsal", self.trust_domain)
+    }
+
+    /// A certificate as istiod makes it: empty subject, one SPIFFE URI, both usages, backdated by two minutes.
+    fn workload(
+        &self,
+        intermediate: &Certificate,
+        moment: OffsetDateTime,
+        random: &dyn SecureRandom,
+    ) -> Result<Vec<u8>, Problem> {
+        let failed =
+            |error: rcgen::Error| Problem::new(Code::RehearsalFailed, format!("no rehearsal was possible: {error}"));
+        let mut parameters = CertificateParams::default();
+        parameters.not_before = moment - Duration::minutes(2);
+        parameters.not_after = moment + Duration::minutes(2);
+        parameters.serial_number = Some(vec![0x52; 16].into());
+        parameters.distinguished_name = DistinguishedName::new();
+        parameters.is_ca = IsCa::ExplicitNoCa;
+        parameters.key_identifier_method = KeyIdMethod::PreSpecified(vec![0x52; 20]);
+        parameters.subject_alt_names = vec![SanType::URI(self.identity().try_into().map_err(failed)?)];
+        parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
+        parameters.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        parameters.use_authority_key_identifier_extension = true;
+        let authority = Authority {
+            name: Some(intermediate.subject().der()),
+            spki: intermediate.spki(),
+            key_identifier: &key_identifier(self.subject_key.public_key_bits()),
+        };
+        let unsigned = unsigned(&parameters, NOBODYS_KEY, &authority)?;
+        let signature = self.subject_key.sign(Certificate::from_der(&unsigned)?.tbs(), random)?;
+        with_signature(&unsigned, &signature)
+    }
+}
