@@ -93,8 +93,21 @@ codes! {
     }
     Target {
         AlreadyRunningUnderAnotherRoot = "already-running-under-another-root": "there is no cacerts here, but istiod runs on a root of its own; publishing would swap signer and root at its next restart";
+        OwnedBySomebodyElse = "owned-by-somebody-else": "the cacerts there was not written by meshca for this mesh and cluster; it is never overwritten";
+        IstioGeneratedSecret = "istio-generated-secret": "istiod made this cacerts for itself and would overwrite what is published";
+        SecretTypeFixed = "secret-type-fixed": "the cacerts there is not of type Opaque, and a Secret's type never changes";
+        SecretImmutable = "secret-immutable": "the cacerts there is immutable; Kubernetes refuses every change of it";
+        RemoteGetsNoCacerts = "remote-gets-no-cacerts": "a remote cluster has no signer of its own and gets no cacerts";
+        TargetUnreadable = "target-unreadable": "a target could not be looked at, so nothing is known and nothing is changed";
+        TargetChangedMeanwhile = "target-changed-meanwhile": "a target changed between the decision and the write; it was left as it is";
+        WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";
+        UnknownCluster = "unknown-cluster": "the mesh file has no cluster of this name";
+        RootDiffers = "root-differs": "a target runs under another root than the one that meshca may use; changing a root is a walk of its own";
     }
     Rotation {
+        NoUsableRoot = "no-usable-root": "no root in the material folder is pinned in the mesh file, endorsed or the founding one";
+        RotationPaused = "rotation-paused": "rotation is paused in the mesh file, and something is due";
+        ClockImplausible = "clock-implausible": "the present moment lies before certificates that are already in use; nothing is minted";
         CeremonyNeeded = "ceremony-needed": "nothing that may be used without people can renew this certificate";
     }
     Disk {

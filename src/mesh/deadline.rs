@@ -1,0 +1,72 @@
+//! Every threshold in time: when a renewal is due, when the warning turns on, by which day a ceremony must begin.
+
+use ring::digest::{SHA256, digest};
+use time::{Duration, OffsetDateTime};
+
+use crate::mesh::fleet::{ClusterName, Mesh, TierWish};
+use crate::pki::certificate::Certificate;
+use crate::pki::profile::Tier;
+
+/// The warning: an end less than this far away. Alert rules in the field compare with exactly seven days.
+pub const WARNING: Duration = Duration::days(7);
+
+/// An end less than this far away is critical: two days, in which leaves of 24 h still renew once.
+pub const CRITICAL: Duration = Duration::hours(48);
+
+/// How late a renewal may be before it counts as overdue, beyond one tick.
+pub const GRACE: Duration = Duration::hours(1);
+
+/// When the renewal of something that ends then is due.
+#[must_use]
+pub fn renewal(not_after: OffsetDateTime, wish: TierWish) -> OffsetDateTime {
+    not_after.checked_sub(wish.renew_before).unwrap_or(not_after)
+}
+
+/// When the renewal of this cluster's intermediate is due: never later than [`renewal`], earlier by the cluster's own
+/// share of the jitter, which is the same every day.
+#[must_use]
+pub fn intermediate_renewal(mesh: &Mesh, cluster: &ClusterName, signer: &Certificate) -> OffsetDateTime {
+    let due = renewal(signer.not_after(), mesh.intermediate);
+    due.checked_sub(share(mesh, cluster)).unwrap_or(due)
+}
+
+/// A cluster's share of the jitter: from nothing to all of it, spread evenly by a hash of mesh and cluster.
+fn share(mesh: &Mesh, cluster: &ClusterName) -> Duration {
+    let jitter = mesh.rotation.jitter.whole_seconds().unsigned_abs();
+    let sum = digest(&SHA256, format!("{}/{cluster}", mesh.name).as_bytes());
+    let number = sum.as_ref().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+    let seconds = number.checked_rem(jitter.saturating_add(1)).unwrap_or(0);
+    Duration::seconds(i64::try_from(seconds).unwrap_or(0))
+}
+
+/// Whether the warning is on: less than seven days are left (or it has ended).
+#[must_use]
+pub fn ends_soon(not_after: OffsetDateTime, now: OffsetDateTime) -> bool {
+    not_after - now < WARNING
+}
+
+/// The next ceremony that the mesh cannot do without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ceremony {
+    /// What must be minted in it.
+    pub tier: Tier,
+    /// When it becomes due.
+    pub due: OffsetDateTime,
+    /// The last safe moment to begin arranging it: later, children would be cut short.
+    pub last_safe: OffsetDateTime,
+}
+
+/// The ceremony for something of this tier that ends then, whose children live this long.
+#[must_use]
+pub fn ceremony(mesh: &Mesh, tier: Tier, not_after: OffsetDateTime) -> Ceremony {
+    let (wish, child) = match (tier, mesh.issuing) {
+        (Tier::Root, Some(issuing)) => (mesh.root.tier, issuing.lifetime),
+        (Tier::Root, None) => (mesh.root.tier, mesh.intermediate.lifetime),
+        (Tier::Issuing, Some(issuing)) => (issuing, mesh.intermediate.lifetime),
+        (Tier::Issuing, None) | (Tier::Intermediate, _) => {
+            (mesh.intermediate, mesh.workload.max_ttl + mesh.workload.margin)
+        }
+    };
+    let last_safe = not_after.checked_sub(child).and_then(|moment| moment.checked_sub(mesh.lead));
+    Ceremony { tier, due: renewal(not_after, wish), last_safe: last_safe.unwrap_or(not_after) }
+}

@@ -1,0 +1,185 @@
+//! What was seen of one target. Directories, API servers and simulated clusters all fill this one type.
+//!
+//! It holds no private key: of a key, only its public half is kept.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use crate::mesh::cacerts::{CA_CERT, CA_KEY, CERT_CHAIN, ISTIO_GENERATED, ROOT_CERT};
+use crate::mesh::fleet::ClusterName;
+use crate::mesh::ownership::Ownership;
+use crate::pki::certificate::Certificate;
+use crate::problem::{Code, Problem};
+
+/// Everything that was seen of one target, at one moment.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// Which target.
+    pub cluster: ClusterName,
+    /// When it was looked at.
+    pub at: OffsetDateTime,
+    /// Its `cacerts`; `Ok(None)`: it has none; an error: it could not be read. Always `Ok(None)` for a remote.
+    pub secret: Result<Option<SecretSight>, Problem>,
+    /// The bytes of `istio-ca-root-cert` in istiod's system namespace; `Ok(None)`: there is none.
+    pub system_roots: Result<Option<Vec<u8>>, Problem>,
+    /// Whether istiod keeps a self-signed CA there (`istio-ca-secret`).
+    pub self_signed: bool,
+    /// What each replica of its istiod showed. Empty where there was nothing to look at.
+    pub replicas: Vec<Replica>,
+    /// When the present set was written, where that can be seen.
+    pub written_at: Option<OffsetDateTime>,
+}
+
+/// The public part of a `cacerts` Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSight {
+    /// Its type.
+    pub kind: SecretKind,
+    /// Whether Kubernetes refuses changes of it.
+    pub immutable: bool,
+    /// What identifies the object; a recreated one has another.
+    pub uid: Option<String>,
+    /// What identifies its present content.
+    pub version: Option<String>,
+    /// Whose it is.
+    pub owner: Owner,
+    /// Its values except private keys.
+    pub public: BTreeMap<String, Vec<u8>>,
+    /// The names of all its values.
+    pub names: Vec<String>,
+    /// The public half of `ca-key.pem`; `None`: absent or not readable.
+    pub key_spki: Option<Vec<u8>>,
+    /// The first certificate of `ca-cert.pem`, or why there is none.
+    pub signer: Result<Certificate, Problem>,
+}
+
+/// The type of a Secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretKind {
+    /// `Opaque`, the form with four files.
+    Opaque,
+    /// `kubernetes.io/tls`.
+    Tls,
+    /// Anything else.
+    Other(String),
+}
+
+/// Whose Secret it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Owner {
+    /// meshca wrote it for this mesh.
+    Ours(Ownership),
+    /// istiod made it for itself (`istio-generated`).
+    Istiod,
+    /// Somebody else, by the name of their field manager or whatever else there is.
+    Somebody(String),
+}
+
+/// How well something is known. An assumption is never shown as a sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// Not known.
+    None,
+    /// Nothing could be looked at; enough time has passed.
+    Assumed,
+    /// Seen on istiod itself.
+    Seen,
+}
+
+impl Grade {
+    /// The word in tables and metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Grade::None => "none",
+            Grade::Assumed => "assumed",
+            Grade::Seen => "seen",
+        }
+    }
+}
+
+/// What one replica of istiod showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replica {
+    /// Its address or name.
+    pub name: String,
+    /// The public key of the intermediate in the chain that it serves.
+    pub signer_spki: Option<Vec<u8>>,
+    /// The beginning of its serving certificate, which it signs anew at each load.
+    pub served_since: Option<OffsetDateTime>,
+    /// The names of client CAs that it offers, encoded; fixed at its start.
+    pub client_ca_names: Vec<Vec<u8>>,
+    /// Its gauge for the end of the first certificate of the chain file.
+    pub chain_end: Option<OffsetDateTime>,
+    /// Its gauge for the end of the first certificate of the root file.
+    pub root_end: Option<OffsetDateTime>,
+}
+
+impl SecretSight {
+    /// The public view of a Secret's values. `key_spki` is the public half of its private key, which the one who read
+    /// it worked out; no value whose name says that it is a key is kept.
+    #[must_use]
+    pub fn new(kind: SecretKind, owner: Owner, values: BTreeMap<String, Vec<u8>>, key_spki: Option<Vec<u8>>) -> Self {
+        let names: Vec<String> = values.keys().cloned().collect();
+        let public: BTreeMap<String, Vec<u8>> =
+            values.into_iter().filter(|(name, value)| !name.contains("key") && !holds_a_key(value)).collect();
+        let signer = first_certificate(public.get(CA_CERT).map(Vec::as_slice).unwrap_or_default());
+        let owner = if names.iter().any(|name| name == ISTIO_GENERATED) { Owner::Istiod } else { owner };
+        Self { kind, immutable: false, uid: None, version: None, owner, public, names, key_spki, signer }
+    }
+
+    /// The trust bundle, byte for byte; empty where there is none.
+    #[must_use]
+    pub fn bundle(&self) -> &[u8] {
+        self.public.get(ROOT_CERT).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The roots in the trust bundle that can be read, in their order.
+    #[must_use]
+    pub fn roots(&self) -> Vec<Certificate> {
+        certificates(self.bundle())
+    }
+
+    /// The certificates of the chain file that can be read, in their order.
+    #[must_use]
+    pub fn chain(&self) -> Vec<Certificate> {
+        certificates(self.public.get(CERT_CHAIN).map(Vec::as_slice).unwrap_or_default())
+    }
+
+    /// Whether the private key belongs to the signer's certificate. `None`: it cannot be told.
+    #[must_use]
+    pub fn key_fits(&self) -> Option<bool> {
+        let spki = self.key_spki.as_ref()?;
+        self.signer.as_ref().ok().map(|signer| signer.spki() == spki)
+    }
+
+    /// Whether all four files are there.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        [CA_CERT, CA_KEY, CERT_CHAIN, ROOT_CERT].iter().all(|file| self.names.iter().any(|name| name == file))
+    }
+}
+
+/// The readable certificates of some PEM text, in their order; whatever cannot be read is passed over.
+#[must_use]
+pub fn certificates(text: &[u8]) -> Vec<Certificate> {
+    pem::parse_many(text)
+        .unwrap_or_default()
+        .iter()
+        .filter(|block| block.tag() == "CERTIFICATE")
+        .filter_map(|block| Certificate::from_der(block.contents()).ok())
+        .collect()
+}
+
+fn holds_a_key(value: &[u8]) -> bool {
+    const LABEL: &[u8] = b"PRIVATE KEY-----";
+    value.windows(LABEL.len()).any(|window| window == LABEL)
+}
+
+fn first_certificate(text: &[u8]) -> Result<Certificate, Problem> {
+    let unreadable =
+        || Problem::new(Code::CertificateMalformed, format!("{CA_CERT} does not begin with a certificate"));
+    let block = pem::parse(text).map_err(|_| unreadable())?;
+    Certificate::from_der(block.contents())
+}
