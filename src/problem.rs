@@ -117,6 +117,7 @@ codes! {
         FileExists = "file-exists": "a file or folder that would be created is already there";
         LockHeld = "lock-held": "another run of meshca works on the same records";
         PassphraseNeeded = "passphrase-needed": "a key is sealed, and there is no passphrase and no terminal to ask on";
+        PassphraseRefused = "passphrase-refused": "a passphrase for a new key is too short, or was typed differently the second time";
         WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
         RandomnessUnavailable = "randomness-unavailable": "the operating system gave no random bytes";
     }

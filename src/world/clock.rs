@@ -1,0 +1,10 @@
+//! The one reader of the system clock. A command or a tick reads it once, and hands the moment on.
+
+use time::OffsetDateTime;
+
+/// The present moment, UTC.
+#[expect(clippy::disallowed_methods, reason = "this is the one file that may read the clock")]
+#[must_use]
+pub fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}

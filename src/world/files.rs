@@ -1,0 +1,286 @@
+//! The one owner of the disk.
+//!
+//! Rules of this file: whatever is read has a bound. Whatever is created is created exclusively, with its mode from
+//! the first byte. Whatever is replaced is replaced by rename, after its bytes are on the disk; then the folder is
+//! synced, too. Every error names the path.
+
+#![expect(clippy::disallowed_methods, reason = "this is the one file that may touch the disk")]
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+use crate::pki::secret::Secret;
+use crate::problem::{Code, Problem};
+
+/// Who may read a file or folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Only its owner: anything near a private key.
+    Owner,
+    /// Everybody: certificates.
+    Everybody,
+}
+
+impl Readers {
+    const fn file_mode(self) -> u32 {
+        match self {
+            Readers::Owner => 0o600,
+            Readers::Everybody => 0o644,
+        }
+    }
+
+    const fn folder_mode(self) -> u32 {
+        match self {
+            Readers::Owner => 0o700,
+            Readers::Everybody => 0o755,
+        }
+    }
+}
+
+/// Reads a whole file of at most this many bytes. What it held is wiped when the result is dropped.
+///
+/// # Errors
+/// `file-unreadable` (missing, a folder, no permission), `file-too-large`.
+pub fn read(path: &Path, at_most: usize) -> Result<Secret, Problem> {
+    match read_if_there(path, at_most)? {
+        Some(bytes) => Ok(bytes),
+        None => Err(unreadable(path, &io::Error::from(io::ErrorKind::NotFound))),
+    }
+}
+
+/// Like [`read`], but a missing file is `None`.
+///
+/// # Errors
+/// As [`read`], except for a missing file.
+pub fn read_if_there(path: &Path, at_most: usize) -> Result<Option<Secret>, Problem> {
+    let file = match OpenOptions::new().read(true).custom_flags(NON_BLOCKING).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(path, &error)),
+    };
+    let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
+    if metadata.is_dir() {
+        return Err(Problem::new(Code::FileUnreadable, format!("{} is a folder, not a file", path.display())));
+    }
+    read_open(file, path, at_most).map(Some)
+}
+
+/// Opening a named pipe that nobody writes to would otherwise wait for ever.
+const NON_BLOCKING: i32 = 0o4000;
+
+/// Reads an open file, pipe or terminal of at most this many bytes.
+pub(in crate::world) fn read_open(source: impl Read, path: &Path, at_most: usize) -> Result<Secret, Problem> {
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(at_most).unwrap_or(u64::MAX).saturating_add(1);
+    source.take(bound).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
+    let bytes = Secret::new(bytes);
+    if bytes.expose().len() > at_most {
+        return Err(Problem::new(
+            Code::FileTooLarge,
+            format!("{} holds more than {at_most} bytes, the most that is read of its kind", path.display()),
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Reads standard input of at most this many bytes.
+///
+/// # Errors
+/// `file-unreadable`, `file-too-large`.
+pub fn read_standard_input(at_most: usize) -> Result<Secret, Problem> {
+    read_open(io::stdin(), Path::new("standard input"), at_most)
+}
+
+/// Creates a file that must not exist, with its mode from the first byte, and syncs it and its folder.
+///
+/// # Errors
+/// `file-exists`, `file-unwritable`. After an error there is no such file, unless it was there before.
+pub fn create(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(readers.file_mode()).open(path).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::AlreadyExists => exists(path),
+                _ => unwritable(path, &error),
+            }
+        })?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    if let Err(error) = written {
+        // The half-written file is ours: it did not exist a moment ago.
+        let _ = fs::remove_file(path);
+        return Err(unwritable(path, &error));
+    }
+    sync_folder_of(path)
+}
+
+/// Replaces a file (or creates it) in one step: readers see the old bytes or the new ones, never a part.
+///
+/// # Errors
+/// `file-unwritable`; then the old file is unchanged.
+pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
+    use std::os::unix::fs::PermissionsExt;
+    let failed = |error: &io::Error| unwritable(path, error);
+    let mut temporary = tempfile::Builder::new()
+        .prefix(".meshca-")
+        .permissions(fs::Permissions::from_mode(readers.file_mode()))
+        .tempfile_in(folder_of(path))
+        .map_err(|error| failed(&error))?;
+    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(|error| failed(&error))?;
+    temporary.persist(path).map_err(|error| failed(&error.error))?;
+    sync_folder_of(path)
+}
+
+/// Creates a folder that must not exist; its parents may.
+///
+/// # Errors
+/// `file-exists`, `file-unwritable`.
+pub fn create_folder(path: &Path, readers: Readers) -> Result<(), Problem> {
+    ensure_folder(folder_of(path), Readers::Everybody)?;
+    DirBuilder::new().mode(readers.folder_mode()).create(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => unwritable(path, &error),
+    })?;
+    sync_folder_of(path)
+}
+
+/// Creates a folder and its parents where they are missing.
+///
+/// # Errors
+/// `file-unwritable`.
+pub fn ensure_folder(path: &Path, readers: Readers) -> Result<(), Problem> {
+    DirBuilder::new().recursive(true).mode(readers.folder_mode()).create(path).map_err(|error| unwritable(path, &error))
+}
+
+/// The names in a folder, sorted; a missing folder has none. At most 100,000 are read.
+///
+/// # Errors
+/// `file-unreadable`.
+pub fn names(folder: &Path) -> Result<Vec<String>, Problem> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(folder, &error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries.take(100_000) {
+        let entry = entry.map_err(|error| unreadable(folder, &error))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// What a symbolic link says; `None`: there is none of this name.
+///
+/// # Errors
+/// `file-unreadable`.
+pub fn link(path: &Path) -> Result<Option<PathBuf>, Problem> {
+    match fs::read_link(path) {
+        Ok(target) => Ok(Some(target)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidInput) => Ok(None),
+        Err(error) => Err(unreadable(path, &error)),
+    }
+}
+
+/// Makes a symbolic link say this, in one step, whatever it said before.
+///
+/// # Errors
+/// `file-unwritable`; then the link is unchanged.
+pub fn point(path: &Path, target: &Path) -> Result<(), Problem> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push("_tmp");
+    let aside = PathBuf::from(aside);
+    let failed = |error: &io::Error| unwritable(path, error);
+    match fs::remove_file(&aside) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(&error)),
+    }
+    symlink(target, &aside).map_err(|error| failed(&error))?;
+    fs::rename(&aside, path).map_err(|error| failed(&error))?;
+    sync_folder_of(path)
+}
+
+/// Removes a file that is ours.
+///
+/// # Errors
+/// `file-unwritable`.
+pub fn remove(path: &Path) -> Result<(), Problem> {
+    fs::remove_file(path).map_err(|error| unwritable(path, &error))?;
+    sync_folder_of(path)
+}
+
+/// Removes a folder that is ours, with everything in it.
+///
+/// # Errors
+/// `file-unwritable`.
+pub fn remove_folder(path: &Path) -> Result<(), Problem> {
+    fs::remove_dir_all(path).map_err(|error| unwritable(path, &error))
+}
+
+/// Whether something of this name is there, whatever it is.
+#[must_use]
+pub fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// Whether others than the owner may read a file. `false`, where it cannot be told.
+#[must_use]
+pub fn is_open_to_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o077 != 0)
+}
+
+/// A file that others may hold open at the same time, created where it is missing: for locks and appending.
+pub(in crate::world) fn open_for_appending(path: &Path) -> Result<File, Problem> {
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(Readers::Owner.file_mode())
+        .open(path)
+        .map_err(|error| unwritable(path, &error))
+}
+
+pub(in crate::world) fn sync_folder_of(path: &Path) -> Result<(), Problem> {
+    File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(|error| unwritable(path, &error))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+fn exists(path: &Path) -> Problem {
+    Problem::new(Code::FileExists, format!("{} is already there", path.display()))
+        .hint("nothing is ever overwritten here: choose another place, or move it away yourself")
+}
+
+pub(in crate::world) fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    let problem = Problem::new(Code::FileUnreadable, format!("{} cannot be read: {}", path.display(), words(error)));
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            problem.hint("check the path, and the folder of the mesh file that it is relative to")
+        }
+        _ => problem.hint(format!("ls -l {}", path.display())),
+    }
+}
+
+pub(in crate::world) fn unwritable(path: &Path, error: &io::Error) -> Problem {
+    Problem::new(Code::FileUnwritable, format!("{} cannot be written: {}", path.display(), words(error)))
+        .fact("what was there before is unchanged")
+        .hint(match error.kind() {
+            io::ErrorKind::StorageFull => format!("df -h {}", folder_of(path).display()),
+            _ => format!("ls -ld {}", folder_of(path).display()),
+        })
+}
+
+/// The system's words without its number, in lower case.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
