@@ -88,6 +88,7 @@ codes! {
         RehearsalFailed = "rehearsal-failed": "a throw-away workload certificate under the new certificate does not verify; nothing was written";
         SigningFailed = "signing-failed": "the signature could not be made";
         IssuerUnfit = "issuer-unfit": "a certificate that nothing may be minted under: not a CA, no room in its path length, or not allowed to sign";
+        PlaintextKeyRefused = "plaintext-key-refused": "a private key at rest is not sealed, which only a lab may have";
         IssuerKeyMismatch = "issuer-key-mismatch": "the private key that should sign does not belong to the certificate of the issuer";
         LifetimeNotNested = "lifetime-not-nested": "a certificate would outlive the one that signs it";
     }
@@ -119,9 +120,12 @@ codes! {
         PassphraseNeeded = "passphrase-needed": "a key is sealed, and there is no passphrase and no terminal to ask on";
         PassphraseRefused = "passphrase-refused": "a passphrase for a new key is too short, or was typed differently the second time";
         WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
+        LedgerBroken = "ledger-broken": "a line of the ledger is not an entry, or does not name the line before it";
+        LedgerCut = "ledger-cut": "the ledger ends in the middle of a line, as a crash leaves it";
         RandomnessUnavailable = "randomness-unavailable": "the operating system gave no random bytes";
     }
     Usage {
+        SecretManifestMalformed = "secret-manifest-malformed": "text that should be a Kubernetes Secret is not";
         BadArgument = "bad-argument": "an argument cannot be understood";
         NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
     }

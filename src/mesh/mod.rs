@@ -5,6 +5,8 @@ pub mod change;
 pub mod deadline;
 pub mod fleet;
 pub mod holdings;
+pub mod ledger;
 pub mod observed;
 pub mod ownership;
 pub mod plan;
+pub mod secret_manifest;
