@@ -100,6 +100,7 @@ codes! {
         SecretImmutable = "secret-immutable": "the cacerts there is immutable; Kubernetes refuses every change of it";
         RemoteGetsNoCacerts = "remote-gets-no-cacerts": "a remote cluster has no signer of its own and gets no cacerts";
         TargetUnreadable = "target-unreadable": "a target could not be looked at, so nothing is known and nothing is changed";
+        TooManyValues = "too-many-values": "a target holds more values than any cacerts has";
         TargetChangedMeanwhile = "target-changed-meanwhile": "a target changed between the decision and the write; it was left as it is";
         WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";
         UnknownCluster = "unknown-cluster": "the mesh file has no cluster of this name";

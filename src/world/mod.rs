@@ -2,13 +2,17 @@
 
 pub mod clock;
 pub mod core_dump;
+pub mod directory;
 pub mod entropy;
 pub mod files;
 pub mod issuing_key;
+mod key_half;
 pub mod key_seal;
 pub mod ledger_file;
 pub mod lock;
+pub mod manifest;
 pub mod passphrase;
 #[cfg(feature = "ceremony")]
 pub mod root_key;
 pub mod store;
+pub mod targets;
