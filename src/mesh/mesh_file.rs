@@ -55,7 +55,7 @@ fn options() -> serde_saphyr::Options {
             enforce_alias_anchor_ratio: false,
         },
         alias_limits: serde_saphyr::alias_limits! {
-            max_total_replayed_events: 300_000,
+            max_total_replayed_events: 200_000,
             max_replay_stack_depth: 8,
         },
         strict_booleans: true,
@@ -137,6 +137,17 @@ fn misread_kind(error: &Error, place: Option<Place>, source: &Source<'_>) -> Pro
 
 /// What the YAML reader itself says, without its place and in lower case.
 fn said_by(error: &Error) -> String {
+    let expected = match error {
+        Error::Unexpected { expected: "mapping start", .. } => "keys with values",
+        Error::Unexpected { expected: "sequence start", .. } => "a list",
+        Error::Unexpected { expected: "string scalar", .. } | Error::NullIntoString { .. } => "a text",
+        Error::InvalidScalar { ty: "u64", .. } => "a whole number, zero or more,",
+        Error::InvalidBooleanStrict { .. } => "`true` or `false`",
+        _ => "",
+    };
+    if !expected.is_empty() {
+        return format!("{expected} should stand");
+    }
     let said = serde_saphyr::UserMessageFormatter.format_message(error).into_owned();
     let mut letters = said.chars();
     let first = letters.next().map(|first| first.to_ascii_lowercase());
