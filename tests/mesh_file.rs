@@ -1,4 +1,10 @@
 //! The mesh file from outside: what is read, what is refused, with which words, and the pages about it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::string_slice,
+    reason = "a test may stop at what it does not expect"
+)]
 #![expect(clippy::disallowed_methods, reason = "the ignored test that remakes the pages writes them")]
 
 use std::collections::BTreeSet;
@@ -627,9 +633,10 @@ fn hostile_text_is_refused_and_soon() {
         (and("root: *nothing"), Code::MeshFileSyntax),
         (with("mesh: m", "mesh: \"\\e[31mred\""), Code::BadMeshName),
         ("a".repeat(5 * 1024 * 1024), Code::MeshFileTooLarge),
-        (format!("lead: {}", "-".repeat(1_000_000)), Code::MeshFileSyntax),
+        (and(&format!("lead: {}", "-".repeat(1_000_000))), Code::BadDuration),
+        (and(&format!("records: \"{}\\e[31m\"", "r".repeat(1_000_000))), Code::BadValue),
         (format!("? {}\n: x", "k".repeat(100_000)), Code::UnknownKey),
-        ("a: b: c".to_owned(), Code::MeshFileSyntax),
+        ("mesh: b: c".to_owned(), Code::MeshFileSyntax),
         ("- a".to_owned(), Code::MeshFileSyntax),
         ("hello".to_owned(), Code::MeshFileSyntax),
     ] {

@@ -6,16 +6,13 @@ use serde::Deserialize;
 use serde_saphyr::{Error, MessageFormatter};
 
 use crate::mesh::fleet::Mesh;
-use crate::mesh::mesh_rules;
+use crate::mesh::mesh_rules::{VERSION, judge, unsupported_version};
 use crate::mesh::mesh_schema::{MOST_CLUSTERS, WrittenMesh};
-use crate::mesh::snippet::{Place, Source};
+use crate::mesh::snippet::{Place, Placed, Source};
 use crate::problem::{Code, Finding, Problem};
 
 /// The largest mesh file that is read, in bytes: 10,000 clusters with every key fit.
 pub const LARGEST: usize = 4 * 1024 * 1024;
-
-/// The only version of the format so far.
-pub const VERSION: u64 = 1;
 
 /// The mesh that this text declares, with what is worth a warning.
 ///
@@ -36,7 +33,7 @@ pub fn parse(text: &str, path: &Path) -> Result<(Mesh, Vec<Finding>), Vec<Proble
     }
     let source = Source::new(path, text);
     match serde_saphyr::from_str_with_options::<WrittenMesh>(text, options()) {
-        Ok(written) => mesh_rules::judge(&written, path, &source),
+        Ok(written) => judge(&written, path, &source),
         Err(error) => Err(vec![version_first(text, &source).unwrap_or_else(|| misread(&error, &source))]),
     }
 }
@@ -68,18 +65,10 @@ fn options() -> serde_saphyr::Options {
 fn version_first(text: &str, source: &Source<'_>) -> Option<Problem> {
     #[derive(Deserialize)]
     struct VersionOnly {
-        version: crate::mesh::snippet::Placed<u64>,
+        version: Placed<u64>,
     }
     let only = serde_saphyr::from_str_with_options::<VersionOnly>(text, options()).ok()?.version;
     (only.value != VERSION).then(|| unsupported_version(only.value, only.place, source))
-}
-
-/// The problem of a file whose version is not ours.
-pub(crate) fn unsupported_version(version: u64, place: Option<Place>, source: &Source<'_>) -> Problem {
-    let what = format!("version {version} of the mesh file is not supported, only version {VERSION}");
-    source
-        .problem(Code::VersionUnsupported, place, &what, "")
-        .hint(format!("write `version: {VERSION}`, or use the meshca that this file is for"))
 }
 
 /// What the YAML reader says, in our words.

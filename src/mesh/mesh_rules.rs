@@ -1,18 +1,14 @@
-//! The rules of the mesh file above its clusters: names, kinds of keys, and lifetimes that nest.
+//! The rules of the mesh file above its clusters: names, kinds of keys, and which lifetimes have to nest.
 
-use std::fmt;
-use std::path::{Component, Path, PathBuf};
+use std::path::Path;
 
-use time::Duration;
-
-use crate::mesh::fleet::{Mesh, Records, RootWish, Rotation, TierWish, Workload};
-use crate::mesh::mesh_file::{VERSION, unsupported_version};
-use crate::mesh::mesh_schema::{IssuingMode, KeyWord, Length, WrittenMesh, WrittenRoot, WrittenRotation};
+use crate::mesh::fleet::{ClusterName, Mesh, Records, RootWish, Rotation, TierWish, Workload, is_label_value};
+use crate::mesh::judge::Judge;
+use crate::mesh::lifetime_rules::{Tier, Timed, Zero};
+use crate::mesh::mesh_schema::{IssuingMode, WrittenMesh, WrittenRoot, WrittenRotation};
 use crate::mesh::snippet::{Place, Placed, Source};
-use crate::mesh::span;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::key_kind::KeyKind;
-use crate::problem::{Code, Finding, Problem, Severity};
+use crate::problem::{Code, Finding, Problem};
 
 /// The mesh that is written, if it keeps every rule.
 pub(crate) fn judge(
@@ -20,63 +16,20 @@ pub(crate) fn judge(
     path: &Path,
     source: &Source<'_>,
 ) -> Result<(Mesh, Vec<Finding>), Vec<Problem>> {
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let mut judge = Judge { source, folder, problems: Vec::new(), findings: Vec::new() };
+    let mut judge = Judge::new(source, path);
     let mesh = judge.mesh(written);
-    let Judge { mut problems, findings, .. } = judge;
-    match mesh {
-        Some(mesh) if problems.is_empty() => Ok((mesh, findings)),
-        _ => {
-            problems.sort_by_key(|(place, _)| *place);
-            Err(problems.into_iter().map(|(_, problem)| problem).collect())
-        }
+    match (mesh, judge.verdict()) {
+        (Some(mesh), Ok(findings)) => Ok((mesh, findings)),
+        (_, verdict) => Err(verdict.err().unwrap_or_default()),
     }
 }
 
-/// Collects what is wrong while a mesh is made. A part that cannot be made is `None`, and a problem says why.
-pub(crate) struct Judge<'a> {
-    source: &'a Source<'a>,
-    folder: &'a Path,
-    problems: Vec<(Option<Place>, Problem)>,
-    findings: Vec<Finding>,
-}
-
-/// A length of time with its key and as it is written, for messages that name both values.
-struct Timed {
-    key: &'static str,
-    written: String,
-    length: Duration,
-    place: Option<Place>,
-}
-
-impl fmt::Display for Timed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.key, self.written)
-    }
-}
-
-/// One tier, read.
-struct Tier {
-    key: Option<KeyKind>,
-    lifetime: Option<Timed>,
-    renew_before: Option<Timed>,
-}
-
-impl Tier {
-    fn wish(&self) -> Option<TierWish> {
-        Some(TierWish {
-            key: self.key?,
-            lifetime: self.lifetime.as_ref()?.length,
-            renew_before: self.renew_before.as_ref()?.length,
-        })
-    }
-}
-
-/// Whether a length may be zero.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Zero {
-    Allowed,
-    Refused,
+/// The problem of a file whose version is not ours.
+pub(crate) fn unsupported_version(version: u64, place: Option<Place>, source: &Source<'_>) -> Problem {
+    let what = format!("version {version} of the mesh file is not supported, only version {VERSION}");
+    source
+        .problem(Code::VersionUnsupported, place, &what, "")
+        .hint(format!("write `version: {VERSION}`, or use the meshca that this file is for"))
 }
 
 impl Judge<'_> {
@@ -144,7 +97,7 @@ impl Judge<'_> {
         match &written.version {
             None => self.refuse(Code::MissingKey, None, "the key `version` is missing", "add `version: 1`"),
             Some(version) if version.value != VERSION => {
-                self.problems.push((version.place, unsupported_version(version.value, version.place, self.source)));
+                self.note(version.place, unsupported_version(version.value, version.place, self.source()));
             }
             Some(_) => {}
         }
@@ -247,98 +200,6 @@ impl Judge<'_> {
         None
     }
 
-    fn tier(
-        &mut self,
-        [key_name, lifetime_name, renew_before_name]: [&'static str; 3],
-        key: &Placed<KeyWord>,
-        lifetime: &Placed<Length>,
-        renew_before: &Placed<Length>,
-    ) -> Tier {
-        let kind = KeyKind::ALL.iter().copied().find(|kind| kind.as_str() == key.value.0);
-        if kind.is_none() {
-            let what = format!("{key_name} {} is not a kind of key that meshca makes", key.value.0);
-            self.refuse(Code::KeyKindRefused, key.place, &what, "write `key: ecdsa-p256`, or `key: ecdsa-p384`");
-        }
-        let lifetime = self.length(lifetime_name, lifetime, Zero::Refused);
-        let renew_before = self.length(renew_before_name, renew_before, Zero::Refused);
-        if let (Some(life), Some(left)) = (&lifetime, &renew_before)
-            && left.length >= life.length
-        {
-            let what = format!("{left} is not less than {life}");
-            let place = left.place.or(life.place);
-            let hint = format!("set `{renew_before_name}` to less than {}, a third of it say", life.written);
-            self.refuse(Code::RenewBeforeTooLong, place, &what, hint);
-        }
-        Tier { key: kind, lifetime, renew_before }
-    }
-
-    /// A child that is made at the last moment before its parent is renewed still ends within that parent, and the
-    /// ceremony for the next parent can still be arranged.
-    fn nest(&mut self, code: Code, child: &Tier, lead: Option<&Timed>, parent: &Tier) {
-        let (Some(life), Some(lead), Some(left)) = (&child.lifetime, lead, &parent.renew_before) else { return };
-        let needed = life.length + lead.length;
-        if needed <= left.length {
-            return;
-        }
-        let needed = span::format(needed);
-        let what = format!("{life} + {lead} is {needed}, more than {left}");
-        let hint = format!("set `{}` to {needed} or more, or shorten `{}`", left.key, life.key);
-        self.refuse(code, left.place.or(life.place).or(lead.place), &what, hint);
-    }
-
-    /// A workload certificate made just before its intermediate is renewed must end before that intermediate does.
-    ///
-    /// The longest gap between maintenance windows would be taken off as well: there are no windows yet.
-    fn renewal_covers_workloads(
-        &mut self,
-        intermediate: &Tier,
-        max_ttl: Option<&Timed>,
-        margin: Option<&Timed>,
-        jitter: Option<&Timed>,
-    ) {
-        let (Some(left), Some(ttl), Some(margin), Some(jitter)) = (&intermediate.renew_before, max_ttl, margin, jitter)
-        else {
-            return;
-        };
-        let needed = ttl.length + margin.length;
-        if needed < left.length - jitter.length {
-            return;
-        }
-        let what = format!("{ttl} + {margin} is {}, not less than {left} − {jitter}", span::format(needed));
-        let least = span::format(needed + jitter.length);
-        let hint = format!("set `{}` to more than {least}, or lower `{}`", left.key, ttl.key);
-        let place = left.place.or(ttl.place).or(margin.place).or(jitter.place);
-        self.refuse(Code::WorkloadOutlivesRenewal, place, &what, hint);
-    }
-
-    /// The alert rule in the field fires at 7 days left: by then a renewal must have been tried and have failed.
-    fn renewal_precedes_alert(&mut self, intermediate: &Tier, jitter: Option<&Timed>, tick: Option<&Timed>) {
-        let (Some(left), Some(life), Some(jitter), Some(tick)) =
-            (&intermediate.renew_before, &intermediate.lifetime, jitter, tick)
-        else {
-            return;
-        };
-        let room = left.length - jitter.length - tick.length;
-        if room > ALERT {
-            return;
-        }
-        let sum = format!("{left} − {jitter} − {tick} is {}, not more than 7d", span::format(room));
-        let place = left.place.or(tick.place).or(jitter.place).or(life.place);
-        if life.length <= TOO_SHORT_FOR_THE_ALERT {
-            let what = format!("the 7-day alert cannot be used with {life}: {sum}");
-            let problem = self
-                .source
-                .problem(Code::SevenDayAlertUnusable, place, &what, "")
-                .hint(format!("alert on `meshca_certificate_expires_soon` instead, or lengthen `{}`", life.key));
-            self.findings.push(Finding { severity: Severity::Warning, place: self.source.at(place), problem });
-            return;
-        }
-        let least = span::format(ALERT + jitter.length + tick.length);
-        let what = format!("the 7-day alert would fire while all is well: {sum}");
-        let hint = format!("set `{}` to more than {least}, or schedule `meshca rotate` more often", left.key);
-        self.refuse(Code::RenewalWithinAlert, place, &what, hint);
-    }
-
     fn rotation(
         &mut self,
         written: &WrittenRotation,
@@ -361,7 +222,7 @@ impl Judge<'_> {
         Some(Rotation {
             paused: written.paused,
             tick: tick?.length,
-            canary: written.canary.as_ref().and_then(|name| crate::mesh::fleet::ClusterName::parse(&name.value)),
+            canary: written.canary.as_ref().and_then(|name| ClusterName::parse(&name.value)),
             observe: observe?,
             write: write?,
             deadline: deadline?.length,
@@ -378,83 +239,10 @@ impl Judge<'_> {
         }
         width
     }
-
-    fn length(&mut self, key: &'static str, length: &Placed<Length>, zero: Zero) -> Option<Timed> {
-        self.length_of(key, &length.value.0, length.place, zero)
-    }
-
-    /// The length of an optional key of a cluster.
-    pub(crate) fn plain_length(&mut self, key: &'static str, length: &Placed<Length>) -> Option<Duration> {
-        self.length(key, length, Zero::Allowed).map(|timed| timed.length)
-    }
-
-    fn length_of(&mut self, key: &'static str, text: &str, place: Option<Place>, zero: Zero) -> Option<Timed> {
-        match span::parse(text) {
-            Ok(length) if length.is_zero() && zero == Zero::Refused => {
-                let what = format!("{key} {text} is not longer than zero");
-                self.refuse(Code::BadDuration, place, &what, format!("set `{key}` to `1s` or more"));
-                None
-            }
-            Ok(length) => Some(Timed { key, written: text.to_owned(), length, place }),
-            Err(wrong) => {
-                self.refuse(Code::BadDuration, place, &format!("{key} `{text}` {wrong}"), wrong.advice());
-                None
-            }
-        }
-    }
-
-    /// A path of the file, joined to the folder of the file, without `.` in it.
-    pub(crate) fn path(&mut self, key: &str, path: &Placed<String>) -> Option<PathBuf> {
-        let text = &path.value;
-        let wrong = if text.is_empty() {
-            "is empty"
-        } else if text.contains(char::is_control) {
-            "has control characters"
-        } else if text.starts_with('~') {
-            "begins with `~`, which only shells replace"
-        } else {
-            let joined = self.folder.join(text);
-            let tidy: PathBuf = joined.components().filter(|part| *part != Component::CurDir).collect();
-            return Some(if tidy.as_os_str().is_empty() { PathBuf::from(".") } else { tidy });
-        };
-        let what = format!("{key} `{text}` {wrong}");
-        self.refuse(Code::BadValue, path.place, &what, format!("write a path for `{key}`, relative to the mesh file"));
-        None
-    }
-
-    /// Notes a problem.
-    pub(crate) fn refuse(&mut self, code: Code, place: Option<Place>, what: &str, hint: impl Into<String>) {
-        self.problems.push((place, self.source.problem(code, place, what, "").hint(hint)));
-    }
-
-    /// Notes a problem between two places: the facts end with the other one.
-    pub(crate) fn refuse_beside(
-        &mut self,
-        code: Code,
-        place: Option<Place>,
-        what: &str,
-        (other, other_place): (&str, Option<Place>),
-        hint: impl Into<String>,
-    ) {
-        let beside = format!("{other} at {}", self.source.at(other_place));
-        self.problems.push((place, self.source.problem(code, place, what, "").fact(beside).hint(hint)));
-    }
 }
-
-/// A label value of Kubernetes that is not empty: Istio carries mesh IDs and networks as such.
-pub(crate) fn is_label_value(text: &str) -> bool {
-    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    text.len() <= 63
-        && text.chars().all(inner)
-        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
-}
-
-/// When the alert rule in the field fires.
-const ALERT: Duration = Duration::days(7);
-
-/// With an intermediate this short, 7 days are too much of its life for the alert to mean anything.
-const TOO_SHORT_FOR_THE_ALERT: Duration = Duration::days(21);
 
 /// How many targets may be read or written at once.
 const WIDEST: usize = 1024;
+
+/// The only version of the format so far.
+pub(crate) const VERSION: u64 = 1;

@@ -28,15 +28,15 @@ pub fn schema() -> serde_json::Value {
 /// The mesh file of meshca: one mesh, its clusters, and how their certificates should look.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(title = "meshca mesh file")]
+// Here all keys have defaults, so that a missing one is told together with other problems; the schema says the rest.
+#[schemars(title = "meshca mesh file", extend("required" = ["version", "mesh", "clusters"]))]
 pub(crate) struct WrittenMesh {
     /// The version of this format: 1.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(required, extend("const" = 1))]
+    #[schemars(extend("const" = 1))]
     pub(crate) version: Option<Placed<u64>>,
     /// The name of the mesh, as Istio's mesh ID. It stands in records and in the rows of root and issuing CA.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(required)]
     pub(crate) mesh: Option<Placed<String>>,
     /// The SPIFFE trust domain that istiod is installed with.
     pub(crate) trust_domain: TrustDomain,
@@ -61,7 +61,7 @@ pub(crate) struct WrittenMesh {
     /// How the unattended side works.
     pub(crate) rotation: WrittenRotation,
     /// The clusters of the mesh, at least one.
-    #[schemars(required, with = "Vec<WrittenCluster>", extend("minItems" = 1, "maxItems" = MOST_CLUSTERS))]
+    #[schemars(with = "Vec<WrittenCluster>", extend("minItems" = 1, "maxItems" = MOST_CLUSTERS))]
     #[serde(skip_serializing)]
     pub(crate) clusters: Placed<Clusters>,
 }
@@ -320,17 +320,16 @@ impl Default for Placed<Clusters> {
 /// One cluster of the mesh.
 #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("required" = ["name", "role", "access"]))]
 pub(crate) struct WrittenCluster {
     /// The name of the cluster, as Istio's cluster ID: a DNS label, unique, and not `unknown`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(required)]
     pub(crate) name: Option<Placed<String>>,
     /// The network of the cluster, as Istio's network ID.
     pub(crate) network: Option<Placed<String>>,
     /// `primary` runs its own istiod, `remote` is served by another cluster's, `external` runs an istiod for another
     /// cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(required)]
     pub(crate) role: Option<Placed<RoleWord>>,
     /// Of a remote: the primary or external control plane that serves it.
     pub(crate) primary: Option<Placed<String>>,
@@ -346,7 +345,6 @@ pub(crate) struct WrittenCluster {
     pub(crate) until: Option<Placed<String>>,
     /// How the cluster is reached: exactly one of directory, manifest, kubeconfig and inCluster.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(required)]
     pub(crate) access: Option<Placed<WrittenAccess>>,
     /// What is known about its istiod, and how that can be looked at.
     pub(crate) istiod: WrittenIstiod,

@@ -91,7 +91,7 @@ impl<'a> Source<'a> {
 
     /// A problem whose sentence ends with its place, and whose facts show the line with a caret and this note.
     pub(crate) fn problem(&self, code: Code, place: Option<Place>, what: &str, note: &str) -> Problem {
-        let problem = Problem::new(code, tame(&format!("{what} at {}", self.at(place))));
+        let problem = Problem::new(code, format!("{} at {}", brief(what), tame(&self.at(place))));
         let Some(Place { line, column }) = place else { return problem };
         let index = usize::try_from(line).unwrap_or(usize::MAX).saturating_sub(1);
         let column = usize::try_from(column).unwrap_or(usize::MAX).saturating_sub(1);
@@ -111,6 +111,21 @@ impl<'a> Source<'a> {
 fn tame(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
+
+/// A sentence for people, whatever values stand in it: without control characters, and of bounded length.
+pub(crate) fn brief(text: &str) -> String {
+    if text.chars().count() <= LONGEST {
+        return tame(text);
+    }
+    let (head, tail): (String, String) = (
+        text.chars().take(LONGEST / 2).collect(),
+        text.chars().rev().take(LONGEST / 2).collect::<Vec<_>>().into_iter().rev().collect(),
+    );
+    tame(&format!("{head}…{tail}"))
+}
+
+/// How long a sentence may be, in characters. Ours are shorter, unless a value in them is not.
+const LONGEST: usize = 600;
 
 /// How much of a line is shown at most, and how much of that before the caret, in characters.
 const WIDEST: usize = 100;
