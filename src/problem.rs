@@ -80,6 +80,41 @@ codes! {
     MeshFile {
         MeshFileSyntax = "mesh-file-syntax": "the mesh file is not readable YAML of the expected shape";
         UnknownKey = "unknown-key": "the mesh file has a key that meshca does not know";
+        UnknownValue = "unknown-value": "a key of the mesh file has a word that it does not take";
+        MissingKey = "missing-key": "a key that the mesh file must have is missing";
+        DuplicateKey = "duplicate-key": "a key of the mesh file is given twice";
+        MeshFileTooLarge = "mesh-file-too-large": "the mesh file is larger, deeper or more repetitive than any that is meant well";
+        VersionUnsupported = "version-unsupported": "the mesh file says a version of the format that this meshca does not read";
+        BadDuration = "bad-duration": "a value of the mesh file is not a length of time, or not of a length that its key takes";
+        BadValue = "bad-value": "a value of the mesh file is not of the form or in the range that its key takes";
+        KeyWithoutEffect = "key-without-effect": "a key of the mesh file is given where it means nothing";
+        BadMeshName = "bad-mesh-name": "the name of the mesh cannot be a mesh ID of Istio, or would be left out by alert rules";
+        BadTrustDomain = "bad-trust-domain": "the trust domain is not one of SPIFFE";
+        BadNamespace = "bad-namespace": "a namespace is not a DNS label";
+        BadPin = "bad-pin": "a trusted root is not given as the SHA-256 of its certificate";
+        RenewBeforeTooLong = "renew-before-too-long": "a certificate would be due for renewal from its first moment";
+        WorkloadOutlivesRenewal = "workload-outlives-renewal": "workload certificates may live longer than their intermediate has left when it is renewed";
+        IntermediateOutlivesIssuing = "intermediate-outlives-issuing": "an intermediate may live longer than its issuing CA has left when that is renewed";
+        IssuingOutlivesRoot = "issuing-outlives-root": "an issuing CA may live longer than its root has left when that is changed";
+        IntermediateOutlivesRoot = "intermediate-outlives-root": "an intermediate may live longer than its root has left when that is changed";
+        RenewalWithinAlert = "renewal-within-alert": "intermediates would be renewed so late that the 7-day alert fires while all is well";
+        SevenDayAlertUnusable = "seven-day-alert-unusable": "intermediates live so short that the 7-day alert fires while all is well";
+        NoClusters = "no-clusters": "the mesh file has no cluster";
+        TooManyClusters = "too-many-clusters": "the mesh file has more clusters than meshca takes";
+        ClusterWithoutName = "cluster-without-name": "a cluster has no name";
+        ClusterNamedUnknown = "cluster-named-unknown": "a cluster is named unknown, which alert rules in the field leave out";
+        ClusterNameNotALabel = "cluster-name-not-a-label": "the name of a cluster is not a DNS label";
+        DuplicateCluster = "duplicate-cluster": "two clusters have the same name";
+        RemoteWithoutPrimary = "remote-without-primary": "a remote does not say which control plane serves it";
+        PrimaryUnknown = "primary-unknown": "the control plane that a remote names is not in the mesh file";
+        PrimaryIsRemote = "primary-is-remote": "the control plane that a remote names is itself a remote";
+        ExternalWithoutConfigCluster = "external-without-config-cluster": "an external control plane does not say whose configuration it reads";
+        ConfigClusterUnknown = "config-cluster-unknown": "the configuration cluster that an external control plane names is not in the mesh file";
+        ConfigClusterNotItsRemote = "config-cluster-not-its-remote": "the configuration cluster of an external control plane is not one of its remotes";
+        AccessNotOne = "access-not-one": "a cluster is reached in no way, or in more than one";
+        AccessShared = "access-shared": "two clusters are reached at the same place, so that they would share a signing key";
+        CanaryWithoutCacerts = "canary-without-cacerts": "the canary is not a cluster that gets cacerts";
+        ExclusionIncomplete = "exclusion-incomplete": "a cluster is excluded without a reason or without an end";
     }
     Minting {
         KeyMalformed = "key-malformed": "bytes that should be a private key are not, or not of a kind that meshca can sign with";

@@ -134,13 +134,7 @@ impl ClusterName {
     /// `unknown`, which the alert rules in the field exclude.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        let sound = !text.is_empty()
-            && text.len() <= 63
-            && text != "unknown"
-            && text.chars().all(inner)
-            && !text.starts_with('-')
-            && !text.ends_with('-');
+        let sound = is_dns_label(text) && text != "unknown";
         sound.then(|| Self(text.to_owned()))
     }
 
@@ -149,6 +143,21 @@ impl ClusterName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// A DNS-1123 label: 1 to 63 lower-case letters, digits and dashes, no dash at an end.
+pub(crate) fn is_dns_label(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    !text.is_empty() && text.len() <= 63 && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// A label value of Kubernetes that is not empty: Istio carries mesh IDs and networks as such.
+pub(crate) fn is_label_value(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    text.len() <= 63
+        && text.chars().all(inner)
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.ends_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 impl fmt::Display for ClusterName {
@@ -235,6 +244,8 @@ pub struct Istiod {
     pub addresses: Vec<String>,
     /// URLs of istiod's metrics.
     pub metrics: Vec<String>,
+    /// The URL of a Prometheus that has its metrics; only without `metrics`.
+    pub prometheus: Option<String>,
     /// Whether istiod runs with multi-root on.
     pub multi_root: bool,
     /// Whether clients authenticate to it by certificate.
