@@ -507,6 +507,15 @@ fn ten_thousand_clusters_of_every_key_are_read() {
 }
 
 #[test]
+fn thousands_of_problems_are_told_in_good_time() {
+    let remotes: String = (0..MOST_CLUSTERS)
+        .map(|i| format!("- {{ name: c{i}, role: remote, primary: x, access: {{ directory: d{i} }} }}\n"))
+        .collect();
+    let found = codes(&format!("version: 1\nmesh: m\nclusters:\n{remotes}"));
+    assert_eq!(found, vec![Code::PrimaryUnknown; MOST_CLUSTERS]);
+}
+
+#[test]
 fn one_place_serves_one_cluster() {
     let two = |one: &str, other: &str| {
         codes(&format!(

@@ -12,8 +12,13 @@ use crate::mesh::mesh_schema::{RoleWord, StateWord, WrittenCluster, WrittenMesh}
 use crate::mesh::snippet::{Place, Placed};
 use crate::problem::Code;
 
-/// The clusters by their names as written, so that a name that breaks a rule is not called unknown as well.
-type ByName<'a> = BTreeMap<&'a str, &'a WrittenCluster>;
+/// Who is in the file.
+struct Roster<'a> {
+    /// The clusters by their names as written, so that a name that breaks a rule is not called unknown as well.
+    by_name: BTreeMap<&'a str, &'a WrittenCluster>,
+    /// The first few control planes, for hints: found once, for thousands of remotes may need the hint.
+    control_planes: String,
+}
 
 impl Judge<'_> {
     /// The clusters that can be made, in the order of the file. What is wrong with the others is noted.
@@ -23,7 +28,7 @@ impl Judge<'_> {
             let hint = "add one: `clusters: [{ name: east, role: primary, access: { directory: ./clusters/east } }]`";
             self.refuse(Code::NoClusters, list.place, "there is no cluster in the mesh file", hint);
         }
-        let mut by_name = ByName::new();
+        let mut by_name = BTreeMap::new();
         let mut first_place = BTreeMap::new();
         let mut by_place = ByPlace::new();
         let mut clusters = Vec::new();
@@ -38,17 +43,18 @@ impl Judge<'_> {
             }
             by_name.entry(name.value.as_str()).or_insert(&cluster.value);
         }
+        let roster = Roster { control_planes: control_planes(&by_name), by_name };
         for cluster in &list.value.0 {
-            clusters.extend(self.cluster(cluster, &by_name, &mut by_place));
+            clusters.extend(self.cluster(cluster, &roster, &mut by_place));
         }
-        self.canary(written, &by_name);
+        self.canary(written, &roster);
         clusters
     }
 
     fn cluster(
         &mut self,
         placed: &Placed<WrittenCluster>,
-        by_name: &ByName<'_>,
+        roster: &Roster<'_>,
         by_place: &mut ByPlace,
     ) -> Option<Cluster> {
         let written = &placed.value;
@@ -58,7 +64,7 @@ impl Judge<'_> {
             _ => "a cluster without a name".to_owned(),
         };
         let network = self.network(&called, written);
-        let role = self.role(&called, placed, by_name);
+        let role = self.role(&called, placed, roster);
         let namespace = self.namespace(&called, written);
         let state = self.state(&called, written, placed.place);
         let access = self.access(&called, placed, namespace.as_deref(), by_place);
@@ -109,7 +115,7 @@ impl Judge<'_> {
         }
     }
 
-    fn role(&mut self, called: &str, placed: &Placed<WrittenCluster>, by_name: &ByName<'_>) -> Option<Role> {
+    fn role(&mut self, called: &str, placed: &Placed<WrittenCluster>, roster: &Roster<'_>) -> Option<Role> {
         let written = &placed.value;
         let Some(word) = &written.role else {
             let what = format!("the key `role` of {called} is missing");
@@ -119,8 +125,8 @@ impl Judge<'_> {
         let (primary, config) = (&written.primary, &written.config_cluster);
         let (role, foreign) = match word.value {
             RoleWord::Primary => (Some(Role::Primary), [("primary", primary), ("configCluster", config)]),
-            RoleWord::Remote => (self.served_by(called, placed, by_name), [("configCluster", config), ("", &None)]),
-            RoleWord::External => (self.serves(called, placed, by_name), [("primary", primary), ("", &None)]),
+            RoleWord::Remote => (self.served_by(called, placed, roster), [("configCluster", config), ("", &None)]),
+            RoleWord::External => (self.serves(called, placed, roster), [("primary", primary), ("", &None)]),
         };
         for (key, value) in foreign {
             if let Some(value) = value {
@@ -134,16 +140,16 @@ impl Judge<'_> {
     }
 
     /// The role of a remote: its control plane is named, is there, and is not itself a remote.
-    fn served_by(&mut self, called: &str, placed: &Placed<WrittenCluster>, by_name: &ByName<'_>) -> Option<Role> {
+    fn served_by(&mut self, called: &str, placed: &Placed<WrittenCluster>, roster: &Roster<'_>) -> Option<Role> {
         let Some(primary) = &placed.value.primary else {
             let what = format!("{called} is a remote, but does not say which control plane serves it");
-            let hint = format!("add `primary:` with {}", control_planes(by_name));
+            let hint = format!("add `primary:` with {}", roster.control_planes);
             self.refuse(Code::RemoteWithoutPrimary, placed.place, &what, hint);
             return None;
         };
         let name = &primary.value;
-        let hint = || format!("write `primary:` with {}", control_planes(by_name));
-        match by_name.get(name.as_str()) {
+        let hint = || format!("write `primary:` with {}", roster.control_planes);
+        match roster.by_name.get(name.as_str()) {
             None => {
                 let what = format!("the primary `{name}` of {called} is not in the mesh file");
                 self.refuse(Code::PrimaryUnknown, primary.place, &what, hint());
@@ -159,7 +165,7 @@ impl Judge<'_> {
     }
 
     /// The role of an external control plane: its configuration cluster is named, is there, and is its remote.
-    fn serves(&mut self, called: &str, placed: &Placed<WrittenCluster>, by_name: &ByName<'_>) -> Option<Role> {
+    fn serves(&mut self, called: &str, placed: &Placed<WrittenCluster>, roster: &Roster<'_>) -> Option<Role> {
         let own = placed.value.name.as_ref().map_or("", |name| name.value.as_str());
         let Some(config) = &placed.value.config_cluster else {
             let what = format!("{called} is an external control plane, but does not say whose configuration it reads");
@@ -168,7 +174,7 @@ impl Judge<'_> {
             return None;
         };
         let name = &config.value;
-        let Some(served) = by_name.get(name.as_str()) else {
+        let Some(served) = roster.by_name.get(name.as_str()) else {
             let what = format!("the configCluster `{name}` of {called} is not in the mesh file");
             let hint = format!("add the cluster: `name: {name}`, `role: remote`, `primary: {own}`");
             self.refuse(Code::ConfigClusterUnknown, config.place, &what, hint);
@@ -238,10 +244,10 @@ impl Judge<'_> {
         Some(Membership::Excluded { reason: reason?.value.clone(), until: moment })
     }
 
-    fn canary(&mut self, written: &WrittenMesh, by_name: &ByName<'_>) {
+    fn canary(&mut self, written: &WrittenMesh, roster: &Roster<'_>) {
         let Some(canary) = &written.rotation.canary else { return };
-        let hint = format!("write `canary:` with {}", control_planes(by_name));
-        let role = by_name.get(canary.value.as_str()).map(|cluster| cluster.role.as_ref());
+        let hint = format!("write `canary:` with {}", roster.control_planes);
+        let role = roster.by_name.get(canary.value.as_str()).map(|cluster| cluster.role.as_ref());
         let wrong = match role {
             None => "is not in the mesh file",
             Some(Some(Placed { value: RoleWord::Remote, .. })) => "is a remote, which gets no cacerts",
@@ -273,7 +279,7 @@ impl StateWord {
 }
 
 /// The control planes of the file for a hint: the first few.
-fn control_planes(by_name: &ByName<'_>) -> String {
+fn control_planes(by_name: &BTreeMap<&str, &WrittenCluster>) -> String {
     let serves = |cluster: &WrittenCluster| cluster.role.as_ref().is_some_and(|role| role.value != RoleWord::Remote);
     let names = by_name.iter().filter(|(name, cluster)| is_dns_label(name) && serves(cluster));
     let shown: Vec<String> = names.take(4).map(|(name, _)| format!("`{name}`")).collect();
