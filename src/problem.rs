@@ -121,6 +121,8 @@ codes! {
         KeyKindRefused = "key-kind-refused": "a key of this kind or size is not minted, minted under or newly trusted";
         ProfileBroken = "profile-broken": "a certificate that was about to be signed breaks its profile; nothing was signed";
         RehearsalFailed = "rehearsal-failed": "a throw-away workload certificate under the new certificate does not verify; nothing was written";
+        RootExists = "root-exists": "the material folder holds a root already";
+        NoIssuingTier = "no-issuing-tier": "the mesh file has no issuing tier, so there is no issuing CA to make";
         SigningFailed = "signing-failed": "the signature could not be made";
         IssuerUnfit = "issuer-unfit": "a certificate that nothing may be minted under: not a CA, no room in its path length, or not allowed to sign";
         PlaintextKeyRefused = "plaintext-key-refused": "a private key at rest is not sealed, which only a lab may have";

@@ -9,6 +9,7 @@ use time::Duration;
 
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key_kind::KeyKind;
+use crate::problem::{Code, Problem};
 
 /// The whole mesh file, after every rule held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,6 +269,29 @@ impl Mesh {
     #[must_use]
     pub fn cluster(&self, name: &ClusterName) -> Option<&Cluster> {
         self.clusters.iter().find(|cluster| cluster.name == *name)
+    }
+
+    /// The cluster of this name, if it is one that gets `cacerts`.
+    ///
+    /// # Errors
+    /// `unknown-cluster`, `remote-gets-no-cacerts`.
+    pub fn signing_cluster(&self, name: &ClusterName) -> Result<&Cluster, Problem> {
+        let cluster = self.cluster(name).ok_or_else(|| {
+            let known: Vec<&str> = self.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
+            Problem::new(Code::UnknownCluster, format!("the mesh file has no cluster named {name}"))
+                .fact(format!("it has  {}", known.join(", ")))
+        })?;
+        if cluster.role.has_cacerts() {
+            return Ok(cluster);
+        }
+        Err(Problem::new(
+            Code::RemoteGetsNoCacerts,
+            format!(
+                "{name} is a {}: its workloads are signed by its control plane's intermediate",
+                cluster.role.as_str()
+            ),
+        )
+        .hint("leave it out; a needless copy of a signing key is a risk"))
     }
 
     /// The cluster whose intermediate signs the workloads of this one: itself, or the control plane it names.

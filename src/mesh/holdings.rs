@@ -1,5 +1,7 @@
 //! What the material folder holds, public parts only: roots, issuing CAs and the stock of prepared intermediates.
 
+use time::OffsetDateTime;
+
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::pki::certificate::Certificate;
 use crate::problem::{Code, Problem};
@@ -77,9 +79,48 @@ impl Holdings {
             .collect()
     }
 
+    /// Of the issuing CAs under the anchor, the one that ends last among those that are valid now.
+    #[must_use]
+    pub fn live_issuing(&self, anchor: &Certificate, now: OffsetDateTime) -> Option<&Held> {
+        self.issuing_under(anchor)
+            .into_iter()
+            .filter(|held| held.certificate.validity().contains(now) && anchor.validity().contains(now))
+            .max_by_key(|held| held.certificate.not_after())
+    }
+
+    /// What lies in stock for this cluster, newer than this generation, valid now and signed up to the anchor: the
+    /// oldest of it. Every signature on the way is verified.
+    #[must_use]
+    pub fn ready(
+        &self,
+        cluster: &ClusterName,
+        after: u32,
+        anchor: &Certificate,
+        now: OffsetDateTime,
+    ) -> Option<&Prepared> {
+        self.stock.iter().find(|prepared| {
+            prepared.cluster == *cluster
+                && prepared.generation > after
+                && prepared.signer.validity().contains(now)
+                && prepared.leads_to(anchor)
+        })
+    }
+
     /// The highest generation in stock for this cluster; 0: nothing was prepared.
     #[must_use]
     pub fn newest_prepared(&self, cluster: &ClusterName) -> u32 {
         self.stock.iter().filter(|it| it.cluster == *cluster).map(|it| it.generation).max().unwrap_or(0)
+    }
+}
+
+impl Prepared {
+    /// Whether every certificate is signed by the next one, and the last by the anchor.
+    #[must_use]
+    pub fn leads_to(&self, anchor: &Certificate) -> bool {
+        let above = self.upper.iter().chain(std::iter::once(anchor));
+        std::iter::once(&self.signer)
+            .chain(&self.upper)
+            .zip(above)
+            .all(|(child, parent)| child.issuer() == parent.subject() && child.is_signed_by(parent.spki()))
     }
 }

@@ -14,6 +14,7 @@ pub mod mesh_file;
 pub(crate) mod mesh_rules;
 pub mod mesh_schema;
 pub mod mesh_template;
+pub mod minting;
 pub mod observed;
 pub mod ownership;
 pub mod plan;

@@ -116,7 +116,24 @@ pub struct Replica {
     pub root_end: Option<OffsetDateTime>,
 }
 
+impl Observed {
+    /// The generation of the intermediate that the target holds; 0: none of ours, or it could not be seen.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.secret.as_ref().ok().and_then(Option::as_ref).map_or(0, SecretSight::generation)
+    }
+}
+
 impl SecretSight {
+    /// The generation that our mark names; 0: it is not ours.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        match &self.owner {
+            Owner::Ours(mark) => mark.generation,
+            Owner::Istiod | Owner::Somebody(_) => 0,
+        }
+    }
+
     /// The public view of a Secret's values. `key_spki` is the public half of its private key, which the one who read
     /// it worked out; no value whose name says that it is a key is kept.
     #[must_use]

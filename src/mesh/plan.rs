@@ -11,7 +11,7 @@ use crate::mesh::change::may_write;
 use crate::mesh::deadline::{Ceremony, ceremony, intermediate_renewal};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::holdings::{Held, Holdings};
-use crate::mesh::observed::{Observed, Owner, SecretSight};
+use crate::mesh::observed::{Observed, SecretSight};
 use crate::pki::certificate::Certificate;
 use crate::pki::profile::Tier;
 use crate::pki::validity::{BACKDATE, Validity};
@@ -97,7 +97,7 @@ pub fn next(
 ) -> Result<Plan, Problem> {
     let anchor = holdings.anchor(mesh)?;
     clock_is_plausible(holdings, observed, now)?;
-    let view = View { mesh, holdings, anchor, issuing: live_issuing(holdings, anchor, now), now };
+    let view = View { mesh, holdings, anchor, issuing: holdings.live_issuing(&anchor.certificate, now), now };
     let mut steps: Vec<Step> =
         mesh.clusters.iter().map(|cluster| view.step(cluster, observed.get(&cluster.name))).collect();
     steps.sort_by_key(|step| mesh.rotation.canary.as_ref() != Some(&step.cluster));
@@ -172,11 +172,7 @@ impl View<'_> {
                 "a change of root is walked in stages, which is not built yet; pin its root in root.trusted to go on",
             ));
         }
-        let generation = match &there.owner {
-            Owner::Ours(mark) => mark.generation,
-            Owner::Istiod | Owner::Somebody(_) => 0,
-        };
-        Ok(Holder { there: Some(there), signer: there.signer.as_ref().ok(), generation })
+        Ok(Holder { there: Some(there), signer: there.signer.as_ref().ok(), generation: there.generation() })
     }
 
     /// Why a renewal is due; `None`: it is not.
@@ -208,13 +204,10 @@ impl View<'_> {
         {
             return Act::Mint { issuing: issuing.generation, generation: newest.saturating_add(1) };
         }
-        let prepared = self.holdings.stock.iter().find(|prepared| {
-            prepared.cluster == cluster.name
-                && prepared.generation > holder.generation
-                && prepared.signer.validity().contains(self.now)
-                && self.leads_to_anchor(&prepared.signer, &prepared.upper)
-                && self.is_worth_it(prepared.signer.validity(), holder)
-        });
+        let prepared = self
+            .holdings
+            .ready(&cluster.name, holder.generation, &self.anchor.certificate, self.now)
+            .filter(|prepared| self.is_worth_it(prepared.signer.validity(), holder));
         if let Some(prepared) = prepared {
             return Act::Activate { generation: prepared.generation };
         }
@@ -238,23 +231,6 @@ impl View<'_> {
             _ => window.not_after() - self.now >= self.mesh.workload.max_ttl + self.mesh.workload.margin,
         }
     }
-
-    /// Whether every certificate is signed by the next one, and the last by the anchor.
-    fn leads_to_anchor(&self, signer: &Certificate, upper: &[Certificate]) -> bool {
-        let above = upper.iter().chain(std::iter::once(&self.anchor.certificate));
-        std::iter::once(signer)
-            .chain(upper)
-            .zip(above)
-            .all(|(child, parent)| child.issuer() == parent.subject() && child.is_signed_by(parent.spki()))
-    }
-}
-
-fn live_issuing<'a>(holdings: &'a Holdings, anchor: &Held, now: OffsetDateTime) -> Option<&'a Held> {
-    holdings
-        .issuing_under(&anchor.certificate)
-        .into_iter()
-        .filter(|held| held.certificate.validity().contains(now) && anchor.certificate.validity().contains(now))
-        .max_by_key(|held| held.certificate.not_after())
 }
 
 /// A clock that jumped back would mint certificates that end too early, or judge an ended one as good.

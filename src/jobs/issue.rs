@@ -1,0 +1,180 @@
+//! `issue`: mints intermediates and lays them ready in stock, sealed. Signs with the issuing CA, or, where there is no
+//! such tier, with the root: then it is a ceremony.
+
+use time::OffsetDateTime;
+
+use crate::mesh::deadline::renewal;
+use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
+use crate::mesh::holdings::{Held, Holdings, Prepared};
+use crate::mesh::ledger::Act;
+use crate::mesh::minting::{self, Authority, Ingredients};
+use crate::pki::secret::Passphrase;
+use crate::pki::signing_key::SigningKey;
+use crate::problem::{Code, Problem};
+use crate::world::entropy::Entropy;
+use crate::world::ledger_file::{About, LedgerFile};
+use crate::world::passphrase::PassphraseSource;
+use crate::world::store::Store;
+use crate::world::{issuing_key, key_seal, root_key, targets};
+
+/// What `issue` is asked for.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// For which clusters; empty: for all that get `cacerts` and have nothing newer in stock than what they run.
+    pub clusters: &'a [ClusterName],
+    /// Lay ready as many generations as reach to this moment; `None`: one, for now.
+    pub until: Option<OffsetDateTime>,
+    /// Opens the key that signs.
+    pub opens: &'a PassphraseSource,
+    /// Seals the new keys; `None`: with what opened the issuing key.
+    pub seals: Option<&'a PassphraseSource>,
+}
+
+/// More generations than anybody lays ready for one cluster.
+const MOST_GENERATIONS: usize = 400;
+
+/// Mints what was ordered. What was laid in stock before an error stays there and is good.
+///
+/// # Errors
+/// `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `ceremony-needed` (no live issuing CA); whatever
+/// opening, minting and writing refuse.
+pub fn run(
+    mesh: &Mesh,
+    store: &Store,
+    order: &Order<'_>,
+    entropy: &Entropy,
+    ledger: &mut LedgerFile,
+    now: OffsetDateTime,
+) -> Result<Vec<Prepared>, Problem> {
+    let holdings = store.holdings()?;
+    let anchor = holdings.anchor(mesh)?;
+    let clusters = chosen(mesh, &holdings, order.clusters, entropy, now)?;
+    if clusters.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (issuer, key, upper) = open_signer(mesh, store, &holdings, anchor, order, entropy, now)?;
+    let seals = match (order.seals, mesh.issuing) {
+        (Some(source), _) => source.new_one("the keys in stock")?,
+        (None, Some(_)) => order.opens.existing("the issuing key, which seals the stock as well")?,
+        (None, None) => {
+            return Err(Problem::new(
+                Code::PassphraseNeeded,
+                "the root's passphrase never seals the stock: its keys need one of their own",
+            )
+            .hint("--stock-passphrase-file FILE"));
+        }
+    };
+    let authority = Authority { certificate: &issuer.certificate, key: &key };
+    let mut orders = Vec::new();
+    for cluster in clusters {
+        let first = store.next_prepared(&cluster.name)?.max(published(cluster, entropy, now).saturating_add(1));
+        for (generation, start) in (first..).zip(starts(mesh, &holdings, cluster, order.until, now)) {
+            orders.push((cluster, generation, start));
+        }
+    }
+    let made = targets::in_parallel(&orders, usize::MAX, |(cluster, generation, start)| {
+        prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now)
+    });
+    let mut prepared = Vec::new();
+    for one in made {
+        let (one, sealed) = one?;
+        let about =
+            About { cluster: Some(&one.cluster), generation: Some(one.generation), certificate: Some(&one.signer) };
+        ledger.intent(Act::MintIntermediate, about)?;
+        issuing_key::lay_in_stock(store, &one, &sealed)?;
+        ledger.done(Act::MintIntermediate, about)?;
+        prepared.push(one);
+    }
+    Ok(prepared)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is a different ingredient, and this is the one place that mixes them"
+)]
+fn prepare(
+    mesh: &Mesh,
+    cluster: &Cluster,
+    generation: u32,
+    authority: Authority<'_>,
+    upper: &[crate::pki::certificate::Certificate],
+    start: OffsetDateTime,
+    seals: &Passphrase,
+    entropy: &Entropy,
+    now: OffsetDateTime,
+) -> Result<(Prepared, String), Problem> {
+    let key = SigningKey::generate(mesh.intermediate.key, entropy.source())?;
+    let with = Ingredients { key: &key, serial: entropy.serial()?, random: entropy.source(), now };
+    let signed = minting::intermediate(mesh, &cluster.name, generation, authority, start, &with)?;
+    let sealed = key_seal::seal(&key, seals, entropy)?;
+    let signer = signed.into_certificate();
+    Ok((Prepared { cluster: cluster.name.clone(), generation, signer, upper: upper.to_vec() }, sealed))
+}
+
+type OpenSigner = (Held, SigningKey, Vec<crate::pki::certificate::Certificate>);
+
+fn open_signer(
+    mesh: &Mesh,
+    store: &Store,
+    holdings: &Holdings,
+    anchor: &Held,
+    order: &Order<'_>,
+    entropy: &Entropy,
+    now: OffsetDateTime,
+) -> Result<OpenSigner, Problem> {
+    if mesh.issuing.is_none() {
+        let key = root_key::open(store, anchor, order.opens, mesh.lab, entropy)?;
+        return Ok((anchor.clone(), key, Vec::new()));
+    }
+    let issuing = holdings.live_issuing(&anchor.certificate, now).ok_or_else(|| {
+        Problem::new(Code::CeremonyNeeded, format!("{} has no issuing CA that is valid now", mesh.name))
+            .hint("meshca issuing create")
+    })?;
+    let key = issuing_key::open(store, issuing, order.opens, mesh.lab, entropy)?;
+    Ok((issuing.clone(), key, vec![issuing.certificate.clone()]))
+}
+
+fn chosen<'a>(
+    mesh: &'a Mesh,
+    holdings: &Holdings,
+    names: &[ClusterName],
+    entropy: &Entropy,
+    now: OffsetDateTime,
+) -> Result<Vec<&'a Cluster>, Problem> {
+    if names.is_empty() {
+        let needs = |cluster: &&Cluster| {
+            cluster.role.has_cacerts()
+                && cluster.state == Membership::Member
+                && holdings.newest_prepared(&cluster.name) <= published(cluster, entropy, now)
+        };
+        return Ok(mesh.clusters.iter().filter(needs).collect());
+    }
+    names.iter().map(|name| mesh.signing_cluster(name)).collect()
+}
+
+/// The generation that a target runs; 0: none of ours, or it cannot be seen.
+fn published(cluster: &Cluster, entropy: &Entropy, now: OffsetDateTime) -> u32 {
+    targets::observe(cluster, entropy, now).generation()
+}
+
+/// When each generation takes over: the first now (or when the newest in stock is due), each next one when the one
+/// before is due for renewal, until one reaches the wished moment.
+fn starts(
+    mesh: &Mesh,
+    holdings: &Holdings,
+    cluster: &Cluster,
+    until: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+) -> Vec<OffsetDateTime> {
+    let Some(until) = until else { return vec![now] };
+    let newest = holdings.stock.iter().filter(|it| it.cluster == cluster.name).map(|it| it.signer.not_after()).max();
+    let mut start = newest.map_or(now, |end| renewal(end, mesh.intermediate)).max(now);
+    let mut reach = newest.unwrap_or(now);
+    let mut starts = Vec::new();
+    while reach < until && starts.len() < MOST_GENERATIONS {
+        starts.push(start);
+        reach = start + mesh.intermediate.lifetime;
+        start = renewal(reach, mesh.intermediate);
+    }
+    starts
+}

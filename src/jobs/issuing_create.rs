@@ -1,0 +1,49 @@
+//! `issuing create`: mints the next online issuing CA under the root. A ceremony; offline.
+
+use time::OffsetDateTime;
+
+use crate::mesh::fleet::Mesh;
+use crate::mesh::holdings::Held;
+use crate::mesh::ledger::Act;
+use crate::mesh::minting::{self, Authority, Ingredients};
+use crate::pki::signing_key::SigningKey;
+use crate::problem::{Code, Problem};
+use crate::world::entropy::Entropy;
+use crate::world::ledger_file::{About, LedgerFile};
+use crate::world::passphrase::PassphraseSource;
+use crate::world::store::Store;
+use crate::world::{key_seal, root_key};
+
+/// Mints, seals and writes the next issuing CA. `opens` is the root key's passphrase, `seals` the new key's.
+///
+/// # Errors
+/// `no-issuing-tier`, `no-usable-root`; whatever opening, minting and writing refuse.
+pub fn run(
+    mesh: &Mesh,
+    store: &Store,
+    opens: &PassphraseSource,
+    seals: &PassphraseSource,
+    entropy: &Entropy,
+    ledger: &mut LedgerFile,
+    now: OffsetDateTime,
+) -> Result<Held, Problem> {
+    let wish = mesh.issuing.ok_or_else(|| {
+        Problem::new(Code::NoIssuingTier, format!("{} has no issuing tier: the root signs intermediates", mesh.name))
+            .hint("issuing: { mode: online }   in the mesh file, or: meshca issue --until DATE")
+    })?;
+    let holdings = store.holdings()?;
+    let anchor = holdings.anchor(mesh)?;
+    let generation = store.next_issuing()?;
+    let root_key = root_key::open(store, anchor, opens, mesh.lab, entropy)?;
+    let passphrase = seals.new_one("the new issuing key")?;
+    let key = SigningKey::generate(wish.key, entropy.source())?;
+    let with = Ingredients { key: &key, serial: entropy.serial()?, random: entropy.source(), now };
+    let root = Authority { certificate: &anchor.certificate, key: &root_key };
+    let certificate = minting::issuing(mesh, wish, generation, root, &with)?.into_certificate();
+    let sealed = key_seal::seal(&key, &passphrase, entropy)?;
+    let about = About { generation: Some(generation), certificate: Some(&certificate), cluster: None };
+    ledger.intent(Act::MintIssuing, about)?;
+    root_key::lay_down_issuing(store, generation, &sealed, &certificate)?;
+    ledger.done(Act::MintIssuing, about)?;
+    Ok(Held { generation, certificate })
+}
