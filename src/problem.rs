@@ -137,6 +137,7 @@ codes! {
         SecretImmutable = "secret-immutable": "the cacerts there is immutable; Kubernetes refuses every change of it";
         RemoteGetsNoCacerts = "remote-gets-no-cacerts": "a remote cluster has no signer of its own and gets no cacerts";
         TargetUnreadable = "target-unreadable": "a target could not be looked at, so nothing is known and nothing is changed";
+        NothingInStock = "nothing-in-stock": "a target has no cacerts, and nothing that may be used now lies in stock for it";
         TooManyValues = "too-many-values": "a target holds more values than any cacerts has";
         TargetChangedMeanwhile = "target-changed-meanwhile": "a target changed between the decision and the write; it was left as it is";
         WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";
@@ -159,6 +160,7 @@ codes! {
         PassphraseRefused = "passphrase-refused": "a passphrase for a new key is too short, or was typed differently the second time";
         WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
         LedgerBroken = "ledger-broken": "a line of the ledger is not an entry, or does not name the line before it";
+        NoLedger = "no-ledger": "records go to standard output, so there is no ledger file to read";
         LedgerCut = "ledger-cut": "the ledger ends in the middle of a line, as a crash leaves it";
         RandomnessUnavailable = "randomness-unavailable": "the operating system gave no random bytes";
     }

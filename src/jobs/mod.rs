@@ -1,8 +1,14 @@
 //! ORDER: one file per command: read, decide, act, record, return.
 
+pub mod init;
 #[cfg(feature = "ceremony")]
 pub mod issue;
 #[cfg(feature = "ceremony")]
 pub mod issuing_create;
+pub mod ledger_show;
+pub mod publish;
+#[cfg(feature = "ceremony")]
+pub mod quickstart;
 #[cfg(feature = "ceremony")]
 pub mod root_create;
+pub mod rotate;

@@ -62,6 +62,14 @@ impl Passphrase {
         *self.0 == *other.0
     }
 
+    /// The passphrase as a line of a file, for the one who writes it.
+    #[must_use]
+    pub fn line(&self) -> Secret {
+        let mut line = self.0.to_vec();
+        line.push(b'\n');
+        Secret::new(line)
+    }
+
     pub(in crate::pki) fn expose(&self) -> &[u8] {
         &self.0
     }

@@ -8,6 +8,7 @@ use crate::pki::secret::Passphrase;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
+use crate::world::files::{self, Readers};
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Slot;
 
@@ -17,6 +18,14 @@ use crate::world::store::Slot;
 /// `randomness-unavailable`, `key-malformed`.
 pub fn seal(key: &SigningKey, passphrase: &Passphrase, entropy: &Entropy) -> Result<String, Problem> {
     sealed_key::seal(key.pkcs8(), passphrase, entropy.salt()?, ROUNDS)
+}
+
+/// Writes a passphrase into a new file that only its owner can read.
+///
+/// # Errors
+/// `file-exists`, `file-unwritable`.
+pub fn write_passphrase(path: &Path, passphrase: &Passphrase) -> Result<(), Problem> {
+    files::create(path, passphrase.line().expose(), Readers::Owner)
 }
 
 /// Opens the key of a slot and compares it with its certificate: the cipher authenticates nothing by itself.

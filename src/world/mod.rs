@@ -11,6 +11,7 @@ pub mod key_seal;
 pub mod ledger_file;
 pub mod lock;
 pub mod manifest;
+pub mod mesh_folder;
 pub mod passphrase;
 #[cfg(feature = "ceremony")]
 pub mod root_key;

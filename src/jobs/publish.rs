@@ -1,0 +1,216 @@
+//! `publish`: brings what lies in stock to the targets. Reads, decides, writes, looks again, records; each target for
+//! itself.
+
+use std::sync::{Mutex, PoisonError};
+
+use time::OffsetDateTime;
+
+use crate::mesh::cacerts::Cacerts;
+use crate::mesh::change::{Change, decide, holds};
+use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
+use crate::mesh::holdings::{Holdings, Prepared};
+use crate::mesh::ledger::Act;
+use crate::mesh::minting;
+use crate::mesh::observed::Observed;
+use crate::mesh::ownership::Ownership;
+use crate::pki::certificate::Certificate;
+use crate::problem::{Code, Problem};
+use crate::world::entropy::Entropy;
+use crate::world::ledger_file::{About, LedgerFile};
+use crate::world::passphrase::PassphraseSource;
+use crate::world::store::Store;
+use crate::world::{issuing_key, targets};
+
+/// What happened to one target, or would.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Which target.
+    pub cluster: ClusterName,
+    /// What was there before.
+    pub before: Option<Certificate>,
+    /// What is there now, or would be: generation and intermediate.
+    pub after: Option<(u32, Certificate)>,
+    /// What was decided, or why it did not come about.
+    pub change: Result<Change, Problem>,
+}
+
+/// The pieces that every delivery needs.
+#[derive(Debug)]
+pub struct Courier<'a> {
+    /// The declared mesh.
+    pub mesh: &'a Mesh,
+    /// Random bytes.
+    pub entropy: &'a Entropy,
+    /// The ledger, shared by deliveries that run at once.
+    pub ledger: &'a Mutex<LedgerFile>,
+    /// The present moment.
+    pub now: OffsetDateTime,
+}
+
+/// How often a delivery decides again when the target changed under its hands.
+const ATTEMPTS: usize = 3;
+
+impl Courier<'_> {
+    /// Brings one set to one target: reads, decides, writes, reads back and compares the whole set of values.
+    ///
+    /// # Errors
+    /// The refusal; `target-changed-meanwhile`, when that happened three times; `written-differs-from-read`;
+    /// `file-unwritable`. In each case but the last but one the target is what it was.
+    pub fn deliver(&self, cluster: &Cluster, set: &Cacerts, generation: u32) -> Result<Change, Problem> {
+        let signer = set.signer();
+        let mark = Ownership::new(&self.mesh.name, &cluster.name, generation, signer.serial_text());
+        let about = About { cluster: Some(&cluster.name), generation: Some(generation), certificate: Some(signer) };
+        for _ in 0..ATTEMPTS {
+            let observed = targets::observe(cluster, self.entropy, self.now);
+            let change = match decide(set, cluster, &self.mesh.name, &observed) {
+                Change::Leave => return Ok(Change::Leave),
+                Change::Refuse(problem) => return Err(problem),
+                change @ (Change::Create | Change::Replace { .. }) => change,
+            };
+            self.record(|ledger| ledger.intent(Act::Publish, about))?;
+            match targets::write(cluster, set, &mark, &change, self.entropy, self.now) {
+                Ok(()) => {}
+                Err(problem) => {
+                    self.record(|ledger| ledger.failed(Act::Publish, about, &problem))?;
+                    if problem.code() == Code::TargetChangedMeanwhile {
+                        continue;
+                    }
+                    return Err(problem);
+                }
+            }
+            if let Err(problem) = self.look_again(cluster, set) {
+                self.record(|ledger| ledger.failed(Act::Publish, about, &problem))?;
+                return Err(problem);
+            }
+            self.record(|ledger| ledger.done(Act::Publish, about))?;
+            return Ok(change);
+        }
+        Err(Problem::new(
+            Code::TargetChangedMeanwhile,
+            format!(
+                "{} changed {ATTEMPTS} times between the decision and the write; it was left as it is",
+                cluster.name
+            ),
+        )
+        .hint("find out who else writes there"))
+    }
+
+    fn look_again(&self, cluster: &Cluster, set: &Cacerts) -> Result<(), Problem> {
+        let observed = targets::observe(cluster, self.entropy, self.now);
+        let there = observed.secret?;
+        if there.as_ref().is_some_and(|there| holds(there, set)) {
+            return Ok(());
+        }
+        let names = there.map_or_else(|| "nothing".to_owned(), |there| there.names.join(", "));
+        Err(Problem::new(
+            Code::WrittenDiffersFromRead,
+            format!("{}: what was read back is not what was written", cluster.name),
+        )
+        .fact(format!("found  {names}"))
+        .hint(format!("meshca check {}", cluster.name)))
+    }
+
+    fn record(&self, entry: impl FnOnce(&mut LedgerFile) -> Result<(), Problem>) -> Result<(), Problem> {
+        // A panic elsewhere while the lock was held leaves whole lines or a cut tail, and both can be gone on from.
+        entry(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Which targets, and whether only to say what would be done.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// The targets; empty: all that get `cacerts`.
+    pub clusters: &'a [ClusterName],
+    /// Change nothing.
+    pub dry_run: bool,
+    /// Opens the keys in stock.
+    pub opens: &'a PassphraseSource,
+}
+
+/// Brings to each target the oldest intermediate in stock that is newer than its own and valid now.
+///
+/// # Errors
+/// `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `file-unreadable`. What goes wrong with one target
+/// is in its delivery, and does not stop the others.
+pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Vec<Delivery>, Problem> {
+    let mesh = courier.mesh;
+    let holdings = store.holdings()?;
+    let anchor = &holdings.anchor(mesh)?.certificate;
+    let clusters: Vec<&Cluster> = if order.clusters.is_empty() {
+        mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
+    } else {
+        order.clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>()?
+    };
+    Ok(targets::in_parallel(&clusters, mesh.rotation.write, |cluster| {
+        let observed = targets::observe(cluster, courier.entropy, courier.now);
+        let ready = holdings.ready(&cluster.name, observed.generation(), anchor, courier.now);
+        let change = match ready {
+            None => nothing_ready(&holdings, cluster, &observed),
+            Some(prepared) => bring(courier, store, order, cluster, prepared, anchor, &observed),
+        };
+        let before = observed.secret.ok().flatten().and_then(|there| there.signer.ok());
+        let after = ready.map(|prepared| (prepared.generation, prepared.signer.clone()));
+        Delivery { cluster: cluster.name.clone(), before, after, change }
+    }))
+}
+
+fn nothing_ready(holdings: &Holdings, cluster: &Cluster, observed: &Observed) -> Result<Change, Problem> {
+    match &observed.secret {
+        Err(problem) => Err(problem.clone()),
+        Ok(Some(_)) => Ok(Change::Leave),
+        Ok(None) => {
+            let held = holdings.newest_prepared(&cluster.name);
+            let held = if held == 0 { "nothing".to_owned() } else { format!("up to generation {held}") };
+            Err(Problem::new(
+                Code::NothingInStock,
+                format!("{} has no cacerts, and nothing that may be used now lies in stock for it", cluster.name),
+            )
+            .fact(format!("in stock  {held}"))
+            .hint(format!("meshca issue {}", cluster.name)))
+        }
+    }
+}
+
+fn bring(
+    courier: &Courier<'_>,
+    store: &Store,
+    order: &Order<'_>,
+    cluster: &Cluster,
+    prepared: &Prepared,
+    anchor: &Certificate,
+    observed: &Observed,
+) -> Result<Change, Problem> {
+    let there = crate::mesh::change::may_write(cluster, &courier.mesh.name, observed)?;
+    if order.dry_run {
+        return Ok(match there {
+            None => Change::Create,
+            Some(there) => Change::Replace { uid: there.uid.clone(), version: there.version.clone() },
+        });
+    }
+    let change = activate(courier, store, order.opens, cluster, prepared, anchor, observed)?;
+    Ok(change)
+}
+
+/// Opens a prepared intermediate's key, brings the set to its target and forgets the key.
+///
+/// # Errors
+/// As [`Courier::deliver`] and opening a key.
+pub fn activate(
+    courier: &Courier<'_>,
+    store: &Store,
+    opens: &PassphraseSource,
+    cluster: &Cluster,
+    prepared: &Prepared,
+    anchor: &Certificate,
+    observed: &Observed,
+) -> Result<Change, Problem> {
+    let mesh = courier.mesh;
+    let key = issuing_key::open_prepared(store, prepared, opens, mesh.lab, courier.entropy)?;
+    let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
+    let bundle = there.map(crate::mesh::observed::SecretSight::bundle);
+    let set = minting::set(mesh, prepared.signer.clone(), &key, &prepared.upper, anchor, bundle);
+    let change = courier.deliver(cluster, &set, prepared.generation)?;
+    // A read-only material folder keeps its copy; nothing depends on whether it is gone.
+    let _ = issuing_key::forget(store, prepared);
+    Ok(change)
+}

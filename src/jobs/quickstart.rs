@@ -1,0 +1,69 @@
+//! `quickstart`: the whole main job in one folder, for a laptop: two primaries and a remote, a root, an issuing CA,
+//! intermediates, publish, one tick. It calls the jobs that people call, in their order.
+
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use time::OffsetDateTime;
+
+use crate::jobs::publish::{self, Courier, Delivery};
+use crate::jobs::rotate::{self, Tick};
+use crate::jobs::{init, issue, issuing_create, root_create};
+use crate::mesh::fleet::Mesh;
+use crate::mesh::mesh_template;
+use crate::pki::certificate::Certificate;
+use crate::problem::Problem;
+use crate::world::entropy::Entropy;
+use crate::world::files::{self, Readers};
+use crate::world::ledger_file::LedgerFile;
+use crate::world::lock::Lock;
+use crate::world::passphrase::PassphraseSource;
+use crate::world::store::Store;
+use crate::world::{key_seal, mesh_folder};
+
+/// What the quickstart made.
+#[derive(Debug)]
+pub struct Quickstart {
+    /// The mesh file.
+    pub file: PathBuf,
+    /// The file with the random passphrase of all its keys.
+    pub passphrase_file: PathBuf,
+    /// The mesh.
+    pub mesh: Mesh,
+    /// The root.
+    pub root: Certificate,
+    /// What was published.
+    pub deliveries: Vec<Delivery>,
+    /// The tick after it.
+    pub tick: Tick,
+}
+
+/// Does all of it in a folder that must not exist.
+///
+/// # Errors
+/// `file-exists`, when it does; `file-unwritable`; whatever the jobs refuse.
+pub fn run(folder: &Path, entropy: &Entropy, now: OffsetDateTime) -> Result<Quickstart, Vec<Problem>> {
+    let one = |problem: Problem| vec![problem];
+    files::create_folder(folder, Readers::Owner).map_err(one)?;
+    let file = folder.join(init::MESH_FILE);
+    files::create(&file, mesh_template::quickstart().as_bytes(), Readers::Everybody).map_err(one)?;
+    let (mesh, _) = mesh_folder::read(&file)?;
+    let passphrase = entropy.passphrase().map_err(one)?;
+    let passphrase_file = folder.join("passphrase");
+    key_seal::write_passphrase(&passphrase_file, &passphrase).map_err(one)?;
+    let source = PassphraseSource::Known(passphrase);
+    let lock = mesh_folder::records_folder(&mesh).map(Lock::take).transpose().map_err(one)?;
+    let store = Store::new(mesh.material.clone());
+    let mut ledger = LedgerFile::new(&mesh.records, now);
+    let root = root_create::run(&mesh, &store, &source, entropy, &mut ledger, now).map_err(one)?;
+    issuing_create::run(&mesh, &store, &source, &source, entropy, &mut ledger, now).map_err(one)?;
+    let order = issue::Order { clusters: &[], until: None, opens: &source, seals: None };
+    issue::run(&mesh, &store, &order, entropy, &mut ledger, now).map_err(one)?;
+    let ledger = Mutex::new(ledger);
+    let courier = Courier { mesh: &mesh, entropy, ledger: &ledger, now };
+    let order = publish::Order { clusters: &[], dry_run: false, opens: &source };
+    let deliveries = publish::run(&courier, &store, &order).map_err(one)?;
+    let tick = rotate::run(&courier, &store, &source).map_err(one)?;
+    drop(lock);
+    Ok(Quickstart { file, passphrase_file, root, deliveries, tick, mesh })
+}

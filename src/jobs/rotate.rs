@@ -1,0 +1,140 @@
+//! `rotate`: one tick. Looks at every target, plans, and does what is due. Nothing of a root key can be reached here.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use time::OffsetDateTime;
+
+use crate::jobs::publish::{Courier, activate};
+use crate::mesh::change::Change;
+use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
+use crate::mesh::holdings::{Held, Holdings};
+use crate::mesh::minting::{self, Authority, Ingredients};
+use crate::mesh::observed::{Observed, Owner, SecretSight};
+use crate::mesh::plan::{self, Act, Plan, Step};
+use crate::pki::signing_key::SigningKey;
+use crate::problem::{Code, Problem};
+use crate::world::entropy::Entropy;
+use crate::world::passphrase::PassphraseSource;
+use crate::world::store::Store;
+use crate::world::{issuing_key, targets};
+
+/// What one tick saw, planned and did.
+#[derive(Debug)]
+pub struct Tick {
+    /// The plan.
+    pub plan: Plan,
+    /// What became of each step that writes; empty for a dry run.
+    pub done: BTreeMap<ClusterName, Result<Change, Problem>>,
+}
+
+/// Looks and plans, and changes nothing.
+///
+/// # Errors
+/// `no-usable-root`, `clock-implausible`, `file-unreadable`.
+pub fn dry_run(mesh: &Mesh, store: &Store, entropy: &Entropy, now: OffsetDateTime) -> Result<Tick, Problem> {
+    let observed = targets::observe_all(mesh, entropy, now);
+    let plan = plan::next(mesh, &store.holdings()?, &observed, now)?;
+    Ok(Tick { plan, done: BTreeMap::new() })
+}
+
+/// Looks, plans and does what is due. A target that fails does not stop the others; the canary's step comes first, and
+/// if it fails, no other target is written in this tick.
+///
+/// # Errors
+/// `no-usable-root`, `clock-implausible`, `file-unreadable`.
+pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Result<Tick, Problem> {
+    let mesh = courier.mesh;
+    let holdings = store.holdings()?;
+    let observed = targets::observe_all(mesh, courier.entropy, courier.now);
+    let plan = plan::next(mesh, &holdings, &observed, courier.now)?;
+    for cluster in mesh.clusters.iter().filter(|cluster| is_ours(observed.get(&cluster.name))) {
+        // What a crash left behind holds a private key. That it could not be removed shows when something is written.
+        let _ = targets::tidy(cluster);
+    }
+    let hands = Hands { courier, store, holdings: &holdings, opens, observed: &observed, issuing: OnceLock::new() };
+    let mut due: Vec<&Step> = plan.steps.iter().filter(|step| step.act.writes()).collect();
+    let mut done = BTreeMap::new();
+    if let Some(first) = due.first().copied()
+        && mesh.rotation.canary.as_ref() == Some(&first.cluster)
+    {
+        due.remove(0);
+        let outcome = hands.take(first);
+        let failed = outcome.is_err();
+        done.insert(first.cluster.clone(), outcome);
+        if failed {
+            due.clear();
+        }
+    }
+    let outcomes = targets::in_parallel(&due, mesh.rotation.write, |step| (step.cluster.clone(), hands.take(step)));
+    done.extend(outcomes);
+    Ok(Tick { plan, done })
+}
+
+fn is_ours(observed: Option<&Observed>) -> bool {
+    let there = observed.and_then(|observed| observed.secret.as_ref().ok()?.as_ref());
+    there.is_some_and(|there| matches!(there.owner, Owner::Ours(_)))
+}
+
+/// What the steps of one tick share. The issuing key is opened by the first step that needs it, and only then.
+struct Hands<'a> {
+    courier: &'a Courier<'a>,
+    store: &'a Store,
+    holdings: &'a Holdings,
+    opens: &'a PassphraseSource,
+    observed: &'a BTreeMap<ClusterName, Observed>,
+    issuing: OnceLock<Result<SigningKey, Problem>>,
+}
+
+impl Hands<'_> {
+    fn take(&self, step: &Step) -> Result<Change, Problem> {
+        let missing = |what: &str| Problem::new(Code::TargetUnreadable, format!("{}: {what}", step.cluster));
+        let mesh = self.courier.mesh;
+        let cluster = mesh.cluster(&step.cluster).ok_or_else(|| missing("not in the mesh file"))?;
+        let observed = self.observed.get(&step.cluster).ok_or_else(|| missing("was not looked at"))?;
+        let anchor = self.holdings.anchor(mesh)?;
+        match step.act {
+            Act::Mint { issuing, generation } => {
+                let issuing = self.holdings.issuing.iter().find(|held| held.generation == issuing);
+                let issuing = issuing.ok_or_else(|| missing("its issuing CA is gone"))?;
+                self.mint(cluster, observed, issuing, anchor, generation)
+            }
+            Act::Activate { generation } => {
+                let prepared = self
+                    .holdings
+                    .stock
+                    .iter()
+                    .find(|it| it.cluster == cluster.name && it.generation == generation)
+                    .ok_or_else(|| missing("its stock is gone"))?;
+                let (courier, store) = (self.courier, self.store);
+                activate(courier, store, self.opens, cluster, prepared, &anchor.certificate, observed)
+            }
+            Act::Leave | Act::Wait | Act::AskForCeremony(_) | Act::Refuse(_) => Ok(Change::Leave),
+        }
+    }
+
+    fn mint(
+        &self,
+        cluster: &Cluster,
+        observed: &Observed,
+        issuing: &Held,
+        anchor: &Held,
+        generation: u32,
+    ) -> Result<Change, Problem> {
+        let Courier { mesh, entropy, now, .. } = *self.courier;
+        let issuing_key = self
+            .issuing
+            .get_or_init(|| issuing_key::open(self.store, issuing, self.opens, mesh.lab, entropy))
+            .as_ref()
+            .map_err(Clone::clone)?;
+        let key = SigningKey::generate(mesh.intermediate.key, entropy.source())?;
+        let with = Ingredients { key: &key, serial: entropy.serial()?, random: entropy.source(), now };
+        let authority = Authority { certificate: &issuing.certificate, key: issuing_key };
+        let signed = minting::intermediate(mesh, &cluster.name, generation, authority, now, &with)?;
+        let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
+        let bundle = there.map(SecretSight::bundle);
+        let upper = [issuing.certificate.clone()];
+        let set = minting::set(mesh, signed.into_certificate(), &key, &upper, &anchor.certificate, bundle);
+        self.courier.deliver(cluster, &set, generation)
+    }
+}

@@ -1,0 +1,38 @@
+//! The mesh file on disk, and the folders that it names.
+
+use std::path::Path;
+
+use crate::mesh::fleet::{Mesh, Records};
+use crate::mesh::mesh_file;
+use crate::problem::{Code, Finding, Problem};
+use crate::world::files;
+
+/// Reads and parses a mesh file. Returns what is worth a warning as well.
+///
+/// # Errors
+/// `file-unreadable`, `file-too-large`, or whatever is wrong with it.
+pub fn read(path: &Path) -> Result<(Mesh, Vec<Finding>), Vec<Problem>> {
+    let text = files::read(path, mesh_file::LARGEST).map_err(|problem| {
+        let missing = problem.code() == Code::FileUnreadable && !files::is_there(path);
+        vec![if missing { problem.hint("meshca init   writes one; -f FILE names another") } else { problem }]
+    })?;
+    let text = std::str::from_utf8(text.expose()).map_err(|error| {
+        vec![
+            Problem::new(
+                Code::MeshFileSyntax,
+                format!("{} is not UTF-8 text, from byte {} on", path.display(), error.valid_up_to()),
+            )
+            .hint(format!("file {}", path.display())),
+        ]
+    })?;
+    mesh_file::parse(text, path)
+}
+
+/// The folder of ledger and status, where there is one.
+#[must_use]
+pub fn records_folder(mesh: &Mesh) -> Option<&Path> {
+    match &mesh.records {
+        Records::Folder(folder) => Some(folder),
+        Records::Stdout => None,
+    }
+}
