@@ -166,6 +166,8 @@ codes! {
     }
     Usage {
         SecretManifestMalformed = "secret-manifest-malformed": "text that should be a Kubernetes Secret is not";
+        NotConfirmed = "not-confirmed": "what cannot be undone was not confirmed by its name; nothing was made";
+        NoTerminal = "no-terminal": "something must be asked, and there is no terminal";
         BadArgument = "bad-argument": "an argument cannot be understood";
         NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
     }

@@ -17,3 +17,4 @@ pub mod passphrase;
 pub mod root_key;
 pub mod store;
 pub mod targets;
+pub mod terminal;

@@ -1,0 +1,243 @@
+//! What may be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::mesh::fleet::ClusterName;
+
+/// A certificate authority and certificate distribution tool for multi-cluster Istio meshes.
+///
+/// One root, made offline; one intermediate CA for each control plane; each brought to its cluster as the Secret
+/// `cacerts`, renewed in time and watched.
+#[derive(Debug, Parser)]
+#[command(name = "meshca", version, max_term_width = 110, help_template = HELP)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub(in crate::cli) shared: Shared,
+    #[command(subcommand)]
+    pub(in crate::cli) command: Command,
+}
+
+const HELP: &str = "\
+{about-with-newline}
+{usage-heading} {usage}
+
+Start:
+  quickstart   The whole main job on a laptop, in one folder, under `lab: true`
+  init         Write a commented mesh file, nothing else
+
+Ceremony (offline, with the root key):
+  root         Create the root
+  issuing      Create the online issuing CA
+  issue        Mint intermediates and lay them ready in stock
+
+Run:
+  publish      Bring what lies in stock to the clusters
+  rotate       One tick: look, plan, renew what is due
+
+Look:
+  report       How every certificate in every cluster stands
+  check        What is wrong, and what istiod, the agent and Envoy would do
+  inspect      What a certificate, key or Secret file holds
+  ledger       What was done, and whether the record is whole
+
+Options:
+{options}
+
+meshca COMMAND --help tells more.";
+
+/// Options that every command has.
+#[derive(Debug, Args)]
+pub struct Shared {
+    /// The mesh file.
+    #[arg(short, long, global = true, env = "MESHCA_FILE", default_value = "mesh.yaml", value_name = "FILE")]
+    pub(in crate::cli) file: PathBuf,
+    /// Pretend that it is this moment (RFC 3339). With a command that writes, only in a lab or with --dry-run.
+    #[arg(long, global = true, value_name = "TIME", value_parser = moment)]
+    pub(in crate::cli) at: Option<OffsetDateTime>,
+    /// Print results in this form.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
+    pub(in crate::cli) output: Format,
+    /// Print only problems.
+    #[arg(short, long, global = true)]
+    pub(in crate::cli) quiet: bool,
+    /// No colour, also on a terminal.
+    #[arg(long, global = true)]
+    pub(in crate::cli) no_color: bool,
+}
+
+/// The form of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// For people with wide screens.
+    Wide,
+    /// For machines.
+    Json,
+    /// For machines.
+    Yaml,
+    /// Text exposition format 0.0.4.
+    Prometheus,
+}
+
+/// One command.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The whole main job on a laptop, in one folder, under `lab: true`.
+    #[cfg(feature = "ceremony")]
+    Quickstart {
+        /// The folder; it must not exist.
+        #[arg(default_value = "./meshca-quickstart", value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// Write a commented mesh file, nothing else.
+    Init {
+        /// The folder.
+        #[arg(default_value = ".", value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// What is done with the root.
+    #[cfg(feature = "ceremony")]
+    #[command(subcommand)]
+    Root(RootCommand),
+    /// What is done with the issuing CA.
+    #[cfg(feature = "ceremony")]
+    #[command(subcommand)]
+    Issuing(IssuingCommand),
+    /// Mint intermediates and lay them ready in stock.
+    #[cfg(feature = "ceremony")]
+    Issue {
+        /// The clusters; none: all that need a next one.
+        #[arg(value_name = "CLUSTER", value_parser = cluster)]
+        clusters: Vec<ClusterName>,
+        /// Lay ready as many generations as reach to this day or moment.
+        #[arg(long, value_name = "DATE", value_parser = moment)]
+        until: Option<OffsetDateTime>,
+        /// Where the passphrase comes from.
+        #[command(flatten)]
+        passphrase: PassphraseFile,
+        /// Seals the new keys with this; without it: with what opened the issuing key.
+        #[arg(long, value_name = "FILE")]
+        stock_passphrase_file: Option<PathBuf>,
+    },
+    /// Bring what lies in stock to the clusters.
+    Publish {
+        /// The clusters; none: all that get `cacerts`.
+        #[arg(value_name = "CLUSTER", value_parser = cluster)]
+        clusters: Vec<ClusterName>,
+        /// Say what would be done, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Where the passphrase comes from.
+        #[command(flatten)]
+        passphrase: PassphraseFile,
+    },
+    /// One tick: look, plan, renew what is due.
+    Rotate {
+        /// Say what would be done, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Where the passphrase comes from.
+        #[command(flatten)]
+        passphrase: PassphraseFile,
+        /// Write the metrics to this file afterwards, by rename, for a textfile collector.
+        #[arg(long, value_name = "PATH")]
+        metrics_textfile: Option<PathBuf>,
+    },
+    /// How every certificate in every cluster stands.
+    Report {
+        /// Write the metrics to this file as well, by rename, for a textfile collector.
+        #[arg(long, value_name = "PATH")]
+        metrics_textfile: Option<PathBuf>,
+    },
+    /// What is wrong, and what istiod, the agent and Envoy would do.
+    Check(CheckArguments),
+    /// What a certificate, key or Secret file holds. Private keys are never shown.
+    Inspect {
+        /// The file; `-`: standard input.
+        #[arg(value_name = "FILE")]
+        path: PathBuf,
+    },
+    /// What was done, and whether the record is whole.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
+}
+
+/// What `check` is asked about.
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// Clusters of the mesh file; or a folder or files of one set; or a Secret manifest (`-`: standard input). None:
+    /// the whole mesh.
+    #[arg(value_name = "CLUSTER|PATH")]
+    pub(in crate::cli) subjects: Vec<String>,
+    /// The set that istiod has loaded, for what it would do at a hot reload.
+    #[arg(long, value_name = "PATH")]
+    pub(in crate::cli) loaded: Option<PathBuf>,
+    /// istiod runs with multi-root on.
+    #[arg(long)]
+    pub(in crate::cli) multi_root: bool,
+}
+
+/// What is done with the root.
+#[cfg(feature = "ceremony")]
+#[derive(Debug, Subcommand)]
+pub enum RootCommand {
+    /// Mint the first root. Asks for its name, so that nobody does it by accident.
+    Create {
+        /// Where the passphrase comes from.
+        #[command(flatten)]
+        passphrase: PassphraseFile,
+        /// The root's name, instead of typing it.
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+    },
+}
+
+/// What is done with the issuing CA.
+#[cfg(feature = "ceremony")]
+#[derive(Debug, Subcommand)]
+pub enum IssuingCommand {
+    /// Mint the next issuing CA under the root.
+    Create {
+        /// Opens the root key. Without it, the terminal is asked.
+        #[arg(long, value_name = "FILE")]
+        passphrase_file: Option<PathBuf>,
+        /// Seals the new issuing key. Without it, the terminal is asked.
+        #[arg(long, value_name = "FILE")]
+        issuing_passphrase_file: Option<PathBuf>,
+    },
+}
+
+/// What is done with the ledger.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum LedgerCommand {
+    /// Print every entry.
+    Show,
+    /// Verify every link, and print the hash of the head.
+    Verify,
+}
+
+/// Where the passphrase comes from.
+#[derive(Debug, Args)]
+pub struct PassphraseFile {
+    /// The file whose first line opens (or seals) the key; /dev/fd/N reads an open descriptor. Without it, the
+    /// terminal is asked, and only when it is needed.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) passphrase_file: Option<PathBuf>,
+}
+
+fn cluster(text: &str) -> Result<ClusterName, String> {
+    ClusterName::parse(text).ok_or_else(|| "a cluster's name is a DNS label other than `unknown`".to_owned())
+}
+
+/// A moment as `2027-01-31T10:00:00Z`, or a day as `2027-01-31`, which begins at midnight UTC.
+fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    OffsetDateTime::parse(&whole, &Rfc3339)
+        .map(|moment| moment.to_offset(time::UtcOffset::UTC))
+        .map_err(|_| "a moment is written like 2027-01-31T10:00:00Z, a day like 2027-01-31".to_owned())
+}

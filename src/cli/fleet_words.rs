@@ -1,0 +1,162 @@
+//! What publish, rotate, the ceremonies and the quickstart did, in words.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::cli::problem_words;
+use crate::jobs::publish::Delivery;
+use crate::jobs::rotate::Tick;
+use crate::mesh::change::Change;
+use crate::mesh::deadline::Ceremony;
+use crate::mesh::plan::Act;
+use crate::pki::certificate::Certificate;
+use crate::pki::profile::Tier;
+
+/// A moment as `2026-11-28T11:04:00Z`.
+#[must_use]
+pub fn moment(at: OffsetDateTime) -> String {
+    let whole = at.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
+    whole.format(&Rfc3339).unwrap_or_default()
+}
+
+/// A certificate in some lines: whom, by whom, from when to when, and its fingerprint to read aloud.
+#[must_use]
+pub fn certificate(certificate: &Certificate) -> String {
+    format!(
+        "  subject      {}\n  issuer       {}\n  key          {}\n  valid        {}  to  {}\n  serial       {}\n  sha-256      {}\n",
+        certificate.subject(),
+        certificate.issuer(),
+        certificate.public_key().title(),
+        moment(certificate.validity().not_before()),
+        moment(certificate.not_after()),
+        pairs(&certificate.serial_text()),
+        pairs(&certificate.fingerprint().to_string()),
+    )
+}
+
+/// Digits in pairs, for reading aloud.
+fn pairs(digits: &str) -> String {
+    let characters: Vec<char> = digits.chars().collect();
+    characters.chunks(2).map(|pair| pair.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+/// What publish did to each target.
+#[must_use]
+pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> String {
+    let width = deliveries.iter().map(|it| it.cluster.as_str().len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for delivery in deliveries {
+        let (word, more) = match (&delivery.change, &delivery.after) {
+            (Ok(change @ (Change::Create | Change::Replace { .. })), Some((generation, after))) => {
+                let word = if dry_run { format!("would {}", change.as_str()) } else { done(change).to_owned() };
+                (word, format!("generation {generation}, {}, ends {}", after.subject(), moment(after.not_after())))
+            }
+            (Ok(change), _) => {
+                let end = delivery.before.as_ref().map(|it| format!("ends {}", moment(it.not_after())));
+                (done(change).to_owned(), end.unwrap_or_default())
+            }
+            (Err(problem), _) => ("refused".to_owned(), problem.to_string()),
+        };
+        text.push_str(&format!("  {:width$}  {word:<8}  {more}\n", delivery.cluster.as_str()));
+        if let (true, Some(before), Some((_, after)), Ok(Change::Replace { .. })) =
+            (dry_run, &delivery.before, &delivery.after, &delivery.change)
+        {
+            text.push_str(&difference(before, after));
+        }
+    }
+    text
+}
+
+/// What changes, in public facts.
+fn difference(before: &Certificate, after: &Certificate) -> String {
+    let rows = [
+        ("subject", before.subject().to_string(), after.subject().to_string()),
+        ("serial", before.serial_text(), after.serial_text()),
+        ("ends", moment(before.not_after()), moment(after.not_after())),
+    ];
+    rows.iter().map(|(name, old, new)| format!("    - {name:<8} {old}\n    + {name:<8} {new}\n")).collect()
+}
+
+const fn done(change: &Change) -> &'static str {
+    match change {
+        Change::Create => "created",
+        Change::Replace { .. } => "replaced",
+        Change::Leave => "left",
+        Change::Refuse(_) => "refused",
+    }
+}
+
+/// What a tick planned, and what became of it.
+#[must_use]
+pub fn tick(tick: &Tick, dry_run: bool) -> String {
+    let steps = &tick.plan.steps;
+    let width = steps.iter().map(|it| it.cluster.as_str().len()).max().unwrap_or(0);
+    let mut text = verdict(tick, dry_run);
+    text.push('\n');
+    for step in steps {
+        let (word, reason) = match tick.done.get(&step.cluster) {
+            Some(Ok(_)) => (did(&step.act).to_owned(), step.reason.clone()),
+            Some(Err(problem)) => ("failed".to_owned(), problem.to_string()),
+            None if step.act.writes() && !dry_run => ("held back".to_owned(), "the canary failed".to_owned()),
+            None => (step.act.as_str().to_owned(), step.reason.clone()),
+        };
+        let reason = problem_words::printable(&reason);
+        text.push_str(&format!("  {:width$}  {word:<9}  {reason}\n", step.cluster.as_str()));
+    }
+    if let Some(ceremony) = &tick.plan.ceremony {
+        text.push_str(&format!("\n{}\n", next_ceremony(ceremony)));
+    }
+    text
+}
+
+/// Which ceremony comes next, and by when.
+#[must_use]
+pub fn next_ceremony(ceremony: &Ceremony) -> String {
+    let what = match ceremony.tier {
+        Tier::Root => "a new root",
+        Tier::Issuing => "a new issuing CA",
+        Tier::Intermediate => "new intermediates in stock",
+    };
+    format!(
+        "next ceremony: {what}, due {}; the last safe day to begin arranging it is {}",
+        day(ceremony.due),
+        day(ceremony.last_safe)
+    )
+}
+
+fn day(at: OffsetDateTime) -> String {
+    at.to_offset(time::UtcOffset::UTC).date().to_string()
+}
+
+const fn did(act: &Act) -> &'static str {
+    match act {
+        Act::Mint { .. } => "renewed",
+        Act::Activate { .. } => "activated",
+        Act::Leave | Act::Wait | Act::AskForCeremony(_) | Act::Refuse(_) => act.as_str(),
+    }
+}
+
+fn verdict(tick: &Tick, dry_run: bool) -> String {
+    let steps = &tick.plan.steps;
+    let count = |wanted: fn(&Act) -> bool| steps.iter().filter(|step| wanted(&step.act)).count();
+    let due = count(Act::writes);
+    let stuck = count(|act| matches!(act, Act::AskForCeremony(_)));
+    let refused = count(|act| matches!(act, Act::Refuse(_)));
+    let waiting = count(|act| matches!(act, Act::Wait));
+    let failed = tick.done.values().filter(|outcome| outcome.is_err()).count();
+    let mut parts = Vec::new();
+    match (due, dry_run) {
+        (0, _) => {}
+        (due, true) => parts.push(format!("{due} would be renewed")),
+        (due, false) => parts.push(format!("{} of {due} renewed", due - failed.min(due))),
+    }
+    for (count, words) in [(stuck, "need a ceremony"), (refused, "refused"), (waiting, "waiting")] {
+        if count > 0 {
+            parts.push(format!("{count} {words}"));
+        }
+    }
+    if parts.is_empty() {
+        return format!("nothing is due for {} clusters\n", steps.len());
+    }
+    format!("{}, of {} clusters\n", parts.join(", "), steps.len())
+}

@@ -1,0 +1,51 @@
+//! The one place that prints. Results go to standard output, words to standard error. A reader that went away
+//! (`| head`) is no error.
+
+#![expect(clippy::disallowed_methods, reason = "whether colour is wanted stands in the environment (no-color.org)")]
+
+use std::io::{IsTerminal, Write};
+
+/// What is allowed to be said, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Voice {
+    /// Only problems.
+    pub quiet: bool,
+    /// Colour in results: only on a terminal, and not under `NO_COLOR` or `TERM=dumb`.
+    pub colour: bool,
+}
+
+impl Voice {
+    /// A voice for this process.
+    #[must_use]
+    pub fn new(quiet: bool, no_color: bool) -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let colour = !no_color && !dumb && !set("NO_COLOR") && !set("MESHCA_NO_COLOR");
+        Self { quiet, colour: colour && std::io::stdout().is_terminal() }
+    }
+
+    /// A result, to standard output.
+    pub fn result(self, text: &str) {
+        let _ = write_line(&mut std::io::stdout().lock(), text);
+    }
+
+    /// Words, to standard error, unless only problems are wanted.
+    pub fn words(self, text: &str) {
+        if !self.quiet {
+            self.problem(text);
+        }
+    }
+
+    /// A problem, to standard error, always.
+    pub fn problem(self, text: &str) {
+        let _ = write_line(&mut std::io::stderr().lock(), text);
+    }
+}
+
+fn write_line(to: &mut impl Write, text: &str) -> std::io::Result<()> {
+    to.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        to.write_all(b"\n")?;
+    }
+    to.flush()
+}
