@@ -6,7 +6,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a helper that fails is a failed test"
+    reason = "a set that cannot be made is a failed test"
 )]
 
 mod support;
