@@ -1,0 +1,3 @@
+module meshca.test/istiod
+
+go 1.24
