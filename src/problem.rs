@@ -85,10 +85,10 @@ codes! {
         PemTooLarge = "pem-too-large": "a value has more than 4 MiB of text or more than 10000 PEM blocks";
         PemNoBlock = "pem-no-block": "a value that must hold a PEM block holds none, or none that Go finds (cert-chain.pem has its own: chain-empty)";
         PemGlued = "pem-glued": "an END line and a BEGIN line share a line; Go loses both blocks";
-        PemTruncated = "pem-truncated": "a BEGIN line has no END line of the same label before the next BEGIN line or the end";
+        PemTruncated = "pem-truncated": "a BEGIN line has no END line of the same label before the next BEGIN line or the end, or an END line has no BEGIN line";
         PemBadBase64 = "pem-bad-base64": "what stands between BEGIN and END is not base64";
         PemEmptyBlock = "pem-empty-block": "a BEGIN line is followed by its END line with nothing in between";
-        PemBlankLine = "pem-blank-line": "an empty line, or a space inside a line, stands between the base64 lines of a block; Go takes it and BoringSSL refuses the whole file";
+        PemBlankLine = "pem-blank-line": "an empty line stands inside a block; Go takes it and BoringSSL refuses the whole file";
         PemHeader = "pem-header": "a block in a public file has header lines (Name: value) before its base64; Go takes it and BoringSSL refuses the whole file";
         PemIndented = "pem-indented": "a BEGIN line does not start its line (spaces or other text before it), so that the block is lost to every reader";
         PemByteOrderMark = "pem-byte-order-mark": "the value starts with a byte order mark (or is UTF-16), which hides a first BEGIN line";

@@ -3,5 +3,15 @@
 pub mod certificate;
 pub mod distinguished_name;
 pub mod fingerprint;
+pub mod go_reading;
+pub(in crate::pki) mod key_der;
+pub mod key_file;
 pub mod key_kind;
+pub mod pem_blocks;
+pub mod pem_boringssl;
+pub mod pem_damage;
+pub mod published_keys;
+pub mod revocation_list;
+pub mod signature_check;
 pub mod validity;
+pub mod weak_key;
