@@ -94,7 +94,7 @@ codes! {
         PemByteOrderMark = "pem-byte-order-mark": "the value starts with a byte order mark (or is UTF-16), which hides a first BEGIN line";
         PemNul = "pem-nul": "a NUL byte stands in the value";
         ForeignBlock = "foreign-block": "a public file holds a PEM block that is neither a certificate (or, in ca-crl.pem, a CRL) nor a private key";
-        PrivateKeyInPublicFile = "private-key-in-public-file": "a public file holds a private key block; istiod hands these files to every workload";
+        PrivateKeyInPublicFile = "private-key-in-public-file": "a file other than the key file holds a private key; istiod hands the public files to every workload";
         CertificateMalformed = "certificate-malformed": "bytes that should be one X.509 certificate are not";
         SerialNegative = "serial-negative": "a certificate has a negative serial number; Go refuses to read it";
         SerialOdd = "serial-odd": "a certificate has the serial number zero, or one longer than 20 octets";
@@ -131,7 +131,7 @@ codes! {
         RootsTooMany = "roots-too-many": "root-cert.pem is so large that Envoy refuses the chains that carry it, or that no agent can connect";
         RootNotSelfSigned = "root-not-self-signed": "a certificate in root-cert.pem is not self-signed";
         RootUnused = "root-unused": "root-cert.pem holds a root that is expired and signed nothing in this set";
-        ChainEmpty = "chain-empty": "cert-chain.pem holds no certificate though the signer is not one of the roots";
+        ChainEmpty = "chain-empty": "cert-chain.pem holds no certificate though the signer is not one of the roots, or holds text without one";
         ChainLacksSigner = "chain-lacks-signer": "cert-chain.pem holds certificates, but not the one of ca-cert.pem";
         ChainOrder = "chain-order": "cert-chain.pem is not in the order signer, its issuer, ..., root";
         ChainForeignCertificate = "chain-foreign-certificate": "cert-chain.pem holds a certificate that is not on the path from signer to root";

@@ -14,7 +14,7 @@ const CHUNK: usize = 253;
 ///
 /// # Errors
 /// Its own reason for refusing the text, with the line of the block.
-pub(in crate::pki) fn read(text: &[u8]) -> Result<Vec<PemBlock>, String> {
+pub(crate) fn read(text: &[u8]) -> Result<Vec<PemBlock>, String> {
     let mut chunks = Chunks { text, position: 0, line: 1 };
     let mut blocks = Vec::new();
     while let Some((label, line)) = next_begin(&mut chunks) {
