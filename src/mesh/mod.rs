@@ -3,7 +3,9 @@
 pub(crate) mod access_rules;
 pub mod cacerts;
 pub mod change;
+pub mod checks;
 pub(crate) mod cluster_rules;
+pub mod consumers;
 pub mod deadline;
 pub mod fleet;
 pub mod holdings;
@@ -18,6 +20,7 @@ pub mod minting;
 pub mod observed;
 pub mod ownership;
 pub mod plan;
+pub mod secret_files;
 pub mod secret_manifest;
 pub(crate) mod snippet;
 pub mod span;
