@@ -248,6 +248,7 @@ codes! {
         RandomnessUnavailable = "randomness-unavailable": "the operating system gave no random bytes";
     }
     Usage {
+        NothingRecognised = "nothing-recognised": "a file holds no PEM block, no certificate and no Secret";
         SecretManifestMalformed = "secret-manifest-malformed": "text that should be a Kubernetes Secret is not";
         NotConfirmed = "not-confirmed": "what cannot be undone was not confirmed by its name; nothing was made";
         NoTerminal = "no-terminal": "something must be asked, and there is no terminal";

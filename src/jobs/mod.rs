@@ -1,6 +1,8 @@
 //! ORDER: one file per command: read, decide, act, record, return.
 
+pub mod check;
 pub mod init;
+pub mod inspect;
 #[cfg(feature = "ceremony")]
 pub mod issue;
 #[cfg(feature = "ceremony")]

@@ -60,6 +60,14 @@ impl KeyFile {
             return Err(Problem::new(Code::PemNoBlock, "no PEM block is in it; istiod says: invalid PEM-encoded key")
                 .hint("a key file starts with: -----BEGIN PRIVATE KEY-----"));
         };
+        Self::of_block(block)
+    }
+
+    /// Reads one block of a key file, wherever it stands.
+    ///
+    /// # Errors
+    /// As [`KeyFile::read`], except for `pem-no-block`.
+    pub fn of_block(block: &PemBlock) -> Result<Self, Problem> {
         match block.label.as_str() {
             "ENCRYPTED PRIVATE KEY" => Err(encrypted(block)),
             "EC PRIVATE KEY" | "RSA PRIVATE KEY" if block.has_headers => Err(encrypted(block)),

@@ -40,6 +40,24 @@ pub enum DamageKind {
     NoFinalNewline,
 }
 
+impl std::fmt::Display for Damage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let words = match self.kind {
+            DamageKind::Glued => "an END and a BEGIN share a line: istiod loses both blocks",
+            DamageKind::Truncated => "a BEGIN without its END, or an END without its BEGIN",
+            DamageKind::BadBase64 => "something that is not base64",
+            DamageKind::EmptyBlock => "an empty block",
+            DamageKind::BlankLine => "a blank line within a block: Envoy refuses the whole text",
+            DamageKind::Header => "header lines: Envoy refuses the whole text",
+            DamageKind::Indented => "a BEGIN that does not start its line",
+            DamageKind::ByteOrderMark => "a byte order mark",
+            DamageKind::Nul => "a NUL byte",
+            DamageKind::NoFinalNewline => "no newline at the end",
+        };
+        write!(f, "line {}: {words}", self.line)
+    }
+}
+
 pub(in crate::pki) struct Scan {
     pub(in crate::pki) damage: Vec<Damage>,
     pub(in crate::pki) begins: usize,
