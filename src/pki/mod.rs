@@ -5,6 +5,8 @@ pub mod distinguished_name;
 pub mod draft;
 pub mod fingerprint;
 pub mod key_kind;
+pub mod moment;
+pub mod plain_text;
 pub mod profile;
 pub mod rehearsal;
 pub mod sealed_key;
