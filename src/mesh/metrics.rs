@@ -142,3 +142,114 @@ impl Samples {
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{NOW, Story, name};
+    use crate::mesh::status::status;
+    use crate::problem::{Code, Problem};
+    use time::Duration;
+
+    fn text_at(story: &Story, now: OffsetDateTime) -> String {
+        render(&status(&story.mesh, &story.holdings, &story.observed, NOW), now, "0.1.0")
+    }
+
+    fn text(story: &Story) -> String {
+        text_at(story, NOW)
+    }
+
+    /// The value of a sample, if there is one.
+    fn sample<'a>(text: &'a str, series: &str) -> Option<&'a str> {
+        text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))
+    }
+
+    #[test]
+    fn every_cluster_has_the_ends_of_its_intermediate_its_issuing_ca_and_its_root() {
+        let story = Story::new();
+        let text = text(&story);
+        let end = |days| (NOW + Duration::days(days)).unix_timestamp().to_string();
+        for (cluster, role, days) in [
+            ("east", "intermediate", 71),
+            ("west", "intermediate", 80),
+            ("far", "intermediate", 71),
+            ("east", "issuing", 335),
+            ("far", "issuing", 335),
+            ("west", "root", 3620),
+            ("far", "root", 3620),
+        ] {
+            let series = format!("istio_cert_expiry_timestamp{{cluster=\"{cluster}\",role=\"{role}\"}}");
+            assert_eq!(sample(&text, &series), Some(end(days).as_str()), "{series}");
+        }
+    }
+
+    #[test]
+    fn the_warning_turns_on_by_itself_between_seven_days_and_a_second_less() {
+        let story = Story::new();
+        let series = "meshca_certificate_expires_soon{cluster=\"east\",role=\"intermediate\"}";
+        let turn = NOW + Duration::days(71 - 7);
+        assert_eq!(sample(&text_at(&story, turn), series), Some("0"));
+        assert_eq!(sample(&text_at(&story, turn + Duration::SECOND), series), Some("1"));
+    }
+
+    #[test]
+    fn of_several_roots_the_first_to_end_counts_and_each_has_its_own_detail() {
+        let mut story = Story::new();
+        let other = story.other_root("mesh1 root g2");
+        let both = format!("{0}{1}{0}", story.root.certificate.pem(), other.certificate.pem());
+        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes());
+        let text = text(&story);
+        let end = (NOW + Duration::days(3000)).unix_timestamp().to_string();
+        assert_eq!(sample(&text, "istio_cert_expiry_timestamp{cluster=\"east\",role=\"root\"}"), Some(end.as_str()));
+        let detail = "meshca_certificate_not_after_timestamp_seconds{cluster=\"east\",role=\"root\"";
+        assert_eq!(text.lines().filter(|line| line.starts_with(detail)).count(), 2);
+    }
+
+    #[test]
+    fn what_is_unknown_has_no_time_and_is_not_up() {
+        let mut story = Story::new();
+        story.look_at("west").secret = Err(Problem::new(Code::TargetUnreadable, "connection refused"));
+        let text = text(&story);
+        let west: Vec<&str> = text.lines().filter(|line| line.contains("\"west\"")).collect();
+        assert_eq!(west, ["meshca_cluster_managed{cluster=\"west\"} 1", "meshca_cluster_up{cluster=\"west\"} 0"]);
+    }
+
+    #[test]
+    fn the_text_is_what_the_format_asks_for() {
+        let mut story = Story::new();
+        story.mesh.rotation.paused = true;
+        story.observed.remove(&name("west"));
+        let text = text(&story);
+        assert!(text.ends_with('\n') && !text.contains("\n\n"));
+        let mut seen = std::collections::BTreeSet::new();
+        let mut family = String::new();
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                family = rest.split(' ').next().unwrap().to_owned();
+                assert!(seen.insert(format!("help {family}")), "{family} twice");
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                assert_eq!(rest, format!("{family} gauge"));
+            } else {
+                let (series, value) = line.rsplit_once(' ').unwrap();
+                assert_eq!(series.split('{').next(), Some(family.as_str()));
+                assert!(value.parse::<i64>().is_ok(), "{line}");
+                assert!(seen.insert(series.to_owned()), "{series} twice");
+            }
+        }
+        assert_eq!(sample(&text, "meshca_rotation_paused"), Some("1"));
+        assert_eq!(sample(&text, "meshca_build_info{version=\"0.1.0\"}"), Some("1"));
+        assert!(sample(&text, "meshca_next_ceremony_timestamp_seconds{tier=\"issuing\"}").is_some());
+    }
+
+    #[test]
+    fn a_label_value_is_escaped() {
+        assert_eq!(escaped("a\\b\"c\nd"), "a\\\\b\\\"c\\nd");
+    }
+
+    #[test]
+    fn a_family_is_named_once_and_its_help_is_one_line() {
+        let names: std::collections::BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
+        assert_eq!(names.len(), FAMILIES.len());
+        assert!(FAMILIES.iter().all(|family| !family.help.contains(['\n', '\\']) && family.help.ends_with('.')));
+    }
+}
