@@ -43,7 +43,10 @@ fn shared_keys(sighting: &Sighting<'_>) -> Vec<Finding> {
             let problem =
                 Problem::new(Code::SharedSigningKey, format!("{} sign with the same private key", and(&names)))
                     .fact(format!("key  {}", Fingerprint::of(&spki).short()))
-                    .hint(format!("give each its own: meshca rotate --now {} --reason shared-key", names.join(" ")));
+                    .hint(format!(
+                        "meshca rotate --now {} --reason shared-key   gives it a key of its own",
+                        names.last().copied().unwrap_or_default()
+                    ));
             Finding { severity: Severity::Critical, place: names.join(", "), problem }
         })
         .collect()
