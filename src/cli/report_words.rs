@@ -12,7 +12,7 @@ use crate::mesh::observed::Grade;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::row::Row;
 use crate::mesh::standing::Standing;
-use crate::mesh::status::Status;
+use crate::mesh::status::{Look, Status};
 use crate::pki::moment::{ahead, day, span, utc};
 use crate::pki::plain_text::plain;
 use crate::pki::profile::Tier;
@@ -197,11 +197,13 @@ fn next_command(status: &Status, mesh_file: &str) -> Option<String> {
         });
         return Some(format!("{meshca} {what}"));
     }
-    let worst = status.rows.iter().find(|row| row.outcome() > Outcome::Fine)?;
-    Some(match &worst.cluster {
-        Some(cluster) => format!("{meshca} check {cluster}"),
-        None => format!("{meshca} check"),
-    })
+    let row = status.rows.iter().find(|row| row.outcome() > Outcome::Fine);
+    let place = row.map(|row| row.cluster.as_ref().map_or("", |cluster| cluster.as_str())).or_else(|| {
+        let finding = status.findings.first()?;
+        let named = |look: &&Look| finding.place.split(", ").any(|place| place == look.cluster.as_str());
+        Some(status.clusters.iter().find(named).map_or("", |look| look.cluster.as_str()))
+    })?;
+    Some(format!("{meshca} check {place}").trim_end().to_owned())
 }
 
 /// A path as a shell takes it: in single quotes where it has anything but the plainest characters.
@@ -344,6 +346,9 @@ next ceremony by";
         let next = |story: &Story| next_command(&seen(story), "m.yaml");
         let mut story = Story::new();
         assert_eq!(next(&story), None);
+        let other = story.other_root("mesh0 root").certificate.pem();
+        story.look_at("far").system_roots = Ok(Some(other.into_bytes()));
+        assert_eq!(next(&story).as_deref(), Some("meshca -f m.yaml check far"));
         story.observed.remove(&crate::mesh::fleet_story::name("west"));
         assert_eq!(next(&story).as_deref(), Some("meshca -f m.yaml check west"));
         story.look_at("east").secret = Ok(None);

@@ -183,7 +183,12 @@ impl Sighting<'_> {
                     let why = "a certificate in its trust bundle cannot be read";
                     Row::blank(name, Tier::Root, Standing::Unknown, why)
                 });
-                let row = |root| Row::of(name, Tier::Root, root, None, self.now).remark(remark.map(str::to_owned));
+                let row = |root: &Certificate| {
+                    let differs = self.anchor.as_ref().is_ok_and(|anchor| anchor.certificate != *root);
+                    Row::of(name, Tier::Root, root, None, self.now)
+                        .remark(differs.then(|| "not the root that the mesh uses".to_owned()))
+                        .remark(remark.map(str::to_owned))
+                };
                 roots.iter().map(row).chain(rest).collect()
             }
         }

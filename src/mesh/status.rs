@@ -378,6 +378,7 @@ mod tests {
         let status = seen(&story);
         assert_eq!(codes(&status), [Code::RootDiffers, Code::OwnedBySomebodyElse]);
         assert_eq!(row(&status, "west", Tier::Intermediate).renews_at, None);
+        assert_eq!(row(&status, "far", Tier::Root).reason.as_deref(), Some("not the root that the mesh uses"));
         assert_eq!(status.outcome(), Outcome::Critical);
     }
 
