@@ -226,6 +226,7 @@ codes! {
         WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";
         UnknownCluster = "unknown-cluster": "the mesh file has no cluster of this name";
         RootDiffers = "root-differs": "a target runs under another root than the one that meshca may use; changing a root is a walk of its own";
+        SharedSigningKey = "shared-signing-key": "two clusters sign with the same private key; whoever takes it from one signs for both";
     }
     Rotation {
         NoUsableRoot = "no-usable-root": "no root in the material folder is pinned in the mesh file, endorsed or the founding one";
@@ -254,6 +255,7 @@ codes! {
         NoTerminal = "no-terminal": "something must be asked, and there is no terminal";
         BadArgument = "bad-argument": "an argument cannot be understood";
         NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
+        OutputFailed = "output-failed": "a result could not be put into the form that was asked for";
     }
 }
 

@@ -4,10 +4,10 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::cli::exit::Exit;
-use crate::cli::fleet_words::moment;
 use crate::cli::problem_words::printable;
 use crate::jobs::check::Checked;
 use crate::mesh::consumers::verdict::{Predictions, Verdict};
+use crate::pki::moment::utc;
 use crate::problem::{Finding, Problem, Severity};
 
 /// Everything that was found, worst first, and how the command ends: a warning fails it.
@@ -50,7 +50,7 @@ pub fn table(sets: &[Checked], fleet: &[Finding]) -> String {
     for set in sets {
         match &set.judgement {
             Err(problem) => {
-                text.push_str(&format!("\n× {}: {}\n", printable(&set.place), printable(&problem.to_string())))
+                text.push_str(&format!("\n× {}: {}\n", printable(&set.place), printable(&problem.to_string())));
             }
             Ok(None) => text.push_str(&format!("\n  {}: no cacerts yet\n", printable(&set.place))),
             Ok(Some(judgement)) => {
@@ -175,7 +175,7 @@ pub fn document<'a>(sets: &'a [Checked], fleet: &'a [Finding], now: OffsetDateTi
     Document {
         api_version: "meshca.io/v1",
         kind: "Check",
-        generated_at: moment(now),
+        generated_at: utc(now),
         findings: findings.collect(),
         sets: sets.collect(),
     }

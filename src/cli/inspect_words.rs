@@ -4,6 +4,7 @@ use crate::cli::fleet_words;
 use crate::cli::problem_words::printable;
 use crate::jobs::inspect::{Content, Part};
 use crate::pki::certificate::Certificate;
+use crate::pki::moment::utc;
 
 /// What a file holds, block after block.
 #[must_use]
@@ -30,11 +31,11 @@ fn content(content: &Content) -> String {
         }
         Content::Key(form, kind) => format!("private key, {form}, {kind} (not shown)\n"),
         Content::RevocationList(list) => {
-            let until = list.next_update().map_or_else(|| "for ever".to_owned(), fleet_words::moment);
+            let until = list.next_update().map_or_else(|| "for ever".to_owned(), utc);
             format!(
                 "revocation list\n  issuer       {}\n  valid        {}  to  {until}\n",
                 list.issuer(),
-                fleet_words::moment(list.this_update())
+                utc(list.this_update())
             )
         }
         Content::Other(label) => format!("{}\n", printable(label)),

@@ -6,5 +6,7 @@ pub mod exit;
 pub mod fleet_words;
 pub mod inspect_words;
 pub mod problem_words;
+pub mod report_words;
 pub mod run;
+pub mod table;
 pub mod voice;

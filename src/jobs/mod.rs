@@ -11,6 +11,7 @@ pub mod ledger_show;
 pub mod publish;
 #[cfg(feature = "ceremony")]
 pub mod quickstart;
+pub mod report;
 #[cfg(feature = "ceremony")]
 pub mod root_create;
 pub mod rotate;
