@@ -95,7 +95,7 @@ codes! {
         PemNul = "pem-nul": "a NUL byte stands in the value";
         ForeignBlock = "foreign-block": "a public file holds a PEM block that is neither a certificate (or, in ca-crl.pem, a CRL) nor a private key";
         PrivateKeyInPublicFile = "private-key-in-public-file": "a file other than the key file holds a private key; istiod hands the public files to every workload";
-        CertificateMalformed = "certificate-malformed": "bytes that should be one X.509 certificate are not";
+        CertificateMalformed = "certificate-malformed": "bytes that should be one X.509 certificate are not, or not to Go";
         SerialNegative = "serial-negative": "a certificate has a negative serial number; Go refuses to read it";
         SerialOdd = "serial-odd": "a certificate has the serial number zero, or one longer than 20 octets";
         SerialRepeated = "serial-repeated": "two different certificates of one issuer have the same serial number";
@@ -105,7 +105,7 @@ codes! {
         RsaTooShort = "rsa-too-short": "an RSA key has fewer than 2048 bits";
         RsaClosePrimes = "rsa-close-primes": "the primes of an RSA key lie so close together that Fermat's method finds them in 100 steps";
         RsaSmallFactor = "rsa-small-factor": "an RSA modulus has a prime factor below 65536";
-        RsaWeakExponent = "rsa-weak-exponent": "an RSA exponent is even, or smaller than 65537, or larger than 64 bits";
+        RsaWeakExponent = "rsa-weak-exponent": "an RSA exponent is even, smaller than 65537, or larger than 2147483647 (the most that Go takes)";
         PublishedSampleKey = "published-sample-key": "the private key to this certificate is published in Istio's repository (samples/certs, security/samples)";
         WeakSignature = "weak-signature": "a certificate is signed with SHA-1, MD5 or MD2";
         SignerNotCa = "signer-not-ca": "the certificate in ca-cert.pem is not a CA by its basic constraints; istiod takes it live and exits at its next start";

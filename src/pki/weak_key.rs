@@ -10,6 +10,10 @@ use crate::problem::{Code, Problem};
 
 /// The shortest RSA key that is not a finding, in bits. istiod itself takes 1024 for a plugged-in signer.
 pub const SHORTEST_RSA: usize = 2048;
+/// The smallest exponent that is no finding.
+const SMALLEST_EXPONENT: u64 = 65_537;
+/// The largest exponent that Go's `crypto/rsa` takes.
+const LARGEST_EXPONENT: u64 = (1 << 31) - 1;
 /// Steps of Fermat's method: enough for primes that were taken next to each other (CVE-2022-26320), and for nothing
 /// that good randomness could make.
 const FERMAT_STEPS: usize = 100;
@@ -58,16 +62,13 @@ fn rsa_weaknesses(cert: &Certificate, modulus: &[u8], exponent: Option<u64>) -> 
         let what = format!("the RSA key of \"{subject}\" has {length} bits, fewer than {SHORTEST_RSA}");
         found.push(Problem::new(Code::RsaTooShort, what).hint(hint));
     }
-    match exponent {
-        Some(exponent) if exponent >= 65_537 && exponent % 2 == 1 => {}
-        Some(exponent) => {
-            let what = format!("the RSA exponent of \"{subject}\" is {exponent}, not an odd number from 65537");
-            found.push(Problem::new(Code::RsaWeakExponent, what).hint(hint));
-        }
-        None => {
-            let what = format!("the RSA exponent of \"{subject}\" has more than 64 bits; verifiers refuse it");
-            found.push(Problem::new(Code::RsaWeakExponent, what).hint(hint));
-        }
+    if !exponent.is_some_and(|exponent| (SMALLEST_EXPONENT..=LARGEST_EXPONENT).contains(&exponent) && exponent % 2 == 1)
+    {
+        let said = exponent.map_or_else(|| "larger than 63 bits".to_owned(), |exponent| exponent.to_string());
+        let what = format!(
+            "the RSA exponent of \"{subject}\" is {said}, not an odd number from {SMALLEST_EXPONENT} to {LARGEST_EXPONENT}"
+        );
+        found.push(Problem::new(Code::RsaWeakExponent, what).hint(hint));
     }
     if length > LONGEST_LOOKED_INTO {
         return found;
@@ -136,6 +137,57 @@ mod tests {
 
     fn number(text: &str) -> BigUint {
         text.parse().unwrap()
+    }
+
+    /// A certificate around any modulus and exponent; who signed it does not matter.
+    fn certificate(modulus: &BigUint, exponent: &BigUint) -> Certificate {
+        fn wrap(tag: u8, content: &[u8]) -> Vec<u8> {
+            let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+            let length = match (high, low) {
+                (0, 0..=127) => vec![low],
+                (0, _) => vec![0x81, low],
+                _ => vec![0x82, high, low],
+            };
+            [&[tag], length.as_slice(), content].concat()
+        }
+        let number = |value: &BigUint| {
+            let bytes = value.to_bytes_be();
+            let sign: &[u8] = if bytes[0] < 0x80 { &[] } else { &[0] };
+            wrap(0x02, &[sign, bytes.as_slice()].concat())
+        };
+        let key = wrap(0x30, &[number(modulus), number(exponent)].concat());
+        let algorithm = [0x30, 0x0d, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0];
+        let spki = wrap(0x30, &[&algorithm[..], &wrap(0x03, &[&[0], key.as_slice()].concat())].concat());
+        let public = rcgen::SubjectPublicKeyInfo::from_der(&spki).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        let signed = params.signed_by(&public, &rcgen::Issuer::from_params(&params, &key)).unwrap();
+        Certificate::from_der(signed.der()).unwrap()
+    }
+
+    fn codes(modulus: &BigUint, exponent: u128) -> Vec<Code> {
+        weaknesses(&certificate(modulus, &BigUint::from(exponent))).iter().map(Problem::code).collect()
+    }
+
+    #[test]
+    fn each_weakness_of_an_rsa_key_has_its_code_and_a_sound_one_has_none() {
+        let mersenne = |power: u32| (BigUint::from(1_u32) << power) - 1_u32;
+        let sound = mersenne(2203) * mersenne(521); // both prime
+        assert_eq!(codes(&sound, 65_537), []);
+        assert_eq!(codes(&(mersenne(1279) * mersenne(521)), 65_537), [Code::RsaTooShort]);
+        assert_eq!(codes(&(mersenne(2203) * 3_u32), 65_537), [Code::RsaSmallFactor]);
+        assert_eq!(codes(&(mersenne(1279) * (mersenne(1279) + 10_u32)), 65_537), [Code::RsaClosePrimes]);
+        for exponent in [3, 65_535, 65_538, 1 << 31 | 1, 1 << 64 | 1] {
+            assert_eq!(codes(&sound, exponent), [Code::RsaWeakExponent], "{exponent}");
+        }
+        assert_eq!(codes(&sound, (1 << 31) - 1), []);
+    }
+
+    #[test]
+    fn a_modulus_of_2048_bits_is_long_enough_and_one_of_2047_is_not() {
+        let with_bits = |length: u32| (BigUint::from(1_u32) << (length - 1)) + 1_u32;
+        assert!(!codes(&with_bits(2048), 65_537).contains(&Code::RsaTooShort));
+        assert!(codes(&with_bits(2047), 65_537).contains(&Code::RsaTooShort));
     }
 
     #[test]

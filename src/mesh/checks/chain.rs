@@ -53,11 +53,12 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
         let what = format!("{name} holds a certificate more than once, among {} certificates", chain.len());
         found.push(warning(name, Problem::new(Code::ChainRepeatsCertificate, what).hint(hint.as_str())));
     }
-    // Other paths may be as good; a certificate is foreign only if it is on none.
+    // Other paths may be as good; a certificate is foreign only if it is on none. Where there is no path, none can be told.
     let on_a_path = |cert: &Certificate| material.lineage.paths.iter().flatten().any(|known| **known == *cert);
     let roots = material.roots.pool();
     let roots: BTreeSet<&[u8]> = roots.iter().map(|root| root.der()).collect();
-    for cert in chain.iter().filter(|cert| !on_a_path(cert) && **cert != signer) {
+    let has_path = !material.lineage.paths.is_empty();
+    for cert in chain.iter().filter(|cert| has_path && !on_a_path(cert) && **cert != signer) {
         if material.form == Form::Tls && roots.contains(cert.der()) {
             continue;
         }

@@ -9,6 +9,8 @@ mod identifiers;
 pub mod judgement;
 mod key;
 mod keys_and_serials;
+#[cfg(test)]
+mod mint;
 mod name_constraints;
 mod parts;
 mod path;
