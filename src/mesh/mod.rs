@@ -29,6 +29,7 @@ pub mod plan;
 pub mod row;
 pub mod secret_files;
 pub mod secret_manifest;
+pub mod shared_key;
 mod sighting;
 pub(crate) mod snippet;
 pub mod span;

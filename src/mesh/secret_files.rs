@@ -7,27 +7,10 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// The signer's certificate.
-pub const CA_CERT: &str = "ca-cert.pem";
-/// The signer's private key.
-pub const CA_KEY: &str = "ca-key.pem";
-/// What is handed to workloads between their certificate and the roots.
-pub const CERT_CHAIN: &str = "cert-chain.pem";
-/// The trusted roots.
-pub const ROOT_CERT: &str = "root-cert.pem";
-/// Revocation lists; optional.
-pub const CA_CRL: &str = "ca-crl.pem";
-/// The signer's certificate in the tls form.
-pub const TLS_CERT: &str = "tls.crt";
-/// The signer's private key in the tls form.
-pub const TLS_KEY: &str = "tls.key";
-/// The roots in the tls form.
-pub const TLS_ROOT: &str = "ca.crt";
-/// The mark by which istiod knows a Secret that it wrote itself.
-pub const ISTIO_GENERATED: &str = "istio-generated";
+pub use crate::mesh::cacerts::{
+    CA_CERT, CA_CRL, CA_KEY, CERT_CHAIN, FILES as FOUR, ISTIO_GENERATED, ROOT_CERT, TLS_CERT, TLS_KEY, TLS_ROOT,
+};
 
-/// The four files of the usual form.
-pub const FOUR: [&str; 4] = [CA_CERT, CA_KEY, CERT_CHAIN, ROOT_CERT];
 /// The three files of the tls form.
 pub const TLS_THREE: [&str; 3] = [TLS_CERT, TLS_KEY, TLS_ROOT];
 
