@@ -95,7 +95,7 @@ codes! {
         PemNul = "pem-nul": "a NUL byte stands in the value";
         ForeignBlock = "foreign-block": "a public file holds a PEM block that is neither a certificate (or, in ca-crl.pem, a CRL) nor a private key";
         PrivateKeyInPublicFile = "private-key-in-public-file": "a file other than the key file holds a private key; istiod hands the public files to every workload";
-        CertificateMalformed = "certificate-malformed": "bytes that should be one X.509 certificate are not";
+        CertificateMalformed = "certificate-malformed": "bytes that should be one X.509 certificate are not, or not to Go";
         SerialNegative = "serial-negative": "a certificate has a negative serial number; Go refuses to read it";
         SerialOdd = "serial-odd": "a certificate has the serial number zero, or one longer than 20 octets";
         SerialRepeated = "serial-repeated": "two different certificates of one issuer have the same serial number";

@@ -1,5 +1,7 @@
 //! What Go's `crypto/x509` refuses to read although it is a certificate. istiod and istio-agent are written in Go.
 
+use x509_parser::prelude::{FromDer, X509Certificate};
+
 use crate::pki::certificate::{Certificate, KeyFacts};
 
 /// Curves that Go knows: P-224, P-256, P-384, P-521.
@@ -18,7 +20,16 @@ pub fn refusal(cert: &Certificate) -> Option<&'static str> {
     if has_unknown_curve(cert) {
         return Some("x509: unsupported elliptic curve");
     }
+    if has_two_algorithms(cert) {
+        return Some("x509: inner and outer signature algorithm identifiers don't match");
+    }
     None
+}
+
+/// Whether the signed part names another signature algorithm than the certificate does.
+fn has_two_algorithms(cert: &Certificate) -> bool {
+    X509Certificate::from_der(cert.der())
+        .is_ok_and(|(_, parsed)| parsed.tbs_certificate.signature != parsed.signature_algorithm)
 }
 
 /// Whether the serial number is negative.

@@ -96,10 +96,13 @@ pub(in crate::pki) fn sec1(der: &[u8], curve: Option<&str>) -> Option<EcKey> {
         named = named.or(own);
         inner = rest;
     }
-    let public = element(inner, 0xa1)
-        .and_then(|(bits, _)| element(bits, 0x03))
-        .and_then(|(bits, _)| bits.strip_prefix(&[0]))
-        .map(<[u8]>::to_vec);
+    let public = match inner.first() {
+        Some(0xa1) => {
+            let (bits, _) = element(element(inner, 0xa1)?.0, 0x03)?;
+            Some(bits.strip_prefix(&[0])?.to_vec())
+        }
+        _ => None,
+    };
     (version == [1] && !scalar.is_empty()).then_some(())?;
     let curve = named.filter(|curve| ["1.3.132.0.33", P256, P384, "1.3.132.0.35"].contains(&curve.as_str()))?;
     Some(EcKey { curve, scalar: Zeroizing::new(scalar.to_vec()), public })

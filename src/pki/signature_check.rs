@@ -43,6 +43,13 @@ pub fn signature(child: &Certificate, issuer: &Certificate) -> Signature {
     if weak_digest(child).is_some() {
         return Signature::Weak;
     }
+    // Go knows no other keys than these, so nothing that another one signed can hold.
+    if let KeyFacts::Other(kind) = issuer.public_key()
+        && kind != ED25519
+        && !is_other_nist_curve(kind)
+    {
+        return Signature::Broken;
+    }
     if child.is_signed_by(issuer.spki()) {
         return Signature::Holds;
     }
@@ -52,12 +59,20 @@ pub fn signature(child: &Certificate, issuer: &Certificate) -> Signature {
         }
         (KeyFacts::Rsa { .. }, "1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.12" | "1.2.840.113549.1.1.13")
         | (KeyFacts::P256 | KeyFacts::P384, "1.2.840.10045.4.3.2" | "1.2.840.10045.4.3.3") => Signature::Broken,
-        (KeyFacts::Other(identifier), "1.3.101.112") if identifier == "1.3.101.112" => Signature::Broken,
+        (KeyFacts::Other(kind), _) if kind == ED25519 => Signature::Broken,
         // The signature is of another family than the key: no arithmetic can make it hold.
         (KeyFacts::Rsa { .. }, algorithm) if !algorithm.starts_with("1.2.840.113549.1.1.") => Signature::Broken,
         (KeyFacts::P256 | KeyFacts::P384, algorithm) if !algorithm.starts_with("1.2.840.10045.4.") => Signature::Broken,
+        (KeyFacts::Other(_), algorithm) if !algorithm.starts_with("1.2.840.10045.4.") => Signature::Broken,
         _ => Signature::NotJudged,
     }
+}
+
+const ED25519: &str = "1.3.101.112";
+
+/// P-521 and P-224, which Go verifies and the library here does not.
+fn is_other_nist_curve(kind: &str) -> bool {
+    ["1.2.840.10045.2.1 1.3.132.0.35", "1.2.840.10045.2.1 1.3.132.0.33"].contains(&kind)
 }
 
 /// Go verifies RSA from 1024 bits; the ordinary road here begins at 2048.

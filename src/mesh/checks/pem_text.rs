@@ -1,8 +1,9 @@
 //! The text of the files: damage, and blocks that do not belong there.
 
 use crate::mesh::checks::parts::{critical, graded};
-use crate::mesh::consumers::material::{Document, Material};
+use crate::mesh::consumers::material::{Document, Entry, Material};
 use crate::mesh::secret_files::{CA_CRL, Form, TLS_CERT};
+use crate::pki::go_reading;
 use crate::pki::pem_blocks::PemText;
 use crate::pki::pem_damage::{Damage, DamageKind};
 use crate::problem::{Code, Finding, Problem};
@@ -104,8 +105,8 @@ pub(super) fn blocks(material: &Material<'_>) -> Vec<Finding> {
                     problem
                 };
                 found.push(graded(is_root, name, problem.hint(format!("take it out of {name}"))));
-            } else if let Err(why) = &entry.certificate {
-                let what = format!("{name}, line {}: {}", block.line, why.what());
+            } else if let Some(why) = unreadable(entry) {
+                let what = format!("{name}, line {}: {why}", block.line);
                 found.push(critical(
                     name,
                     Problem::new(Code::CertificateMalformed, what)
@@ -125,6 +126,16 @@ pub(super) fn blocks(material: &Material<'_>) -> Vec<Finding> {
         }
     }
     found
+}
+
+/// Why a block is no certificate to our reader or to Go's. Negative serial numbers and unknown curves have codes of
+/// their own.
+fn unreadable(entry: &Entry) -> Option<String> {
+    match &entry.certificate {
+        Err(why) => Some(why.what().to_owned()),
+        Ok(cert) if go_reading::has_negative_serial(cert) || go_reading::has_unknown_curve(cert) => None,
+        Ok(cert) => entry.go_refusal().map(|why| format!("Go does not read \"{}\": {why}", cert.subject())),
+    }
 }
 
 /// By the text, not by the blocks: a damaged block still shows the key.

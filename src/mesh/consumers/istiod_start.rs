@@ -147,7 +147,7 @@ fn after_verify(material: &Material<'_>) -> Result<(), String> {
 }
 
 /// A block of the chain file that istiod's own serving certificate would carry and cannot be parsed.
-pub(in crate::mesh) fn unreadable_in_chain(chain: &Document) -> Option<String> {
+pub(in crate::mesh) fn unreadable_in_chain(chain: &Document) -> Option<&'static str> {
     chain.entries.iter().filter(|entry| entry.block.is_certificate()).find_map(Entry::go_refusal)
 }
 
@@ -164,6 +164,6 @@ pub(in crate::mesh) fn trust_anchor(roots: &Document) -> Result<(), String> {
 }
 
 /// `AddMappingFromPEM` in `pkg/spiffe/spiffe.go` parses every block of the root file, whatever its label.
-fn unreadable_root(roots: &Document) -> Option<String> {
+fn unreadable_root(roots: &Document) -> Option<&'static str> {
     roots.entries.iter().filter(|entry| !entry.block.der.is_empty()).find_map(Entry::go_refusal)
 }

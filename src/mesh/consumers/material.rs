@@ -59,15 +59,21 @@ pub(in crate::mesh) struct Entry {
     pub(in crate::mesh) block: PemBlock,
     /// The certificate in it, whatever the label says.
     pub(in crate::mesh) certificate: Result<Rc<Certificate>, Problem>,
+    go_refusal: Option<&'static str>,
 }
 
 impl Entry {
+    fn of(block: PemBlock, certificate: Result<Rc<Certificate>, Problem>) -> Self {
+        let go_refusal = match &certificate {
+            Ok(certificate) => go_reading::refusal(certificate),
+            Err(_) => Some("x509: malformed certificate"),
+        };
+        Self { block, certificate, go_refusal }
+    }
+
     /// Go's reason for not reading it as a certificate.
-    pub(in crate::mesh) fn go_refusal(&self) -> Option<String> {
-        match &self.certificate {
-            Ok(certificate) => go_reading::refusal(certificate).map(str::to_owned),
-            Err(_) => Some("x509: malformed certificate".to_owned()),
-        }
+    pub(in crate::mesh) const fn go_refusal(&self) -> Option<&'static str> {
+        self.go_refusal
     }
 }
 
@@ -86,7 +92,7 @@ impl Document {
                 if let Ok(certificate) = &certificate {
                     known.insert(block.der.to_vec(), Rc::clone(certificate));
                 }
-                Entry { block, certificate }
+                Entry::of(block, certificate)
             })
             .collect();
         Self { name, bytes, text, entries }
