@@ -124,17 +124,21 @@ pub(crate) fn attributes(code: &str) -> Vec<Range<usize>> {
     ranges.collect()
 }
 
-/// The code without what only the tests of its own file see: each item under `#[cfg(test)]`.
+/// Where the items under `#[cfg(test)]` stand, attribute included.
+pub(crate) fn test_items(code: &str) -> Vec<Range<usize>> {
+    let tests = attributes(code).into_iter().filter_map(|attribute| {
+        let is_test = squeezed(code.get(attribute.clone())?) == "#[cfg(test)]";
+        let opens = attribute.end + code.get(attribute.end..)?.find(['{', ';'])?;
+        is_test.then(|| attribute.start..end_of_pair(code, opens, b'{', b'}'))
+    });
+    tests.collect()
+}
+
+/// The code without what only the tests of its own file see.
 pub(crate) fn without_tests(code: &str) -> String {
     let mut rest = code.as_bytes().to_vec();
-    for attribute in attributes(code) {
-        let is_test = code.get(attribute.clone()).is_some_and(|it| squeezed(it) == "#[cfg(test)]");
-        let from = attribute.end;
-        let Some(opens) = code.get(from..).and_then(|it| it.find(['{', ';'])) else { continue };
-        if is_test {
-            let end = end_of_pair(code, from + opens, b'{', b'}');
-            rest.iter_mut().take(end).skip(attribute.start).filter(|it| **it != b'\n').for_each(|it| *it = b' ');
-        }
+    for item in test_items(code) {
+        rest.iter_mut().take(item.end).skip(item.start).filter(|it| **it != b'\n').for_each(|it| *it = b' ');
     }
     String::from_utf8(rest).unwrap_or_default()
 }

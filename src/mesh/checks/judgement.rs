@@ -4,8 +4,8 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::mesh::checks::{
-    authorities, chain, crl, dates, files, identifiers, key, keys_and_serials, name_constraints, path, pem_text,
-    reload, roots,
+    authorities, chain, crl, dates, identifiers, key, keys_and_serials, name_constraints, path, pem_text, reload,
+    roots, which_files,
 };
 use crate::mesh::consumers::circumstances::Circumstances;
 use crate::mesh::consumers::material::Material;
@@ -36,8 +36,8 @@ pub struct Check {
 
 /// All checks, in the order in which their findings are shown.
 pub const CHECKS: &[Check] = &[
-    Check { name: "the files that must be there", run: files::presence },
-    Check { name: "files that should not be there", run: files::surplus },
+    Check { name: "the files that must be there", run: which_files::presence },
+    Check { name: "files that should not be there", run: which_files::surplus },
     Check { name: "PEM text", run: pem_text::damage },
     Check { name: "blocks in public files", run: pem_text::blocks },
     Check { name: "private keys in other files", run: pem_text::private_keys },
