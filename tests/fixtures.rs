@@ -19,11 +19,112 @@ use fixtures::register;
 use fixtures::shelf::MAKER;
 use fixtures::stories;
 use fixtures::tree::{self, Fixture};
+use meshca::mesh::checks::judgement::{Judgement, judge};
+use meshca::mesh::consumers::circumstances::Circumstances;
+use meshca::mesh::consumers::verdict::{Outcome, Predictions};
+use meshca::mesh::secret_files::SecretFiles;
 use meshca::problem::{Area, Code};
 
 fn key_ring(committed: &[Fixture], may_sign_anew: bool) -> KeyRing {
     let files = committed.iter().flat_map(|fixture| fixture.files.values().map(Vec::as_slice));
     KeyRing::open(&tree::folder().join("keys"), files, may_sign_anew)
+}
+
+#[test]
+fn every_fixture_gives_its_verdict() {
+    let all: BTreeMap<String, Fixture> =
+        tree::fixtures(&tree::folder()).into_iter().map(|fixture| (fixture.folder.clone(), fixture)).collect();
+    let known = known_disagreements();
+    let unknown: Vec<&String> = known.keys().filter(|folder| !all.contains_key(*folder)).collect();
+    assert!(unknown.is_empty(), "known disagreements about no fixture: {unknown:?}");
+    let mut wrong = Vec::new();
+    for fixture in all.values() {
+        match (disagreement(fixture, &all, known.get(&fixture.folder)), known.contains_key(&fixture.folder)) {
+            (Some(text), _) => wrong.push(text),
+            (None, true) if disagreement(fixture, &all, None).is_none() => {
+                wrong.push(format!("{}\n  healed: take it out of disagreements.yaml", fixture.folder));
+            }
+            (None, _) => {}
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), all.len(), wrong.join("\n"));
+}
+
+/// Where the judge is known to say otherwise than the case, until it is healed.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct KnownDisagreement {
+    folder: String,
+    got: Vec<String>,
+    reason: String,
+}
+
+fn known_disagreements() -> BTreeMap<String, KnownDisagreement> {
+    let text = std::fs::read_to_string(tree::folder().join("disagreements.yaml")).unwrap();
+    let list: Vec<KnownDisagreement> = serde_saphyr::from_str(&text).unwrap();
+    assert!(list.iter().all(|known| !known.reason.is_empty()), "a known disagreement has no reason");
+    list.into_iter().map(|known| (known.folder.clone(), known)).collect()
+}
+
+/// What the judge says otherwise than the case; `None` where it says the same.
+fn disagreement(
+    fixture: &Fixture,
+    all: &BTreeMap<String, Fixture>,
+    known: Option<&KnownDisagreement>,
+) -> Option<String> {
+    let case = &fixture.case;
+    let loaded = case.reload_from.as_ref().map(|folder| secret_files(&all[folder]));
+    let circumstances = Circumstances {
+        multi_root: case.multi_root,
+        loaded: loaded.as_ref(),
+        istio_minor: case.istio_minor,
+        ..Circumstances::default()
+    };
+    let Judgement { findings, predictions, .. } = judge(&secret_files(fixture), &circumstances, case.now());
+    let mut wrong = Vec::new();
+    let got: BTreeSet<&str> = findings.iter().map(|finding| finding.problem.code().as_str()).collect();
+    let expect = known.map_or(&case.expect, |known| &known.got);
+    let expected: BTreeSet<&str> = expect.iter().map(String::as_str).collect();
+    if got != expected {
+        wrong.push(format!("  expected {expected:?}\n  got      {got:?}"));
+        wrong.extend(findings.iter().map(|finding| format!("    {}: {}", finding.place, finding.problem)));
+    }
+    let worst = findings.iter().map(|finding| finding.severity).max();
+    let first = expect.first();
+    let own = findings.iter().filter(|finding| Some(finding.problem.code().as_str()) == first.map(String::as_str));
+    if own.map(|finding| finding.severity).max() != worst {
+        wrong.push(format!("  something is worse than {first:?}"));
+    }
+    for (consumer, expected) in &case.predictions {
+        let (outcome, reason) = prediction(&predictions, consumer);
+        if outcome != expected {
+            wrong.push(format!("  {consumer}: expected {expected}, got {outcome} ({reason})"));
+        }
+    }
+    (!wrong.is_empty()).then(|| format!("{}\n{}", fixture.folder, wrong.join("\n")))
+}
+
+fn prediction<'p>(predictions: &'p Predictions, consumer: &str) -> (&'static str, &'p str) {
+    let verdict = match consumer {
+        "istiod-start" => &predictions.istiod.start,
+        "istiod-reload" => &predictions.istiod.reload,
+        "agent" => &predictions.agent,
+        "envoy" => &predictions.envoy,
+        "webpki" => &predictions.webpki,
+        _ => panic!("no consumer is called {consumer}"),
+    };
+    let outcome = match verdict.outcome {
+        Outcome::Accepts => "accepts",
+        Outcome::Refuses => "refuses",
+        Outcome::RunsSelfSigned => "runs-self-signed",
+        Outcome::Ignores => "ignores",
+        Outcome::HalfApplies => "half-applies",
+    };
+    (outcome, &verdict.reason)
+}
+
+fn secret_files(fixture: &Fixture) -> SecretFiles {
+    fixture.files.iter().fold(SecretFiles::new(), |files, (name, value)| files.with(name.clone(), value.clone()))
 }
 
 #[test]

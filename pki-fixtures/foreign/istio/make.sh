@@ -19,5 +19,5 @@ folder faulty/published-sample-key/plugged-in ca-cert ca-key cert-chain root-cer
 signer-path-open, subject-key-id-missing, authority-key-id-missing" \
   "samples/certs of Istio: whoever reads the repository can sign for a mesh that uses it"
 folder faulty/published-sample-key/alternative ca-cert-alt ca-key-alt cert-chain-alt root-cert-alt \
-  "published-sample-key, crl-sign-missing" \
+  "published-sample-key, crl-sign-missing, outlives-issuer" \
   "samples/certs of Istio, the second CA that its tests rotate to"

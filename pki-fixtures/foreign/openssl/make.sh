@@ -59,6 +59,7 @@ keyUsage = critical, digitalSignature, nonRepudiation, keyEncipherment, keyCertS
 subjectAltName = DNS:istiod.istio-system.svc
 [ makefile_signer_of_openssl_1 ]
 subjectKeyIdentifier = hash
+authorityKeyIdentifier = none
 basicConstraints = critical, CA:true, pathlen:0
 keyUsage = critical, digitalSignature, nonRepudiation, keyEncipherment, keyCertSign
 subjectAltName = DNS:istiod.istio-system.svc
@@ -176,7 +177,7 @@ folder faulty/weak-signature/signer-md5 westmd5 west-rsa2048 westmd5 rootrsa
 verdict "weak-signature" "MD5 is refused by every consumer"
 certificate brain brainpool root "/O=Partner/CN=Brainpool root" self -
 folder faulty/key-curve-unknown/spare-root west west "west issuing" "root brain"
-verdict "key-curve-unknown" "taken live with multi-root, and istiod exits at its next start: unsupported elliptic curve (seen)"
+verdict "key-curve-unknown, fatal-at-next-start" "taken live with multi-root, and istiod exits at its next start: unsupported elliptic curve (seen)"
 certificate spare p521 root "/O=Partner/CN=P-521 root" self - sha512
 folder faulty/key-kind-unusual/p521-root west west "west issuing" "root spare"
 verdict "key-kind-unusual" "not every ztunnel build has P-521, and an unreadable root is dropped there"
