@@ -12,6 +12,9 @@ const CEREMONIES: [&[&str]; 4] = [&["root", "create"], &["issuing", "create"], &
 /// How the file of a root key is called; a build that opens none has no use for the word.
 const ROOT_KEY: &[u8] = b"root-key.pem";
 
+/// Where Istio published keys that nobody may use. Every build knows them by their paths, some of which end like it.
+const PUBLISHED: &[u8] = b"security/pkg/pki/testdata/";
+
 /// Builds the program with these features alone, in a folder of its own so that other builds stay as they are.
 fn build(features: &str) -> PathBuf {
     // Both builds put the program under one name, so that one waits until the other has its copy.
@@ -52,6 +55,19 @@ fn holds(program: &Path, wanted: &[u8]) -> bool {
     std::fs::read(program).unwrap().windows(wanted.len()).any(|it| it == wanted)
 }
 
+/// Whether the program has the name of a root key other than at the end of the path of a published one.
+fn knows_a_root_key(program: &Path) -> bool {
+    let bytes = std::fs::read(program).unwrap();
+    let is_of_path = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(byte);
+    let is_published = |at: usize| {
+        let before = bytes.get(..at).unwrap_or_default();
+        let path = before.iter().rev().take(80).take_while(|byte| is_of_path(byte)).count();
+        before.get(at - path..).unwrap_or_default().windows(PUBLISHED.len()).any(|it| it == PUBLISHED)
+    };
+    let found = bytes.windows(ROOT_KEY.len()).enumerate().filter(|(_, it)| *it == ROOT_KEY);
+    found.filter(|(at, _)| !is_published(*at)).count() > 0
+}
+
 #[test]
 fn a_build_without_ceremonies_opens_no_root_key_and_does_not_know_how() {
     let image = build("k8s");
@@ -64,7 +80,7 @@ fn a_build_without_ceremonies_opens_no_root_key_and_does_not_know_how() {
     }
     assert!(listed(&image).iter().any(|it| it == "rotate"), "the help lists nothing at all");
     assert!(holds(&image, b"issuing-key.pem"), "the bytes of the program cannot be searched like this");
-    assert!(!holds(&image, ROOT_KEY), "the program knows the name of a root key: put it behind the feature ceremony");
+    assert!(!knows_a_root_key(&image), "the program knows the name of a root key: put it behind the feature ceremony");
 }
 
 #[test]
@@ -75,5 +91,5 @@ fn the_offline_tool_has_every_ceremony_and_the_commands_that_need_no_network() {
         assert_eq!(output.status.code(), Some(0), "{command:?}: {}", words(&output));
         assert!(listed(&tool).iter().any(|it| it == command[0]), "the help of the offline tool lacks {command:?}");
     }
-    assert!(holds(&tool, ROOT_KEY));
+    assert!(knows_a_root_key(&tool), "a root key's name cannot be found like this");
 }
