@@ -11,7 +11,7 @@ use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::holdings::{Holdings, Prepared};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting;
-use crate::mesh::observed::Observed;
+use crate::mesh::observed::{Observed, Owner, SecretSight};
 use crate::mesh::ownership::Ownership;
 use crate::pki::certificate::Certificate;
 use crate::problem::{Code, Problem};
@@ -143,6 +143,9 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
     };
     Ok(targets::in_parallel(&clusters, mesh.rotation.write, |cluster| {
         let observed = targets::observe(cluster, courier.entropy, courier.now);
+        if !order.dry_run {
+            sweep(store, &holdings, cluster, &observed);
+        }
         let ready = holdings.ready(&cluster.name, observed.generation(), anchor, courier.now);
         let change = match ready {
             None => nothing_ready(&holdings, cluster, &observed),
@@ -152,6 +155,23 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         let after = ready.map(|prepared| (prepared.generation, prepared.signer.clone()));
         Delivery { cluster: cluster.name.clone(), before, after, change }
     }))
+}
+
+/// Removes what a killed run left: sets that nothing points to, and the copy in stock of a key that its cluster has.
+/// That something could not be removed shows when something is written.
+pub fn sweep(store: &Store, holdings: &Holdings, cluster: &Cluster, observed: &Observed) {
+    let there = match &observed.secret {
+        Ok(None) if cluster.role.has_cacerts() => None,
+        Ok(Some(there)) if matches!(there.owner, Owner::Ours(_)) => Some(there),
+        Ok(_) | Err(_) => return,
+    };
+    let _ = targets::tidy(cluster);
+    let Some(there) = there.filter(|there| there.defect().is_none()) else { return };
+    let stock = || holdings.stock.iter().filter(|prepared| prepared.cluster == cluster.name);
+    let Some(present) = stock().find(|prepared| there.signer.as_ref() == Ok(&prepared.signer)) else { return };
+    for prepared in stock().filter(|prepared| prepared.generation <= present.generation) {
+        let _ = issuing_key::forget(store, prepared);
+    }
 }
 
 fn nothing_ready(holdings: &Holdings, cluster: &Cluster, observed: &Observed) -> Result<Change, Problem> {
@@ -207,7 +227,7 @@ pub fn activate(
     let mesh = courier.mesh;
     let key = issuing_key::open_prepared(store, prepared, opens, mesh.lab, courier.entropy)?;
     let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
-    let bundle = there.map(crate::mesh::observed::SecretSight::bundle);
+    let bundle = there.and_then(SecretSight::kept_bundle);
     let set = minting::set(mesh, prepared.signer.clone(), &key, &prepared.upper, anchor, bundle);
     let change = courier.deliver(cluster, &set, prepared.generation)?;
     // A read-only material folder keeps its copy; nothing depends on whether it is gone.
