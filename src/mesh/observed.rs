@@ -164,6 +164,38 @@ impl SecretSight {
         certificates(self.public.get(CERT_CHAIN).map(Vec::as_slice).unwrap_or_default())
     }
 
+    /// The trust bundle as it is to be kept, byte for byte; `None`: there is none, or no root in it can be read.
+    #[must_use]
+    pub fn kept_bundle(&self) -> Option<&[u8]> {
+        if self.roots().is_empty() { None } else { Some(self.bundle()) }
+    }
+
+    /// Why the set is of no use as it is, as words that go on after "its"; `None`: its parts are there and fit.
+    #[must_use]
+    pub fn defect(&self) -> Option<&'static str> {
+        let Ok(signer) = &self.signer else { return Some("ca-cert.pem cannot be read") };
+        if !self.is_complete() {
+            return Some("cacerts lacks one of the four files");
+        }
+        if self.key_fits() != Some(true) {
+            return Some("ca-key.pem does not belong to its ca-cert.pem");
+        }
+        let roots = self.roots();
+        if roots.is_empty() {
+            return Some("root-cert.pem holds no root that can be read");
+        }
+        let chain = self.chain();
+        if chain.first() != Some(signer) {
+            return Some("cert-chain.pem does not begin with its ca-cert.pem");
+        }
+        let mut links = chain.iter().zip(chain.iter().skip(1));
+        let is_rooted = chain.last().is_some_and(|top| roots.iter().any(|root| is_signed_by(top, root)));
+        if !is_rooted || !links.all(|(child, parent)| is_signed_by(child, parent)) {
+            return Some("cert-chain.pem does not lead to a root of its root-cert.pem");
+        }
+        None
+    }
+
     /// Whether the private key belongs to the signer's certificate. `None`: it cannot be told.
     #[must_use]
     pub fn key_fits(&self) -> Option<bool> {
@@ -187,6 +219,10 @@ pub fn certificates(text: &[u8]) -> Vec<Certificate> {
         .filter(|block| block.tag() == "CERTIFICATE")
         .filter_map(|block| Certificate::from_der(block.contents()).ok())
         .collect()
+}
+
+fn is_signed_by(child: &Certificate, parent: &Certificate) -> bool {
+    child.issuer() == parent.subject() && child.is_signed_by(parent.spki())
 }
 
 fn holds_a_key(value: &[u8]) -> bool {

@@ -178,13 +178,10 @@ impl View<'_> {
     /// Why a renewal is due; `None`: it is not.
     fn due(&self, cluster: &Cluster, holder: &Holder<'_>) -> Option<String> {
         let Some(there) = holder.there else { return Some("has no cacerts yet".to_owned()) };
-        let Some(signer) = holder.signer else { return Some("its ca-cert.pem cannot be read".to_owned()) };
-        if !there.is_complete() {
-            return Some("its cacerts lacks one of the four files".to_owned());
-        }
-        if there.key_fits() != Some(true) {
-            return Some("its ca-key.pem does not belong to its ca-cert.pem".to_owned());
-        }
+        let signer = match (there.defect(), holder.signer) {
+            (None, Some(signer)) => signer,
+            (defect, _) => return Some(format!("its {}", defect.unwrap_or("ca-cert.pem cannot be read"))),
+        };
         let due = intermediate_renewal(self.mesh, &cluster.name, signer);
         (due <= self.now).then(|| format!("renewal was due {due}, it ends {}", signer.not_after()))
     }
@@ -225,7 +222,7 @@ impl View<'_> {
 
     /// A renewal that gains less than a quarter of a lifetime is churn under a dying issuer: people are needed.
     fn is_worth_it(&self, window: Validity, holder: &Holder<'_>) -> bool {
-        let usable = holder.there.is_some_and(|there| there.is_complete() && there.key_fits() == Some(true));
+        let usable = holder.there.is_some_and(|there| there.defect().is_none());
         match holder.signer {
             Some(signer) if usable => window.not_after() - signer.not_after() >= self.mesh.intermediate.lifetime / 4,
             _ => window.not_after() - self.now >= self.mesh.workload.max_ttl + self.mesh.workload.margin,
