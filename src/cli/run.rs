@@ -133,7 +133,7 @@ impl<'a> Desk<'a> {
     #[cfg(feature = "ceremony")]
     fn root_create(self, passphrase: PassphraseFile, confirm: Option<String>) -> Ended {
         let _lock = self.begin_writing()?;
-        root_create::prepare(&self.store, &self.mesh).map_err(one)?;
+        root_create::prepare(&self.store, &self.mesh, self.now).map_err(one)?;
         self.confirm_root(confirm)?;
         let mut ledger = self.ledger_file();
         let source = PassphraseSource::new(passphrase.passphrase_file);
