@@ -6,12 +6,12 @@ use std::sync::{Mutex, PoisonError};
 use time::OffsetDateTime;
 
 use crate::mesh::cacerts::Cacerts;
-use crate::mesh::change::{Change, decide, holds};
-use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
+use crate::mesh::change::{Change, decide, holds, may_write, same_root};
+use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::{Holdings, Prepared};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting;
-use crate::mesh::observed::{Observed, Owner, SecretSight};
+use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::ownership::Ownership;
 use crate::pki::certificate::Certificate;
 use crate::problem::{Code, Problem};
@@ -137,14 +137,15 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
     let holdings = store.holdings()?;
     let anchor = &holdings.anchor(mesh)?.certificate;
     let clusters: Vec<&Cluster> = if order.clusters.is_empty() {
-        mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
+        let chosen = |cluster: &&Cluster| cluster.role.has_cacerts() && cluster.state == Membership::Member;
+        mesh.clusters.iter().filter(chosen).collect()
     } else {
         order.clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>()?
     };
     Ok(targets::in_parallel(&clusters, mesh.rotation.write, |cluster| {
         let observed = targets::observe(cluster, courier.entropy, courier.now);
         if !order.dry_run {
-            sweep(store, &holdings, cluster, &observed);
+            sweep(&mesh.name, store, &holdings, cluster, &observed);
         }
         let ready = holdings.ready(&cluster.name, observed.generation(), anchor, courier.now);
         let change = match ready {
@@ -159,12 +160,8 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
 
 /// Removes what a killed run left: sets that nothing points to, and the copy in stock of a key that its cluster has.
 /// That something could not be removed shows when something is written.
-pub fn sweep(store: &Store, holdings: &Holdings, cluster: &Cluster, observed: &Observed) {
-    let there = match &observed.secret {
-        Ok(None) if cluster.role.has_cacerts() => None,
-        Ok(Some(there)) if matches!(there.owner, Owner::Ours(_)) => Some(there),
-        Ok(_) | Err(_) => return,
-    };
+pub fn sweep(mesh: &str, store: &Store, holdings: &Holdings, cluster: &Cluster, observed: &Observed) {
+    let Ok(there) = may_write(cluster, mesh, observed) else { return };
     let _ = targets::tidy(cluster);
     let Some(there) = there.filter(|there| there.defect().is_none()) else { return };
     let stock = || holdings.stock.iter().filter(|prepared| prepared.cluster == cluster.name);
@@ -200,7 +197,10 @@ fn bring(
     anchor: &Certificate,
     observed: &Observed,
 ) -> Result<Change, Problem> {
-    let there = crate::mesh::change::may_write(cluster, &courier.mesh.name, observed)?;
+    let there = may_write(cluster, &courier.mesh.name, observed)?;
+    if let Some(there) = there {
+        same_root(cluster, anchor, there)?;
+    }
     if order.dry_run {
         return Ok(match there {
             None => Change::Create,

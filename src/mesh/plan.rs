@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use crate::mesh::change::may_write;
+use crate::mesh::change::{may_write, same_root};
 use crate::mesh::deadline::{Ceremony, ceremony, intermediate_renewal};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::holdings::{Held, Holdings};
@@ -158,20 +158,7 @@ impl View<'_> {
 
     fn holder<'a>(&self, cluster: &Cluster, there: Option<&'a SecretSight>) -> Result<Holder<'a>, Problem> {
         let Some(there) = there else { return Ok(Holder { there: None, signer: None, generation: 0 }) };
-        let roots = there.roots();
-        if !roots.is_empty() && !roots.contains(&self.anchor.certificate) {
-            let theirs = roots.first().map(|root| format!("{}, {}", root.subject(), root.fingerprint().short()));
-            let ours = &self.anchor.certificate;
-            return Err(Problem::new(
-                Code::RootDiffers,
-                format!("{} runs under another root than the one that may be used", cluster.name),
-            )
-            .fact(format!("its root  {}", theirs.unwrap_or_default()))
-            .fact(format!("ours      {}, {}", ours.subject(), ours.fingerprint().short()))
-            .hint(
-                "a change of root is walked in stages, which is not built yet; pin its root in root.trusted to go on",
-            ));
-        }
+        same_root(cluster, &self.anchor.certificate, there)?;
         Ok(Holder { there: Some(there), signer: there.signer.as_ref().ok(), generation: there.generation() })
     }
 
