@@ -228,7 +228,7 @@ pub fn activate(
     let key = issuing_key::open_prepared(store, prepared, opens, mesh.lab, courier.entropy)?;
     let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
     let bundle = there.and_then(SecretSight::kept_bundle);
-    let set = minting::set(mesh, prepared.signer.clone(), &key, &prepared.upper, anchor, bundle);
+    let set = minting::set(mesh, prepared.signer.clone(), &key, &prepared.upper, anchor, bundle.as_deref());
     let change = courier.deliver(cluster, &set, prepared.generation)?;
     // A read-only material folder keeps its copy; nothing depends on whether it is gone.
     let _ = issuing_key::forget(store, prepared);

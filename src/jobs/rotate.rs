@@ -130,7 +130,7 @@ impl Hands<'_> {
         let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
         let bundle = there.and_then(SecretSight::kept_bundle);
         let upper = [issuing.certificate.clone()];
-        let set = minting::set(mesh, signed.into_certificate(), &key, &upper, &anchor.certificate, bundle);
+        let set = minting::set(mesh, signed.into_certificate(), &key, &upper, &anchor.certificate, bundle.as_deref());
         self.courier.deliver(cluster, &set, generation)
     }
 }

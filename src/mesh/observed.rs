@@ -10,6 +10,7 @@ use crate::mesh::cacerts::{CA_CERT, CA_KEY, CERT_CHAIN, ISTIO_GENERATED, ROOT_CE
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::ownership::Ownership;
 use crate::pki::certificate::Certificate;
+use crate::pki::pem_lines;
 use crate::problem::{Code, Problem};
 
 /// Everything that was seen of one target, at one moment.
@@ -164,10 +165,18 @@ impl SecretSight {
         certificates(self.public.get(CERT_CHAIN).map(Vec::as_slice).unwrap_or_default())
     }
 
-    /// The trust bundle as it is to be kept, byte for byte; `None`: there is none, or no root in it can be read.
+    /// The trust bundle as it is to be kept: byte for byte. Only what istiod would not read is laid out anew. `None`:
+    /// there is none, or no root in it can be read.
     #[must_use]
-    pub fn kept_bundle(&self) -> Option<&[u8]> {
-        if self.roots().is_empty() { None } else { Some(self.bundle()) }
+    pub fn kept_bundle(&self) -> Option<Vec<u8>> {
+        let roots = self.roots();
+        if roots.is_empty() {
+            return None;
+        }
+        if pem_lines::are_clean(self.bundle()) {
+            return Some(self.bundle().to_vec());
+        }
+        Some(roots.iter().map(Certificate::pem).collect::<String>().into_bytes())
     }
 
     /// Why the set is of no use as it is, as words that go on after "its"; `None`: its parts are there and fit.
@@ -179,6 +188,9 @@ impl SecretSight {
         }
         if self.key_fits() != Some(true) {
             return Some("ca-key.pem does not belong to its ca-cert.pem");
+        }
+        if !self.public.values().all(|value| pem_lines::are_clean(value)) {
+            return Some("cacerts has PEM blocks that istiod would not find");
         }
         let roots = self.roots();
         if roots.is_empty() {

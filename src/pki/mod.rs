@@ -5,6 +5,7 @@ pub mod distinguished_name;
 pub mod draft;
 pub mod fingerprint;
 pub mod key_kind;
+pub mod pem_lines;
 pub mod profile;
 pub mod rehearsal;
 pub mod sealed_key;
