@@ -68,7 +68,8 @@ pub fn values(folder: &Path) -> Result<BTreeMap<String, Secret>, Problem> {
         return Err(Problem::new(
             Code::TooManyValues,
             format!("{} holds {} files, and a cacerts has at most {MOST_VALUES}", folder.display(), names.len()),
-        ));
+        )
+        .hint(format!("ls {}   and look what else lies there", folder.display())));
     }
     let mut values = BTreeMap::new();
     for name in names {

@@ -11,7 +11,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::pki::secret::Secret;
@@ -92,7 +92,8 @@ pub(in crate::world) fn read_open(source: impl Read, path: &Path, at_most: usize
         return Err(Problem::new(
             Code::FileTooLarge,
             format!("{} holds more than {at_most} bytes, the most that is read of its kind", path.display()),
-        ));
+        )
+        .hint(format!("ls -l {}   and look whether it is the right file", path.display())));
     }
     Ok(bytes)
 }
@@ -153,7 +154,6 @@ pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Proble
 }
 
 fn write_aside(path: &Path, bytes: &[u8], readers: Readers) -> Result<tempfile::NamedTempFile, Problem> {
-    use std::os::unix::fs::PermissionsExt;
     let failed = |error: io::Error| unwritable(path, &error);
     let mut temporary = tempfile::Builder::new()
         .prefix(&aside(path))
@@ -181,7 +181,11 @@ pub fn create_folder_whole(path: &Path, fill: impl FnOnce(&Path) -> Result<(), P
     if is_there(path) {
         return Err(exists(path));
     }
-    let temporary = tempfile::Builder::new().prefix(&aside(path)).tempdir_in(folder_of(path)).map_err(failed)?;
+    let temporary = tempfile::Builder::new()
+        .prefix(&aside(path))
+        .permissions(fs::Permissions::from_mode(Readers::Owner.folder_mode()))
+        .tempdir_in(folder_of(path))
+        .map_err(failed)?;
     fill(temporary.path())?;
     fs::rename(temporary.path(), path).map_err(failed)?;
     // Nothing lies under the name that it would remove.
