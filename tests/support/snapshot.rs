@@ -39,7 +39,7 @@ pub(crate) fn private_keys(folder: &Path) -> Vec<PathBuf> {
     let holds_a_key = |thing: &Thing| {
         let text = String::from_utf8_lossy(thing.bytes.as_deref().unwrap_or_default()).into_owned();
         // In a manifest it is Base64 of PEM.
-        text.contains("PRIVATE KEY-----") || text.contains("ca-key.pem: LS0tLS1CRUdJTiBQUklWQVRF")
+        text.contains("PRIVATE KEY-----") || text.contains("LS0tLS1CRUdJTiBQUklWQVRF")
     };
     snapshot(folder).into_iter().filter(|(_, thing)| holds_a_key(thing)).map(|(path, _)| path).collect()
 }
