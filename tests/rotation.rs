@@ -2,13 +2,7 @@
 //! by what istiod would do.
 
 #![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
-    reason = "a story that cannot go on is a failed test"
-)]
+#![expect(clippy::unwrap_used, clippy::string_slice, reason = "a story that cannot go on is a failed test")]
 
 mod support;
 
