@@ -1,5 +1,6 @@
 //! Which job a command is, what it is handed, and how it ends.
 
+#[cfg(feature = "ceremony")]
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
