@@ -671,7 +671,7 @@ fn a_ledger_that_is_something_else_stops_what_would_be_recorded_there() {
 /// showed. `look` sees the process while it waits for the first one.
 fn on_a_terminal(story: &Story, line: &str, typed: &[(&str, &str)], look: impl FnOnce(u32)) -> (bool, String) {
     let plain = story.command(line);
-    let script = "import os, pty, sys\n\
+    let script = "import os, pty, sys, termios, time\n\
                   pid, terminal = pty.fork()\n\
                   if pid == 0: os.execv(sys.argv[2], sys.argv[2:])\n\
                   typed = sys.argv[1].split('\\x01')\n\
@@ -685,6 +685,8 @@ fn on_a_terminal(story: &Story, line: &str, typed: &[(&str, &str)], look: impl F
                   \x20   if len(typed) > 1 and typed[0].encode() in seen:\n\
                   \x20       if first:\n\
                   \x20           print(pid, flush=True); sys.stdin.readline(); first = False\n\
+                  \x20       # People do not type before the prompt has done its work: a passphrase is not shown.\n\
+                  \x20       while 'Type' not in typed[0] and termios.tcgetattr(terminal)[3] & termios.ECHO: time.sleep(0.01)\n\
                   \x20       os.write(terminal, typed[1].encode() + b'\\n')\n\
                   \x20       sys.stdout.write(seen.decode(errors='replace')); seen = b''; typed = typed[2:]\n\
                   sys.stdout.write(seen.decode(errors='replace'))\n\

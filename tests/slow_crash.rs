@@ -26,10 +26,20 @@ const EFFECTS: &str = "openat,write,?pwrite64,?writev,fsync,fdatasync,ftruncate,
 /// One change of the disk: the system call, and which of its kind. strace counts each kind for itself.
 type Effect = (String, usize);
 
-/// A command of the story under strace with these options.
+/// A command of the story under strace with these options, on one processor: then meshca works in one thread, and each
+/// run makes the same calls.
 fn traced(story: &Story, command: &Command, options: &[String]) -> Said {
-    let mut strace = Command::new(judges::program("strace"));
-    strace.args(["-f", "-qq"]).args(options).arg(command.get_program()).args(command.get_args());
+    let allowed = fs::read_to_string("/proc/self/status").unwrap();
+    let allowed = allowed.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
+    let processor = allowed.split([',', '-']).next().unwrap();
+    let mut strace = Command::new(judges::program("taskset"));
+    strace
+        .args(["-c", processor])
+        .arg(judges::program("strace"))
+        .args(["-f", "-qq"])
+        .args(options)
+        .arg(command.get_program())
+        .args(command.get_args());
     Said::of(&judges::run(strace.current_dir(story.path(""))))
 }
 

@@ -321,12 +321,10 @@ impl<'a> Desk<'a> {
         let document = document::tick(&tick, dry_run);
         self.voice.answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
         let exit = self.end_of(&tick);
+        // Where the disk is full or closed, a step has said so already.
         match unwatched {
-            None => Ok(exit),
-            Some(problem) => {
-                self.voice.problem(&problem_words::error(&problem));
-                Ok(exit.max(Exit::Error))
-            }
+            Some(problem) if exit < Exit::Error => Err(one(problem)),
+            _ => Ok(exit),
         }
     }
 
