@@ -59,7 +59,7 @@ pub struct Shared {
     /// Pretend that it is this moment (RFC 3339). With a command that writes, only in a lab or with --dry-run.
     #[arg(long, global = true, value_name = "TIME", value_parser = moment)]
     pub(in crate::cli) at: Option<OffsetDateTime>,
-    /// Print results in this form.
+    /// Print the result of `report` or `check` in this form; other commands have one form only.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
     /// Print only problems.
@@ -133,7 +133,7 @@ pub enum Command {
         /// Where the passphrase comes from.
         #[command(flatten)]
         passphrase: PassphraseFile,
-        /// Seals the new keys with this; without it: with what opened the issuing key.
+        /// The file whose first line seals the new keys. Without it, what opened the issuing key seals them.
         #[arg(long, value_name = "FILE")]
         stock_passphrase_file: Option<PathBuf>,
     },
@@ -216,10 +216,10 @@ pub enum RootCommand {
 pub enum IssuingCommand {
     /// Mint the next issuing CA under the root.
     Create {
-        /// Opens the root key. Without it, the terminal is asked.
+        /// The file whose first line opens the root key. Without it, the terminal is asked.
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
-        /// Seals the new issuing key. Without it, the terminal is asked.
+        /// The file whose first line seals the new issuing key. Without it, the terminal is asked.
         #[arg(long, value_name = "FILE")]
         issuing_passphrase_file: Option<PathBuf>,
     },

@@ -346,6 +346,7 @@ impl<'a> Desk<'a> {
 
     fn ledger(self, what: LedgerCommand) -> Ended {
         let ledger = ledger_show::run(&self.mesh).map_err(one)?;
+        let verdict = format!("{} entries, every link holds; head {}", ledger.entries.len(), ledger.head);
         if let LedgerCommand::Show = what {
             for entry in &ledger.entries {
                 let about = entry.certificate.as_ref();
@@ -362,7 +363,10 @@ impl<'a> Desk<'a> {
                 ));
             }
         }
-        self.voice.words(&format!("{} entries, every link holds; head {}", ledger.entries.len(), ledger.head));
+        match what {
+            LedgerCommand::Show => self.voice.words(&verdict),
+            LedgerCommand::Verify => self.voice.result(&verdict),
+        }
         Ok(Exit::Fine)
     }
 }
