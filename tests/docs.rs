@@ -134,6 +134,14 @@ fn the_page_about_floors_names_what_is_there() {
     }
 }
 
+#[test]
+fn the_jobs_that_run_unattended_do_not_name_the_root_key() {
+    for job in ["rotate", "publish", "report", "check", "inspect", "ledger_show"] {
+        let text = fs::read_to_string(format!("src/jobs/{job}.rs")).unwrap();
+        assert!(!text.contains("root_key") && !text.contains("root_create"), "src/jobs/{job}.rs");
+    }
+}
+
 fn meshca(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -22,19 +22,40 @@ pub struct Arguments {
     pub(in crate::cli) command: Command,
 }
 
-const HELP: &str = "\
-{about-with-newline}
-{usage-heading} {usage}
-
+/// The commands of a meshca that can open a root key. Another one has none of them.
+#[cfg(feature = "ceremony")]
+macro_rules! start_and_ceremony {
+    () => {
+        "\
 Start:
   quickstart   The whole main job on a laptop, in one folder, under `lab: true`
   init         Write a commented mesh file, nothing else
 
-Ceremony (offline, with the root key):
+Ceremony (offline, with the root key; `issue` so only where there is no issuing CA):
   root         Create the root
   issuing      Create the online issuing CA
   issue        Mint intermediates and lay them ready in stock
+"
+    };
+}
+#[cfg(not(feature = "ceremony"))]
+macro_rules! start_and_ceremony {
+    () => {
+        "\
+Start:
+  init         Write a commented mesh file, nothing else
+"
+    };
+}
 
+const HELP: &str = concat!(
+    "\
+{about-with-newline}
+{usage-heading} {usage}
+
+",
+    start_and_ceremony!(),
+    "
 Run:
   publish      Bring what lies in stock to the clusters
   rotate       One tick: look, plan, renew what is due
@@ -48,13 +69,22 @@ Look:
 Options:
 {options}
 
-meshca COMMAND --help tells more.";
+meshca COMMAND --help tells more."
+);
 
 /// Options that every command has.
 #[derive(Debug, Args)]
 pub struct Shared {
     /// The mesh file.
-    #[arg(short, long, global = true, env = "MESHCA_FILE", default_value = "mesh.yaml", value_name = "FILE")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "MESHCA_FILE",
+        hide_env_values = true,
+        default_value = "mesh.yaml",
+        value_name = "FILE"
+    )]
     pub(in crate::cli) file: PathBuf,
     /// Pretend that it is this moment (RFC 3339). With a command that writes, only in a lab or with --dry-run.
     #[arg(long, global = true, value_name = "TIME", value_parser = moment)]
