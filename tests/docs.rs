@@ -13,15 +13,11 @@ use clap::CommandFactory;
 use meshca::cli::args::Arguments;
 use meshca::cli::exit::Exit;
 
-/// Pages that others are writing: a link to one is no error while it is missing.
-const TO_COME: [&str; 1] = ["docs/reference/codes.md"];
-
 #[test]
 fn every_link_leads_somewhere() {
     for page in pages() {
         for target in links(&page) {
-            let comes = TO_COME.iter().any(|page| Path::new(page) == target);
-            assert!(comes || target.exists(), "{} links to {}", page.display(), target.display());
+            assert!(target.exists(), "{} links to {}", page.display(), target.display());
         }
     }
 }

@@ -22,40 +22,21 @@ pub struct Arguments {
     pub(in crate::cli) command: Command,
 }
 
-/// The commands of a meshca that can open a root key. Another one has none of them.
-#[cfg(feature = "ceremony")]
-macro_rules! start_and_ceremony {
-    () => {
-        "\
-Start:
-  quickstart   The whole main job on a laptop, in one folder, under `lab: true`
-  init         Write a commented mesh file, nothing else
-
-Ceremony (offline, with the root key; `issue` so only where there is no issuing CA):
-  root         Create the root
-  issuing      Create the online issuing CA
-  issue        Mint intermediates and lay them ready in stock
-"
-    };
-}
-#[cfg(not(feature = "ceremony"))]
-macro_rules! start_and_ceremony {
-    () => {
-        "\
-Start:
-  init         Write a commented mesh file, nothing else
-"
-    };
-}
-
-const HELP: &str = concat!(
-    "\
+macro_rules! help {
+    ($quickstart:literal, $ceremony:literal) => {
+        concat!(
+            "\
 {about-with-newline}
 {usage-heading} {usage}
 
+Start:
 ",
-    start_and_ceremony!(),
-    "
+            $quickstart,
+            "  init         Write a commented mesh file, nothing else
+
+",
+            $ceremony,
+            "\
 Run:
   publish      Bring what lies in stock to the clusters
   rotate       One tick: look, plan, renew what is due
@@ -70,7 +51,26 @@ Options:
 {options}
 
 meshca COMMAND --help tells more."
+        )
+    };
+}
+
+/// The commands by what they are for; a test holds that they are the ones that there are.
+#[cfg(feature = "ceremony")]
+const HELP: &str = help!(
+    "  quickstart   The whole main job on a laptop, in one folder, under `lab: true`\n",
+    "\
+Ceremony (offline, with the root key; `issue` so only where there is no issuing CA):
+  root         Create the root
+  issuing      Create the online issuing CA
+  issue        Mint intermediates and lay them ready in stock
+
+"
 );
+
+/// The commands of a build that opens no root key.
+#[cfg(not(feature = "ceremony"))]
+const HELP: &str = help!("", "");
 
 /// Options that every command has.
 #[derive(Debug, Args)]
@@ -89,7 +89,7 @@ pub struct Shared {
     /// Pretend that it is this moment (RFC 3339). With a command that writes, only in a lab or with --dry-run.
     #[arg(long, global = true, value_name = "TIME", value_parser = moment)]
     pub(in crate::cli) at: Option<OffsetDateTime>,
-    /// Print the result of `report` or `check` in this form; other commands have one form only.
+    /// Print results in this form.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
     /// Print only problems.
@@ -283,4 +283,36 @@ fn moment(text: &str) -> Result<OffsetDateTime, String> {
     OffsetDateTime::parse(&whole, &Rfc3339)
         .map(|moment| moment.to_offset(time::UtcOffset::UTC))
         .map_err(|_| "a moment is written like 2027-01-31T10:00:00Z, a day like 2027-01-31".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// What the help lists: name and words of each command.
+    fn listed() -> Vec<(String, String)> {
+        let lines = HELP.lines().filter_map(|line| line.strip_prefix("  ")?.split_once(' '));
+        lines.map(|(name, words)| (name.to_owned(), words.trim().to_owned())).collect()
+    }
+
+    #[test]
+    fn the_help_lists_exactly_the_commands_that_there_are() {
+        let mut listed: Vec<_> = listed().into_iter().map(|(name, _)| name).collect();
+        let command = Arguments::command();
+        let mut known: Vec<_> =
+            command.get_subcommands().filter(|it| !it.is_hide_set()).map(|it| it.get_name().to_owned()).collect();
+        known.retain(|name| name != "help");
+        listed.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(listed, known, "left: the list in HELP, src/cli/args.rs; right: what clap knows");
+    }
+
+    #[test]
+    fn the_help_has_one_line_for_each_command_that_fits_the_screen() {
+        for (name, words) in listed() {
+            assert!(!words.is_empty() && words.len() + 15 <= 100, "{name}: {words}");
+        }
+    }
 }

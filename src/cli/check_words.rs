@@ -3,12 +3,13 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::cli::document::ProblemDocument;
 use crate::cli::exit::Exit;
 use crate::cli::problem_words::printable;
 use crate::jobs::check::Checked;
 use crate::mesh::consumers::verdict::{Predictions, Verdict};
 use crate::pki::moment::utc;
-use crate::problem::{Finding, Problem, Severity};
+use crate::problem::{Finding, Severity};
 
 /// Everything that was found, worst first, and how the command ends: a warning fails it.
 #[must_use]
@@ -138,19 +139,6 @@ struct SetDocument<'a> {
     not_judged: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<ProblemDocument<'a>>,
-}
-
-#[derive(Serialize)]
-struct ProblemDocument<'a> {
-    code: &'static str,
-    what: &'a str,
-    hint: Option<&'a str>,
-}
-
-impl<'a> From<&'a Problem> for ProblemDocument<'a> {
-    fn from(problem: &'a Problem) -> Self {
-        Self { code: problem.code().as_str(), what: problem.what(), hint: problem.advice() }
-    }
 }
 
 /// For machines, as one document that can be written in any form.

@@ -5,6 +5,8 @@ use crate::jobs::publish::Delivery;
 use crate::jobs::rotate::Tick;
 use crate::mesh::change::Change;
 use crate::mesh::deadline::Ceremony;
+use crate::mesh::holdings::Prepared;
+use crate::mesh::ledger::{Entry, Ledger};
 use crate::mesh::plan::Act;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::{day, utc};
@@ -29,6 +31,43 @@ pub fn certificate(certificate: &Certificate) -> String {
 fn pairs(digits: &str) -> String {
     let characters: Vec<char> = digits.chars().collect();
     characters.chunks(2).map(|pair| pair.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
+}
+
+/// What was laid in stock.
+#[must_use]
+pub fn stock(made: &[Prepared]) -> String {
+    if made.is_empty() {
+        return "nothing to mint: every cluster has a newer intermediate in stock than the one it runs\n".to_owned();
+    }
+    let width = made.iter().map(|it| it.cluster.as_str().len()).max().unwrap_or(0);
+    let row = |it: &Prepared| {
+        format!(
+            "  {:width$}  g{:<3}  {} to {}  {}\n",
+            it.cluster.as_str(),
+            it.generation,
+            utc(it.signer.validity().not_before()),
+            utc(it.signer.not_after()),
+            it.signer.fingerprint().short(),
+        )
+    };
+    made.iter().map(row).collect()
+}
+
+/// Every entry of the ledger, oldest first.
+#[must_use]
+pub fn ledger(ledger: &Ledger) -> String {
+    let row = |entry: &Entry| {
+        let about = entry.certificate.as_ref().map(|it| format!("{} {}", it.serial, it.subject));
+        format!(
+            "{}  {:<17}  {:<6}  {:<20}  {}\n",
+            utc(entry.at),
+            entry.act.as_str(),
+            entry.outcome.as_str(),
+            entry.cluster.as_deref().unwrap_or("-"),
+            problem_words::printable(&about.or(entry.detail.clone()).unwrap_or_default()),
+        )
+    };
+    ledger.entries.iter().map(row).collect()
 }
 
 /// What publish did to each target.

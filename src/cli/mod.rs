@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod check_words;
+pub mod document;
 pub mod exit;
 pub mod fleet_words;
 pub mod inspect_words;

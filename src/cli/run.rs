@@ -5,15 +5,16 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
+use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::cli::args::{Arguments, CheckArguments, Command, Format, LedgerCommand, PassphraseFile, Shared};
+use crate::cli::args::{Arguments, CheckArguments, Command, LedgerCommand, PassphraseFile, Shared};
 #[cfg(feature = "ceremony")]
 use crate::cli::args::{IssuingCommand, RootCommand};
 use crate::cli::exit::Exit;
 use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
-use crate::cli::{check_words, fleet_words, inspect_words, problem_words, report_words};
+use crate::cli::{check_words, document, fleet_words, inspect_words, problem_words, report_words};
 use crate::jobs::check::Checked;
 use crate::jobs::publish::{self, Courier};
 use crate::jobs::rotate::{self, Tick};
@@ -23,7 +24,6 @@ use crate::jobs::{issue, issuing_create, quickstart, root_create};
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::metrics;
 use crate::mesh::plan::Act;
-use crate::pki::moment::utc;
 use crate::problem::{Code, Finding, Problem};
 use crate::world::entropy::Entropy;
 use crate::world::ledger_file::LedgerFile;
@@ -85,7 +85,8 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         Command::Report { metrics_textfile } => Desk::open(shared, voice, now)?.report(metrics_textfile.as_deref()),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
         Command::Inspect { path } => {
-            voice.result(&inspect_words::parts(&inspect::run(&path).map_err(one)?));
+            let parts = inspect::run(&path).map_err(one)?;
+            voice.answer(shared, &document::parts(&parts), || inspect_words::parts(&parts))?;
             Ok(Exit::Fine)
         }
         Command::Ledger(what) => Desk::open(shared, voice, now)?.ledger(what),
@@ -94,6 +95,20 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
 
 fn one(problem: Problem) -> Vec<Problem> {
     vec![problem]
+}
+
+impl Voice {
+    /// A result in the wished form: a document for machines, or words for people.
+    fn answer(
+        self,
+        shared: &Shared,
+        document: &impl Serialize,
+        words: impl Fn() -> String,
+    ) -> Result<(), Vec<Problem>> {
+        let text = document::written(document, shared.output).map_err(one)?;
+        self.result(&text.unwrap_or_else(words));
+        Ok(())
+    }
 }
 
 /// A mesh file that was read, and everything that its commands share.
@@ -155,7 +170,8 @@ impl<'a> Desk<'a> {
         let root =
             root_create::run(&self.mesh, &self.store, &source, &self.entropy, &mut ledger, self.now).map_err(one)?;
         self.finish(ledger);
-        self.voice.result(&format!("created the root of {}\n\n{}", self.mesh.name, fleet_words::certificate(&root)));
+        let words = || format!("created the root of {}\n\n{}", self.mesh.name, fleet_words::certificate(&root));
+        self.voice.answer(self.shared, &document::authority(1, &root), words)?;
         self.voice.words(&format!(
             "keep {} offline, and a copy of it elsewhere\nnext: meshca -f {} {}",
             self.store.root(1).key_path().display(),
@@ -176,8 +192,8 @@ impl<'a> Desk<'a> {
             subject.common_name,
             self.mesh.root.tier.key.title(),
             self.store.root(1).key_path().display(),
-            utc(self.now - crate::pki::validity::BACKDATE),
-            utc(end),
+            crate::pki::moment::utc(self.now - crate::pki::validity::BACKDATE),
+            crate::pki::moment::utc(end),
         ));
         let typed = match confirm {
             Some(typed) => typed,
@@ -201,12 +217,11 @@ impl<'a> Desk<'a> {
         let made =
             issuing_create::run(mesh, store, &opens, &seals, &self.entropy, &mut ledger, self.now).map_err(one)?;
         self.finish(ledger);
-        self.voice.result(&format!(
-            "created issuing CA g{} of {}\n\n{}",
-            made.generation,
-            mesh.name,
-            fleet_words::certificate(&made.certificate)
-        ));
+        let words = || {
+            let certificate = fleet_words::certificate(&made.certificate);
+            format!("created issuing CA g{} of {}\n\n{certificate}", made.generation, mesh.name)
+        };
+        self.voice.answer(self.shared, &document::authority(made.generation, &made.certificate), words)?;
         self.voice.words(&format!("next: meshca -f {} issue", self.shared.file.display()));
         Ok(Exit::Fine)
     }
@@ -227,22 +242,7 @@ impl<'a> Desk<'a> {
         let made = issue::run(&self.mesh, &self.store, &order, &self.entropy, &mut ledger, self.now);
         self.finish(ledger);
         let made = made.map_err(one)?;
-        if made.is_empty() {
-            self.voice.result("nothing to mint: every cluster has a newer intermediate in stock than the one it runs");
-            return Ok(Exit::Fine);
-        }
-        let width = made.iter().map(|it| it.cluster.as_str().len()).max().unwrap_or(0);
-        for prepared in &made {
-            let validity = prepared.signer.validity();
-            self.voice.result(&format!(
-                "  {:width$}  g{:<3}  {} to {}  {}",
-                prepared.cluster.as_str(),
-                prepared.generation,
-                utc(validity.not_before()),
-                utc(validity.not_after()),
-                prepared.signer.fingerprint().short(),
-            ));
-        }
+        self.voice.answer(self.shared, &document::stock(&made), || fleet_words::stock(&made))?;
         self.voice.words(&format!("next: meshca -f {} publish", self.shared.file.display()));
         Ok(Exit::Fine)
     }
@@ -256,7 +256,8 @@ impl<'a> Desk<'a> {
         let deliveries = publish::run(&courier, &self.store, &order);
         self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
         let deliveries = deliveries.map_err(one)?;
-        self.voice.result(&fleet_words::deliveries(&deliveries, dry_run));
+        let words = || fleet_words::deliveries(&deliveries, dry_run);
+        self.voice.answer(self.shared, &document::deliveries(&deliveries, dry_run), words)?;
         let problems: Vec<Problem> = deliveries.into_iter().filter_map(|it| it.change.err()).collect();
         if problems.is_empty() { Ok(Exit::Fine) } else { Err(problems) }
     }
@@ -316,7 +317,8 @@ impl<'a> Desk<'a> {
             self.tell_watchers(textfile).map_err(one)?;
             tick
         };
-        self.voice.result(&fleet_words::tick(&tick, dry_run));
+        let document = document::tick(&tick, dry_run);
+        self.voice.answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
         Ok(self.end_of(&tick))
     }
 
@@ -348,20 +350,7 @@ impl<'a> Desk<'a> {
         let ledger = ledger_show::run(&self.mesh).map_err(one)?;
         let verdict = format!("{} entries, every link holds; head {}", ledger.entries.len(), ledger.head);
         if let LedgerCommand::Show = what {
-            for entry in &ledger.entries {
-                let about = entry.certificate.as_ref();
-                self.voice.result(&format!(
-                    "{}  {:<17}  {:<6}  {:<20}  {}",
-                    utc(entry.at),
-                    entry.act.as_str(),
-                    entry.outcome.as_str(),
-                    entry.cluster.as_deref().unwrap_or("-"),
-                    about
-                        .map(|it| format!("{} {}", it.serial, it.subject))
-                        .or(entry.detail.clone())
-                        .unwrap_or_default(),
-                ));
-            }
+            self.voice.answer(self.shared, &document::ledger(&ledger), || fleet_words::ledger(&ledger))?;
         }
         match what {
             LedgerCommand::Show => self.voice.words(&verdict),
@@ -385,19 +374,7 @@ fn run_check(arguments: CheckArguments, shared: &Shared, voice: Voice, now: Offs
 }
 
 fn tell_checks(sets: &[Checked], fleet: &[Finding], shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
-    let document = check_words::document(sets, fleet, now);
-    let failed = |error: String| one(Problem::new(Code::OutputFailed, format!("the check cannot be written: {error}")));
-    let text = match shared.output {
-        Format::Table | Format::Wide => check_words::table(sets, fleet),
-        Format::Json => serde_json::to_string_pretty(&document).map_err(|error| failed(error.to_string()))?,
-        Format::Yaml => serde_saphyr::to_string(&document).map_err(|error| failed(error.to_string()))?,
-        Format::Prometheus => {
-            return Err(one(
-                Problem::new(Code::BadArgument, "check has no metrics").hint("meshca report -o prometheus")
-            ));
-        }
-    };
-    voice.result(&text);
+    voice.answer(shared, &check_words::document(sets, fleet, now), || check_words::table(sets, fleet))?;
     Ok(check_words::exit(sets, fleet))
 }
 

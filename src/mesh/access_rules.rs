@@ -169,7 +169,7 @@ fn is_address(text: &str) -> bool {
     let Some((host, port)) = text.rsplit_once(':') else { return false };
     let bare = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']'));
     let sound_host = match bare {
-        Some(inner) => inner.parse::<std::net::Ipv6Addr>().is_ok(),
+        Some(inner) => inner.parse::<core::net::Ipv6Addr>().is_ok(),
         None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_')),
     };
     let sound_port = port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);

@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::pki::certificate::Certificate;
+use crate::pki::weak_key;
 use crate::problem::{Code, Problem};
 
 /// Everything the material folder holds. Nothing here is trusted by lying there.
@@ -44,8 +45,16 @@ impl Holdings {
     /// is pinned, the founding one (generation 1). A root that merely appears in the folder is not used.
     ///
     /// # Errors
-    /// `no-usable-root`.
+    /// `no-usable-root`; the code of the weakness, where its key is weak or published.
     pub fn anchor(&self, mesh: &Mesh) -> Result<&Held, Problem> {
+        let anchor = self.chosen_root(mesh)?;
+        match weak_key::weaknesses(&anchor.certificate).into_iter().next() {
+            None => Ok(anchor),
+            Some(weakness) => Err(weakness),
+        }
+    }
+
+    fn chosen_root(&self, mesh: &Mesh) -> Result<&Held, Problem> {
         let pins = &mesh.root.trusted;
         self.roots
             .iter()

@@ -1,10 +1,46 @@
 //! The only road to a signature: `Draft → Cleared → Signed`. Each step takes the one before, so that nothing can be
 //! signed that was not cleared, and nothing that was not proved can be written.
 //!
-//! ```compile_fail
-//! // A draft cannot be signed: only what was cleared can.
-//! fn wrong_order(draft: meshca::pki::draft::Draft, key: &meshca::pki::signing_key::SigningKey) {
-//!     let _ = draft.sign(key);
+//! A draft cannot be signed; only what was cleared can:
+//!
+//! ```compile_fail,E0599
+//! use meshca::pki::draft::{Draft, Proof};
+//! use meshca::pki::signing_key::SigningKey;
+//!
+//! fn wrong_order(draft: Draft, key: &SigningKey, random: &dyn ring::rand::SecureRandom) {
+//!     let _ = draft.sign(key, &Proof::Signature, random);
+//! }
+//! ```
+//!
+//! What was cleared can be signed, once:
+//!
+//! ```
+//! use meshca::pki::draft::{Cleared, Proof};
+//! use meshca::pki::signing_key::SigningKey;
+//!
+//! fn once(cleared: Cleared<'_>, key: &SigningKey, random: &dyn ring::rand::SecureRandom) {
+//!     let _ = cleared.sign(key, &Proof::Signature, random);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0382
+//! use meshca::pki::draft::{Cleared, Proof};
+//! use meshca::pki::signing_key::SigningKey;
+//!
+//! fn twice(cleared: Cleared<'_>, key: &SigningKey, random: &dyn ring::rand::SecureRandom) {
+//!     let _ = cleared.sign(key, &Proof::Signature, random);
+//!     let _ = cleared.sign(key, &Proof::Signature, random);
+//! }
+//! ```
+//!
+//! Nothing else makes a certificate count as signed:
+//!
+//! ```compile_fail,E0423
+//! use meshca::pki::certificate::Certificate;
+//! use meshca::pki::draft::Signed;
+//!
+//! fn out_of_thin_air(certificate: Certificate) -> Signed {
+//!     Signed(certificate)
 //! }
 //! ```
 

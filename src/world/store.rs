@@ -85,10 +85,11 @@ impl Store {
         Self { folder }
     }
 
-    /// The slot of a root's generation.
+    /// The slot of a root's generation, with its key. A build without ceremonies does not know what that is called.
+    #[cfg(feature = "ceremony")]
     #[must_use]
     pub fn root(&self, generation: u32) -> Slot {
-        self.slot(Path::new("root"), generation, "root-cert.pem", ROOT_KEY)
+        self.slot(Path::new(ROOT), generation, ROOT_CERTIFICATE, "root-key.pem")
     }
 
     /// The slot of an issuing CA's generation.
@@ -104,7 +105,11 @@ impl Store {
     }
 
     fn slot(&self, of: &Path, generation: u32, certificate: &'static str, key: &'static str) -> Slot {
-        Slot { folder: self.folder.join(of).join(format!("g{generation}")), certificate, key }
+        Slot { folder: self.generation(of, generation), certificate, key }
+    }
+
+    fn generation(&self, of: &Path, generation: u32) -> PathBuf {
+        self.folder.join(of).join(format!("g{generation}"))
     }
 
     /// The first generation for which there is not even a folder.
@@ -112,7 +117,7 @@ impl Store {
     /// # Errors
     /// `file-unreadable`.
     pub fn next_root(&self) -> Result<u32, Problem> {
-        self.next(Path::new("root"))
+        self.next(Path::new(ROOT))
     }
 
     /// As [`Store::next_root`], for issuing CAs.
@@ -141,17 +146,18 @@ impl Store {
     /// `file-unreadable`, `certificate-malformed` with the path.
     pub fn holdings(&self) -> Result<Holdings, Problem> {
         let mut holdings = Holdings::default();
-        for generation in self.generations(Path::new("root"))? {
-            holdings.roots.extend(held(&self.root(generation), generation)?);
+        for generation in self.generations(Path::new(ROOT))? {
+            let path = self.generation(Path::new(ROOT), generation).join(ROOT_CERTIFICATE);
+            holdings.roots.extend(held(&path, generation)?);
         }
         for generation in self.generations(Path::new("issuing"))? {
-            holdings.issuing.extend(held(&self.issuing(generation), generation)?);
+            holdings.issuing.extend(held(&self.issuing(generation).certificate_path(), generation)?);
         }
         for name in files::names(&self.folder.join("stock"))? {
             let Some(cluster) = ClusterName::parse(&name) else { continue };
             for generation in self.generations(&Path::new("stock").join(&name))? {
                 let slot = self.prepared(&cluster, generation);
-                let Some(Held { certificate, .. }) = held(&slot, generation)? else { continue };
+                let Some(Held { certificate, .. }) = held(&slot.certificate_path(), generation)? else { continue };
                 let upper = files::read_if_there(&slot.folder.join(UPPER), LARGEST)?;
                 let upper = certificates(upper.as_ref().map(Secret::expose).unwrap_or_default());
                 holdings.stock.push(Prepared { cluster: cluster.clone(), generation, signer: certificate, upper });
@@ -172,13 +178,15 @@ impl Store {
 /// The file with the tiers above a prepared intermediate, nearest first, without the root.
 pub(in crate::world) const UPPER: &str = "upper.pem";
 
-/// The name of a root key's file. Its reader is `world/root_key.rs` alone.
-const ROOT_KEY: &str = "root-key.pem";
+/// The folder of the roots.
+const ROOT: &str = "root";
 
-fn held(slot: &Slot, generation: u32) -> Result<Option<Held>, Problem> {
-    let path = slot.certificate_path();
-    let Some(text) = files::read_if_there(&path, LARGEST)? else { return Ok(None) };
-    read_certificate(&text, &path).map(|certificate| Some(Held { generation, certificate }))
+/// The file of a root's certificate.
+const ROOT_CERTIFICATE: &str = "root-cert.pem";
+
+fn held(path: &Path, generation: u32) -> Result<Option<Held>, Problem> {
+    let Some(text) = files::read_if_there(path, LARGEST)? else { return Ok(None) };
+    read_certificate(&text, path).map(|certificate| Some(Held { generation, certificate }))
 }
 
 /// The one certificate of a file.

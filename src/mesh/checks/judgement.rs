@@ -4,15 +4,14 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::mesh::checks::{
-    authorities, chain, crl, dates, files, identifiers, key, keys_and_serials, name_constraints, path, pem_text,
-    reload, roots,
+    authorities, chain, crl, dates, identifiers, key, keys_and_serials, name_constraints, path, pem_text, reload,
+    roots, which_files,
 };
 use crate::mesh::consumers::circumstances::Circumstances;
 use crate::mesh::consumers::material::Material;
 use crate::mesh::consumers::verdict::{IstiodVerdicts, Predictions};
 use crate::mesh::consumers::{agent, envoy, istiod_reload, istiod_start, webpki};
 use crate::mesh::secret_files::SecretFiles;
-use crate::pki::signature_check::Signature;
 use crate::problem::Finding;
 
 /// What is to be said about one set.
@@ -37,8 +36,8 @@ pub struct Check {
 
 /// All checks, in the order in which their findings are shown.
 pub const CHECKS: &[Check] = &[
-    Check { name: "the files that must be there", run: files::presence },
-    Check { name: "files that should not be there", run: files::surplus },
+    Check { name: "the files that must be there", run: which_files::presence },
+    Check { name: "files that should not be there", run: which_files::surplus },
     Check { name: "PEM text", run: pem_text::damage },
     Check { name: "blocks in public files", run: pem_text::blocks },
     Check { name: "private keys in other files", run: pem_text::private_keys },
@@ -81,12 +80,11 @@ pub fn judge(files: &SecretFiles, circumstances: &Circumstances<'_>, now: Offset
 
 fn not_judged(material: &Material<'_>) -> Vec<String> {
     let mut left_out = Vec::new();
-    if material.key.is_none() && circumstances_withhold_key(material) {
+    if material.key.is_none() && material.circumstances.key_withheld {
         let name = material.key_name;
         left_out.push(format!("{name} was not given: whether it can be read and belongs to {}", material.signer.name));
     }
     for (child, parent) in &material.lineage.not_judged {
-        debug_assert!(crate::pki::signature_check::signature(child, parent) == Signature::NotJudged);
         left_out.push(format!(
             "whether \"{}\" ({}) signed \"{}\": signatures of this kind are not verified here",
             parent.subject(),
@@ -109,10 +107,6 @@ fn not_judged(material: &Material<'_>) -> Vec<String> {
         }
     }
     left_out
-}
-
-fn circumstances_withhold_key(material: &Material<'_>) -> bool {
-    material.circumstances.key_withheld
 }
 
 #[cfg(test)]

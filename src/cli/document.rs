@@ -1,0 +1,282 @@
+//! Results for machines: one document a command, whose keys are a contract. Moments are RFC 3339 in UTC.
+
+use serde::Serialize;
+
+use crate::cli::args::Format;
+use crate::jobs::inspect::{Content, Part};
+use crate::jobs::publish::Delivery;
+use crate::jobs::rotate::Tick;
+use crate::mesh::change::Change;
+use crate::mesh::deadline::Ceremony;
+use crate::mesh::holdings::Prepared;
+use crate::mesh::ledger::{Entry, Ledger};
+use crate::mesh::plan::Act;
+use crate::pki::certificate::Certificate;
+use crate::pki::moment::utc;
+use crate::problem::{Code, Problem};
+
+/// Writes a document in the wished form; `None`: the form is one for people.
+///
+/// # Errors
+/// `bad-argument`, for metrics of something that has none; `output-failed`, when a serializer fails.
+pub fn written(document: &impl Serialize, format: Format) -> Result<Option<String>, Problem> {
+    let failed = |error: String| Problem::new(Code::OutputFailed, format!("the result cannot be written: {error}"));
+    match format {
+        Format::Table | Format::Wide => Ok(None),
+        Format::Json => serde_json::to_string_pretty(document).map(Some).map_err(|error| failed(error.to_string())),
+        Format::Yaml => serde_saphyr::to_string(document).map(Some).map_err(|error| failed(error.to_string())),
+        Format::Prometheus => {
+            Err(Problem::new(Code::BadArgument, "only the report has metrics").hint("meshca report -o prometheus"))
+        }
+    }
+}
+
+/// The head that every document begins with.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Head {
+    api_version: &'static str,
+    kind: &'static str,
+}
+
+const fn head(kind: &'static str) -> Head {
+    Head { api_version: "meshca.io/v1", kind }
+}
+
+/// A problem.
+#[derive(Serialize)]
+pub(in crate::cli) struct ProblemDocument<'a> {
+    code: &'static str,
+    what: &'a str,
+    facts: &'a [String],
+    hint: Option<&'a str>,
+}
+
+impl<'a> From<&'a Problem> for ProblemDocument<'a> {
+    fn from(problem: &'a Problem) -> Self {
+        Self { code: problem.code().as_str(), what: problem.what(), facts: problem.facts(), hint: problem.advice() }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CertificateDocument {
+    subject: String,
+    issuer: String,
+    serial: String,
+    sha256: String,
+    key: String,
+    not_before: String,
+    not_after: String,
+}
+
+impl From<&Certificate> for CertificateDocument {
+    fn from(certificate: &Certificate) -> Self {
+        Self {
+            subject: certificate.subject().to_string(),
+            issuer: certificate.issuer().to_string(),
+            serial: certificate.serial_text(),
+            sha256: certificate.fingerprint().to_string(),
+            key: certificate.public_key().title(),
+            not_before: utc(certificate.validity().not_before()),
+            not_after: utc(certificate.not_after()),
+        }
+    }
+}
+
+/// A new root or issuing CA, with its generation.
+#[must_use]
+pub fn authority(generation: u32, certificate: &Certificate) -> impl Serialize {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document {
+        api_version: &'static str,
+        kind: &'static str,
+        generation: u32,
+        certificate: CertificateDocument,
+    }
+    let Head { api_version, kind } = head("Authority");
+    Document { api_version, kind, generation, certificate: certificate.into() }
+}
+
+/// What was laid in stock.
+#[must_use]
+pub fn stock(prepared: &[Prepared]) -> impl Serialize + use<> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document {
+        api_version: &'static str,
+        kind: &'static str,
+        prepared: Vec<One>,
+    }
+    #[derive(Serialize)]
+    struct One {
+        cluster: String,
+        generation: u32,
+        certificate: CertificateDocument,
+    }
+    let Head { api_version, kind } = head("Stock");
+    let one = |it: &Prepared| One {
+        cluster: it.cluster.to_string(),
+        generation: it.generation,
+        certificate: (&it.signer).into(),
+    };
+    Document { api_version, kind, prepared: prepared.iter().map(one).collect() }
+}
+
+/// What publish did to each target, or would.
+#[must_use]
+pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> impl Serialize + use<'_> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document<'a> {
+        api_version: &'static str,
+        kind: &'static str,
+        dry_run: bool,
+        targets: Vec<One<'a>>,
+    }
+    #[derive(Serialize)]
+    struct One<'a> {
+        cluster: &'a str,
+        change: &'static str,
+        generation: Option<u32>,
+        before: Option<CertificateDocument>,
+        after: Option<CertificateDocument>,
+        problem: Option<ProblemDocument<'a>>,
+    }
+    let targets = deliveries.iter().map(|it| One {
+        cluster: it.cluster.as_str(),
+        change: it.change.as_ref().map_or("refuse", Change::as_str),
+        generation: it.after.as_ref().map(|(generation, _)| *generation),
+        before: it.before.as_ref().map(CertificateDocument::from),
+        after: it.after.as_ref().map(|(_, certificate)| certificate.into()),
+        problem: it.change.as_ref().err().map(ProblemDocument::from),
+    });
+    let Head { api_version, kind } = head("Publish");
+    Document { api_version, kind, dry_run, targets: targets.collect() }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CeremonyDocument {
+    tier: &'static str,
+    due: String,
+    last_safe: String,
+}
+
+impl From<&Ceremony> for CeremonyDocument {
+    fn from(ceremony: &Ceremony) -> Self {
+        Self { tier: ceremony.tier.as_str(), due: utc(ceremony.due), last_safe: utc(ceremony.last_safe) }
+    }
+}
+
+/// What a tick planned, and what became of it.
+#[must_use]
+pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document<'a> {
+        api_version: &'static str,
+        kind: &'static str,
+        dry_run: bool,
+        steps: Vec<One<'a>>,
+        next_ceremony: Option<CeremonyDocument>,
+    }
+    #[derive(Serialize)]
+    struct One<'a> {
+        cluster: &'a str,
+        act: &'static str,
+        reason: &'a str,
+        done: Option<bool>,
+        ceremony: Option<CeremonyDocument>,
+        problem: Option<ProblemDocument<'a>>,
+    }
+    let steps = tick.plan.steps.iter().map(|step| {
+        let outcome = tick.done.get(&step.cluster);
+        let problem = match (&step.act, outcome) {
+            (Act::Refuse(problem), _) | (_, Some(Err(problem))) => Some(problem.into()),
+            _ => None,
+        };
+        let ceremony = match &step.act {
+            Act::AskForCeremony(ceremony) => Some(ceremony.into()),
+            _ => None,
+        };
+        One {
+            cluster: step.cluster.as_str(),
+            act: step.act.as_str(),
+            reason: &step.reason,
+            done: outcome.map(Result::is_ok),
+            ceremony,
+            problem,
+        }
+    });
+    let Head { api_version, kind } = head("Tick");
+    Document {
+        api_version,
+        kind,
+        dry_run,
+        steps: steps.collect(),
+        next_ceremony: tick.plan.ceremony.as_ref().map(CeremonyDocument::from),
+    }
+}
+
+/// The whole ledger and the hash of its head.
+#[must_use]
+pub fn ledger(ledger: &Ledger) -> impl Serialize + use<'_> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document<'a> {
+        api_version: &'static str,
+        kind: &'static str,
+        head: &'a str,
+        entries: &'a [Entry],
+    }
+    let Head { api_version, kind } = head("Ledger");
+    Document { api_version, kind, head: &ledger.head, entries: &ledger.entries }
+}
+
+/// What a file holds.
+#[must_use]
+pub fn parts(parts: &[Part]) -> impl Serialize + use<'_> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document<'a> {
+        api_version: &'static str,
+        kind: &'static str,
+        parts: Vec<One<'a>>,
+    }
+    #[derive(Serialize)]
+    struct One<'a> {
+        name: Option<&'a str>,
+        blocks: Vec<Block<'a>>,
+        oddities: &'a [String],
+    }
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Block<'a> {
+        line: usize,
+        holds: &'static str,
+        what: Option<String>,
+        certificate: Option<CertificateDocument>,
+        problem: Option<ProblemDocument<'a>>,
+    }
+    fn block(line: usize, content: &Content) -> Block<'_> {
+        let empty = Block { line, holds: "other", what: None, certificate: None, problem: None };
+        match content {
+            Content::Certificate(it) => Block { holds: "certificate", certificate: Some(it.as_ref().into()), ..empty },
+            Content::Key(form, kind) => Block { holds: "private-key", what: Some(format!("{form}, {kind}")), ..empty },
+            Content::RevocationList(list) => {
+                Block { holds: "revocation-list", what: Some(list.issuer().to_string()), ..empty }
+            }
+            Content::Other(label) => Block { what: Some(label.clone()), ..empty },
+            Content::Broken(problem) => Block { holds: "broken", problem: Some(problem.into()), ..empty },
+        }
+    }
+    let parts = parts.iter().map(|part| One {
+        name: part.name.as_deref(),
+        blocks: part.blocks.iter().map(|(line, content)| block(*line, content)).collect(),
+        oddities: &part.oddities,
+    });
+    let Head { api_version, kind } = head("Inspection");
+    Document { api_version, kind, parts: parts.collect() }
+}
