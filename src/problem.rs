@@ -231,7 +231,7 @@ codes! {
     Rotation {
         NoUsableRoot = "no-usable-root": "no root in the material folder is pinned in the mesh file, endorsed or the founding one";
         RotationPaused = "rotation-paused": "rotation is paused in the mesh file, and something is due";
-        ClockImplausible = "clock-implausible": "the present moment lies before certificates that are already in use; nothing is minted";
+        ClockImplausible = "clock-implausible": "the present moment lies before certificates that are already in use, or before this program was written; nothing is minted";
         CeremonyNeeded = "ceremony-needed": "nothing that may be used without people can renew this certificate";
     }
     Disk {

@@ -280,9 +280,15 @@ fn cluster(text: &str) -> Result<ClusterName, String> {
 /// A moment as `2027-01-31T10:00:00Z`, or a day as `2027-01-31`, which begins at midnight UTC.
 fn moment(text: &str) -> Result<OffsetDateTime, String> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    OffsetDateTime::parse(&whole, &Rfc3339)
-        .map(|moment| moment.to_offset(time::UtcOffset::UTC))
-        .map_err(|_| "a moment is written like 2027-01-31T10:00:00Z, a day like 2027-01-31".to_owned())
+    let moment = OffsetDateTime::parse(&whole, &Rfc3339)
+        .map_err(|_| "a moment is written like 2027-01-31T10:00:00Z, a day like 2027-01-31".to_owned())?
+        .to_offset(time::UtcOffset::UTC);
+    // A century each way is room for every length of time that a mesh file takes, and keeps sums within the calendar.
+    if (1970..=2500).contains(&moment.year()) {
+        Ok(moment)
+    } else {
+        Err("a moment lies in the years 1970 to 2500".to_owned())
+    }
 }
 
 #[cfg(test)]

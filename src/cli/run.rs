@@ -163,7 +163,7 @@ impl<'a> Desk<'a> {
     #[cfg(feature = "ceremony")]
     fn root_create(self, passphrase: PassphraseFile, confirm: Option<String>) -> Ended {
         let _lock = self.begin_writing()?;
-        root_create::prepare(&self.store, &self.mesh).map_err(one)?;
+        root_create::prepare(&self.store, &self.mesh, self.now).map_err(one)?;
         self.confirm_root(confirm)?;
         let mut ledger = self.ledger_file();
         let source = PassphraseSource::new(passphrase.passphrase_file);
@@ -304,6 +304,7 @@ impl<'a> Desk<'a> {
     }
 
     fn rotate(self, dry_run: bool, passphrase: PassphraseFile, textfile: Option<&Path>) -> Ended {
+        let mut unwatched = None;
         let tick = if dry_run {
             rotate::dry_run(&self.mesh, &self.store, &self.entropy, self.now).map_err(one)?
         } else {
@@ -314,12 +315,19 @@ impl<'a> Desk<'a> {
             let tick = rotate::run(&courier, &self.store, &opens);
             self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
             let tick = tick.map_err(one)?;
-            self.tell_watchers(textfile).map_err(one)?;
+            unwatched = self.tell_watchers(textfile).err();
             tick
         };
         let document = document::tick(&tick, dry_run);
         self.voice.answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
-        Ok(self.end_of(&tick))
+        let exit = self.end_of(&tick);
+        match unwatched {
+            None => Ok(exit),
+            Some(problem) => {
+                self.voice.problem(&problem_words::error(&problem));
+                Ok(exit.max(Exit::Error))
+            }
+        }
     }
 
     /// `rotate` fails only if it could not act, or if something is critical: people are needed and are not asked by

@@ -108,7 +108,7 @@ fn prepare(
     let signed = minting::intermediate(mesh, &cluster.name, generation, authority, start, &with)?;
     let sealed = key_seal::seal(&key, seals, entropy)?;
     let signer = signed.into_certificate();
-    Ok((Prepared { cluster: cluster.name.clone(), generation, signer, upper: upper.to_vec() }, sealed))
+    Ok((Prepared { cluster: cluster.name.clone(), generation, signer, upper: upper.to_vec(), has_key: true }, sealed))
 }
 
 type OpenSigner = (Held, SigningKey, Vec<crate::pki::certificate::Certificate>);

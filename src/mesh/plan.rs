@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use crate::mesh::change::may_write;
+use crate::mesh::change::{may_write, same_root};
 use crate::mesh::deadline::{Ceremony, ceremony, intermediate_renewal};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::holdings::{Held, Holdings};
@@ -162,30 +162,17 @@ impl View<'_> {
 
     fn holder<'a>(&self, cluster: &Cluster, there: Option<&'a SecretSight>) -> Result<Holder<'a>, Problem> {
         let Some(there) = there else { return Ok(Holder { there: None, signer: None, generation: 0 }) };
-        let roots = there.roots();
-        if roots.is_empty() && !there.bundle().is_empty() {
-            // It may hold the trust of a change of root; what cannot be read is not replaced by what we would write.
-            return Err(Problem::new(
-                Code::CertificateMalformed,
-                format!("{}: no root in its root-cert.pem can be read", cluster.name),
-            )
-            .hint(format!("meshca check {}", cluster.name)));
-        }
-        if !roots.is_empty() && !roots.contains(&self.anchor.certificate) {
-            return Err(root_differs(cluster, &roots, &self.anchor.certificate).hint(
-                "a change of root is walked in stages, which is not built yet; pin its root in root.trusted to go on",
-            ));
-        }
+        same_root(cluster, &self.anchor.certificate, there)?;
         Ok(Holder { there: Some(there), signer: there.signer.as_ref().ok(), generation: there.generation() })
     }
 
     /// Why a renewal is due; `None`: it is not.
     fn due(&self, cluster: &Cluster, holder: &Holder<'_>) -> Option<String> {
         let Some(there) = holder.there else { return Some("has no cacerts yet".to_owned()) };
-        if let Some(defect) = there.defect() {
-            return Some(defect.to_owned());
-        }
-        let signer = holder.signer?;
+        let signer = match (there.defect(), holder.signer) {
+            (None, Some(signer)) => signer,
+            (defect, _) => return Some(defect.unwrap_or("its ca-cert.pem cannot be read").to_owned()),
+        };
         let due = intermediate_renewal(self.mesh, &cluster.name, signer);
         (due <= self.now).then(|| format!("renewal was due {}, it ends {}", utc(due), utc(signer.not_after())))
     }
@@ -506,14 +493,6 @@ mod tests {
     }
 
     #[test]
-    fn a_trust_bundle_that_cannot_be_read_is_not_replaced() {
-        let mut story = Story::new();
-        story.publish("east", 1, NOW + days(10));
-        story.sight_of("east").public.insert("root-cert.pem".to_owned(), b"garbage\n".to_vec());
-        assert_eq!(refusal(&story, "east"), Code::CertificateMalformed);
-    }
-
-    #[test]
     fn a_broken_set_of_ours_is_renewed_at_once() {
         let renewed = Act::Mint { issuing: 1, generation: 2 };
         let broken = |change: fn(&mut SecretSight)| {
@@ -521,6 +500,10 @@ mod tests {
             change(story.sight_of("east"));
             act(&story, "east")
         };
+        let garbage = |there: &mut SecretSight| {
+            there.public.insert("root-cert.pem".to_owned(), b"garbage\n".to_vec());
+        };
+        assert_eq!(broken(garbage), renewed);
         assert_eq!(broken(|there| there.key_spki = None), renewed);
         assert_eq!(broken(|there| there.names.retain(|name| name != "cert-chain.pem")), renewed);
         assert_eq!(broken(|there| there.signer = Err(Problem::new(Code::CertificateMalformed, "x"))), renewed);

@@ -46,7 +46,8 @@ impl PassphraseSource {
             Self::Terminal => ask(&format!("Passphrase of {whose}: "))?,
         };
         if passphrase.is_empty() {
-            return Err(Problem::new(Code::PassphraseNeeded, format!("the passphrase of {whose} is empty")));
+            return Err(Problem::new(Code::PassphraseNeeded, format!("the passphrase of {whose} is empty"))
+                .hint("it is the first line of --passphrase-file FILE, or what is typed"));
         }
         Ok(passphrase)
     }
@@ -68,7 +69,7 @@ impl PassphraseSource {
             .hint("openssl rand -base64 24   makes a good one"));
         }
         if matches!(self, Self::Terminal) && !ask("The same once more: ")?.is(&passphrase) {
-            return Err(Problem::new(Code::PassphraseRefused, "the two passphrases differ"));
+            return Err(Problem::new(Code::PassphraseRefused, "the two passphrases differ").hint("type the same twice"));
         }
         Ok(passphrase)
     }
