@@ -169,12 +169,12 @@ fn verdict(tick: &Tick, dry_run: bool) -> String {
     let stuck = count(|act| matches!(act, Act::AskForCeremony(_)));
     let refused = count(|act| matches!(act, Act::Refuse(_)));
     let waiting = count(|act| matches!(act, Act::Wait));
-    let failed = tick.done.values().filter(|outcome| outcome.is_err()).count();
+    let renewed = tick.done.values().filter(|outcome| outcome.is_ok()).count();
     let mut parts = Vec::new();
     match (due, dry_run) {
         (0, _) => {}
         (due, true) => parts.push(format!("{due} would be renewed")),
-        (due, false) => parts.push(format!("{} of {due} renewed", due - failed.min(due))),
+        (due, false) => parts.push(format!("{renewed} of {due} renewed")),
     }
     for (count, words) in [(stuck, "need a ceremony"), (refused, "refused"), (waiting, "waiting")] {
         if count > 0 {

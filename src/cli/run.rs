@@ -354,10 +354,14 @@ impl<'a> Desk<'a> {
 
     fn ledger(self, what: LedgerCommand) -> Ended {
         let ledger = ledger_show::run(&self.mesh).map_err(one)?;
+        let verdict = format!("{} entries, every link holds; head {}", ledger.entries.len(), ledger.head);
         if let LedgerCommand::Show = what {
             self.voice.answer(self.shared, &document::ledger(&ledger), || fleet_words::ledger(&ledger))?;
         }
-        self.voice.words(&format!("{} entries, every link holds; head {}", ledger.entries.len(), ledger.head));
+        match what {
+            LedgerCommand::Show => self.voice.words(&verdict),
+            LedgerCommand::Verify => self.voice.result(&verdict),
+        }
         Ok(Exit::Fine)
     }
 }

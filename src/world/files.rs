@@ -387,6 +387,9 @@ pub(in crate::world) fn unwritable(path: &Path, error: &io::Error) -> Problem {
 
 /// The system's words without its number, in lower case.
 fn words(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        return "no such file or folder".to_owned();
+    }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
