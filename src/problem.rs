@@ -75,7 +75,90 @@ impl Area {
 
 codes! {
     Certificate {
-        CertificateMalformed = "certificate-malformed": "bytes that should be one X.509 certificate are not";
+        SetEmpty = "set-empty": "none of the files is there, neither the four nor the tls form; istiod would start with a self-signed CA of its own";
+        FileMissing = "file-missing": "one or more, but not all, of ca-cert.pem, ca-key.pem, cert-chain.pem and root-cert.pem (or of tls.crt, tls.key and ca.crt) are missing";
+        TwoForms = "two-forms": "tls.crt lies beside one of the four .pem files; istiod reads the tls form and ignores the four";
+        TlsForm = "tls-form": "the set is in the tls form (tls.crt, tls.key, ca.crt), which cannot carry a CRL and cannot be changed in place";
+        IstioGenerated = "istio-generated": "the key istio-generated is there: istiod may take the set for its own and overwrite it";
+        ExtraFile = "extra-file": "a data key that Istio does not read";
+        NoFinalNewline = "no-final-newline": "a value does not end with a newline, so that whatever is appended is lost together with its last block";
+        PemTooLarge = "pem-too-large": "a value has more than 4 MiB of text or more than 10000 PEM blocks";
+        PemNoBlock = "pem-no-block": "a value that must hold a PEM block holds none, or none that Go finds (cert-chain.pem has its own: chain-empty)";
+        PemGlued = "pem-glued": "an END line and a BEGIN line share a line; Go loses both blocks";
+        PemTruncated = "pem-truncated": "a BEGIN line has no END line of the same label before the next BEGIN line or the end, or an END line has no BEGIN line";
+        PemBadBase64 = "pem-bad-base64": "what stands between BEGIN and END is not base64";
+        PemEmptyBlock = "pem-empty-block": "a BEGIN line is followed by its END line with nothing in between";
+        PemBlankLine = "pem-blank-line": "an empty line stands inside a block; Go takes it and BoringSSL refuses the whole file";
+        PemHeader = "pem-header": "a block in a public file has header lines (Name: value) before its base64; Go takes it and BoringSSL refuses the whole file";
+        PemIndented = "pem-indented": "a BEGIN line does not start its line (spaces or other text before it), so that the block is lost to every reader";
+        PemByteOrderMark = "pem-byte-order-mark": "the value starts with a byte order mark (or is UTF-16), which hides a first BEGIN line";
+        PemNul = "pem-nul": "a NUL byte stands in the value";
+        ForeignBlock = "foreign-block": "a public file holds a PEM block that is neither a certificate (or, in ca-crl.pem, a CRL) nor a private key";
+        PrivateKeyInPublicFile = "private-key-in-public-file": "a file other than the key file holds a private key; istiod hands the public files to every workload";
+        CertificateMalformed = "certificate-malformed": "bytes that should be one X.509 certificate are not, or not to Go";
+        SerialNegative = "serial-negative": "a certificate has a negative serial number; Go refuses to read it";
+        SerialOdd = "serial-odd": "a certificate has the serial number zero, or one longer than 20 octets";
+        SerialRepeated = "serial-repeated": "two different certificates of one issuer have the same serial number";
+        UnknownCriticalExtension = "unknown-critical-extension": "a certificate has a critical extension that verifiers do not know and must refuse";
+        KeyCurveUnknown = "key-curve-unknown": "a certificate has a key on a curve that Go does not know (secp256k1, Brainpool); Go refuses to read it";
+        KeyKindUnusual = "key-kind-unusual": "a key is neither ECDSA P-256 nor P-384 nor RSA (Ed25519, P-521, P-224); Istio does not test it and not every ztunnel build takes it";
+        RsaTooShort = "rsa-too-short": "an RSA key has fewer than 2048 bits";
+        RsaClosePrimes = "rsa-close-primes": "the primes of an RSA key lie so close together that Fermat's method finds them in 100 steps";
+        RsaSmallFactor = "rsa-small-factor": "an RSA modulus has a prime factor below 65536";
+        RsaWeakExponent = "rsa-weak-exponent": "an RSA exponent is even, smaller than 65537, or larger than 2147483647 (the most that Go takes)";
+        PublishedSampleKey = "published-sample-key": "the private key to this certificate is published in Istio's repository (samples/certs, security/samples)";
+        WeakSignature = "weak-signature": "a certificate is signed with SHA-1, MD5 or MD2";
+        SignerNotCa = "signer-not-ca": "the certificate in ca-cert.pem is not a CA by its basic constraints; istiod takes it live and exits at its next start";
+        IssuerNotCa = "issuer-not-ca": "a root, or a certificate of cert-chain.pem that signed another one of the path, is not a CA by its basic constraints";
+        BasicConstraintsNotCritical = "basic-constraints-not-critical": "the basic constraints of a CA are not critical";
+        KeyUsageMissing = "key-usage-missing": "a CA certificate has no key usage extension";
+        KeyUsageNotCritical = "key-usage-not-critical": "the key usage of a CA is not critical";
+        CertSignMissing = "cert-sign-missing": "the key usage of a CA certificate lacks keyCertSign";
+        CrlSignMissing = "crl-sign-missing": "the key usage of a CA certificate lacks cRLSign, so that it can never be used with revocation lists";
+        ExtendedKeyUsagePresent = "extended-key-usage-present": "a CA certificate has an extended key usage (which ones decides who refuses it)";
+        RootPathTooShort = "root-path-too-short": "the path length of a root leaves no room for the CA certificates below it; istio-agent refuses istiod";
+        IssuingPathTooShort = "issuing-path-too-short": "the path length of a CA between signer and root leaves no room for the CA certificates below it";
+        SignerPathOpen = "signer-path-open": "the signer is no root and has no path length 0, so that further CAs could be made under it";
+        NameConstraintShutsOutIstiod = "name-constraint-shuts-out-istiod": "the DNS name constraints of a CA in the path do not permit a name of istiod's serving certificate; istio-agent refuses istiod";
+        NameConstraintViolated = "name-constraint-violated": "a name in the signer or in a CA of the path breaks the DNS name constraints of a CA above it";
+        UriNameConstraint = "uri-name-constraint": "a CA in the path constrains URI names; rustls-webpki, and so ztunnel, refuses every workload";
+        DirectoryNameConstraint = "directory-name-constraint": "a CA in the path constrains directory names; Go (where critical) and rustls-webpki refuse it";
+        SubjectKeyIdMissing = "subject-key-id-missing": "a CA certificate has no subject key identifier";
+        AuthorityKeyIdMissing = "authority-key-id-missing": "a certificate that is not self-issued has no authority key identifier";
+        AuthorityKeyIdMismatch = "authority-key-id-mismatch": "the authority key identifier of a certificate is not the subject key identifier of the one that signed it";
+        SubjectRepeated = "subject-repeated": "two different keys in the path from signer to root have the same subject";
+        RootsShareSubject = "roots-share-subject": "two roots with different keys have the same subject";
+        RootsTooMany = "roots-too-many": "root-cert.pem is so large that Envoy refuses the chains that carry it, or that no agent can connect";
+        RootNotSelfSigned = "root-not-self-signed": "a certificate in root-cert.pem is not self-signed";
+        RootUnused = "root-unused": "root-cert.pem holds a root that is expired and signed nothing in this set";
+        ChainEmpty = "chain-empty": "cert-chain.pem holds no certificate though the signer is not one of the roots, or holds text without one";
+        ChainLacksSigner = "chain-lacks-signer": "cert-chain.pem holds certificates, but not the one of ca-cert.pem";
+        ChainOrder = "chain-order": "cert-chain.pem is not in the order signer, its issuer, ..., root";
+        ChainForeignCertificate = "chain-foreign-certificate": "cert-chain.pem holds a certificate that is not on the path from signer to root";
+        ChainRepeatsCertificate = "chain-repeats-certificate": "cert-chain.pem holds a certificate twice";
+        ChainFirstExpired = "chain-first-expired": "the first certificate of cert-chain.pem is expired and is not the signer; istiod exits at its next start";
+        PathBroken = "path-broken": "no path leads from the signer through cert-chain.pem to a certificate of root-cert.pem";
+        SignatureBroken = "signature-broken": "the issuer's name and identifier match a certificate of the set, and its key did not make the signature";
+        CertificateExpired = "certificate-expired": "the signer or a certificate of its path is past its end";
+        CertificateExpiresSoon = "certificate-expires-soon": "the signer or a certificate of its path ends within 7 days";
+        CertificateNotYetValid = "certificate-not-yet-valid": "the signer or a certificate of its path, or a root, is not valid yet";
+        ValidityInverted = "validity-inverted": "a certificate ends before it begins";
+        OutlivesIssuer = "outlives-issuer": "a certificate of the path begins before or ends after the one that signed it";
+        KeyMismatch = "key-mismatch": "the private key does not belong to the certificate of the signer";
+        KeyUnreadable = "key-unreadable": "the first block of the key file is labelled as a private key, and its bytes are not one that Go reads";
+        KeyWrongBlock = "key-wrong-block": "the first block of the key file is not a private key (a certificate, a public key)";
+        KeyEncrypted = "key-encrypted": "the private key is encrypted; istiod has no passphrase";
+        KeyParametersFirst = "key-parameters-first": "an EC PARAMETERS block stands before the private key; istiod reads the first block only";
+        KeyFileSurplus = "key-file-surplus": "the key file holds more PEM blocks after the private key";
+        CrlMalformed = "crl-malformed": "ca-crl.pem holds no CRL, or a block that is not one";
+        CrlIncomplete = "crl-incomplete": "ca-crl.pem is there, and a CA of the chain or a root of the path has no CRL in it";
+        CrlExpired = "crl-expired": "a CRL of a CA of the path is past its next update (or not yet in force)";
+        CrlSignatureBroken = "crl-signature-broken": "a CRL names a CA of the set as its issuer, and that CA's key did not make the signature";
+        CrlIgnored = "crl-ignored": "ca-crl.pem lies beside the tls form, in which istiod reads no CRL";
+        CertificateRevoked = "certificate-revoked": "a CRL of this very set revokes the signer or a CA of its path";
+        ReloadDropped = "reload-dropped": "istiod would drop this update of what it has loaded, the new signer included, because of the way root-cert.pem differs (needs the loaded set)";
+        ReloadHalfApplied = "reload-half-applied": "istiod would take only a part of this update of what it has loaded, and say the opposite in its log";
+        FatalAtNextStart = "fatal-at-next-start": "istiod would take this set live and exit at its next start";
     }
     MeshFile {
         MeshFileSyntax = "mesh-file-syntax": "the mesh file is not readable YAML of the expected shape";
@@ -143,6 +226,7 @@ codes! {
         WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";
         UnknownCluster = "unknown-cluster": "the mesh file has no cluster of this name";
         RootDiffers = "root-differs": "a target runs under another root than the one that meshca may use; changing a root is a walk of its own";
+        SharedSigningKey = "shared-signing-key": "two clusters sign with the same private key; whoever takes it from one signs for both";
     }
     Rotation {
         NoUsableRoot = "no-usable-root": "no root in the material folder is pinned in the mesh file, endorsed or the founding one";
@@ -165,11 +249,13 @@ codes! {
         RandomnessUnavailable = "randomness-unavailable": "the operating system gave no random bytes";
     }
     Usage {
+        NothingRecognised = "nothing-recognised": "a file holds no PEM block, no certificate and no Secret";
         SecretManifestMalformed = "secret-manifest-malformed": "text that should be a Kubernetes Secret is not";
         NotConfirmed = "not-confirmed": "what cannot be undone was not confirmed by its name; nothing was made";
         NoTerminal = "no-terminal": "something must be asked, and there is no terminal";
         BadArgument = "bad-argument": "an argument cannot be understood";
         NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
+        OutputFailed = "output-failed": "a result could not be put into the form that was asked for";
     }
 }
 

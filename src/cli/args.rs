@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::cli::report_words::Form;
 use crate::mesh::fleet::ClusterName;
 
 /// A certificate authority and certificate distribution tool for multi-cluster Istio meshes.
@@ -82,6 +83,18 @@ pub enum Format {
     Yaml,
     /// Text exposition format 0.0.4.
     Prometheus,
+}
+
+impl From<Format> for Form {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Table => Form::Table,
+            Format::Wide => Form::Wide,
+            Format::Json => Form::Json,
+            Format::Yaml => Form::Yaml,
+            Format::Prometheus => Form::Prometheus,
+        }
+    }
 }
 
 /// One command.

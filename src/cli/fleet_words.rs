@@ -1,8 +1,5 @@
 //! What publish, rotate, the ceremonies and the quickstart did, in words.
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use crate::cli::problem_words;
 use crate::jobs::publish::Delivery;
 use crate::jobs::rotate::Tick;
@@ -10,14 +7,8 @@ use crate::mesh::change::Change;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::plan::Act;
 use crate::pki::certificate::Certificate;
+use crate::pki::moment::{day, utc};
 use crate::pki::profile::Tier;
-
-/// A moment as `2026-11-28T11:04:00Z`.
-#[must_use]
-pub fn moment(at: OffsetDateTime) -> String {
-    let whole = at.to_offset(time::UtcOffset::UTC).replace_nanosecond(0).unwrap_or(at);
-    whole.format(&Rfc3339).unwrap_or_default()
-}
 
 /// A certificate in some lines: whom, by whom, from when to when, and its fingerprint to read aloud.
 #[must_use]
@@ -27,8 +18,8 @@ pub fn certificate(certificate: &Certificate) -> String {
         certificate.subject(),
         certificate.issuer(),
         certificate.public_key().title(),
-        moment(certificate.validity().not_before()),
-        moment(certificate.not_after()),
+        utc(certificate.validity().not_before()),
+        utc(certificate.not_after()),
         pairs(&certificate.serial_text()),
         pairs(&certificate.fingerprint().to_string()),
     )
@@ -49,10 +40,10 @@ pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> String {
         let (word, more) = match (&delivery.change, &delivery.after) {
             (Ok(change @ (Change::Create | Change::Replace { .. })), Some((generation, after))) => {
                 let word = if dry_run { format!("would {}", change.as_str()) } else { done(change).to_owned() };
-                (word, format!("generation {generation}, {}, ends {}", after.subject(), moment(after.not_after())))
+                (word, format!("generation {generation}, {}, ends {}", after.subject(), utc(after.not_after())))
             }
             (Ok(change), _) => {
-                let end = delivery.before.as_ref().map(|it| format!("ends {}", moment(it.not_after())));
+                let end = delivery.before.as_ref().map(|it| format!("ends {}", utc(it.not_after())));
                 (done(change).to_owned(), end.unwrap_or_default())
             }
             (Err(problem), _) => ("refused".to_owned(), problem.to_string()),
@@ -72,7 +63,7 @@ fn difference(before: &Certificate, after: &Certificate) -> String {
     let rows = [
         ("subject", before.subject().to_string(), after.subject().to_string()),
         ("serial", before.serial_text(), after.serial_text()),
-        ("ends", moment(before.not_after()), moment(after.not_after())),
+        ("ends", utc(before.not_after()), utc(after.not_after())),
     ];
     rows.iter().map(|(name, old, new)| format!("    - {name:<8} {old}\n    + {name:<8} {new}\n")).collect()
 }
@@ -122,10 +113,6 @@ pub fn next_ceremony(ceremony: &Ceremony) -> String {
         day(ceremony.due),
         day(ceremony.last_safe)
     )
-}
-
-fn day(at: OffsetDateTime) -> String {
-    at.to_offset(time::UtcOffset::UTC).date().to_string()
 }
 
 const fn did(act: &Act) -> &'static str {

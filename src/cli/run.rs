@@ -1,30 +1,39 @@
 //! Which job a command is, what it is handed, and how it ends.
 
+use std::path::Path;
+#[cfg(feature = "ceremony")]
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use time::OffsetDateTime;
 
-use crate::cli::args::{Arguments, Command, LedgerCommand, PassphraseFile, Shared};
+use crate::cli::args::{Arguments, CheckArguments, Command, Format, LedgerCommand, PassphraseFile, Shared};
 #[cfg(feature = "ceremony")]
 use crate::cli::args::{IssuingCommand, RootCommand};
 use crate::cli::exit::Exit;
+use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
-use crate::cli::{fleet_words, problem_words};
+use crate::cli::{check_words, fleet_words, inspect_words, problem_words, report_words};
+use crate::jobs::check::Checked;
 use crate::jobs::publish::{self, Courier};
 use crate::jobs::rotate::{self, Tick};
-use crate::jobs::{init, ledger_show};
+use crate::jobs::{check, init, inspect, ledger_show, report};
 #[cfg(feature = "ceremony")]
 use crate::jobs::{issue, issuing_create, quickstart, root_create};
-use crate::mesh::fleet::{ClusterName, Mesh};
+use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
+use crate::mesh::metrics;
 use crate::mesh::plan::Act;
-use crate::problem::{Code, Problem};
+use crate::pki::moment::utc;
+use crate::problem::{Code, Finding, Problem};
 use crate::world::entropy::Entropy;
 use crate::world::ledger_file::LedgerFile;
 use crate::world::lock::Lock;
 use crate::world::mesh_folder;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
+
+/// The program's version, as it stands in metrics.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a command may end with instead of an exit code: what is wrong, all of it.
 type Ended = Result<Exit, Vec<Problem>>;
@@ -71,11 +80,13 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             Desk::open(shared, voice, now)?.publish(&clusters, dry_run, passphrase)
         }
         Command::Rotate { dry_run, passphrase, metrics_textfile } => {
-            let _ = metrics_textfile;
-            Desk::open(shared, voice, now)?.rotate(dry_run, passphrase)
+            Desk::open(shared, voice, now)?.rotate(dry_run, passphrase, metrics_textfile.as_deref())
         }
-        Command::Report { .. } | Command::Check(_) | Command::Inspect { .. } => {
-            Err(one(Problem::new(Code::NotYet, "not merged")))
+        Command::Report { metrics_textfile } => Desk::open(shared, voice, now)?.report(metrics_textfile.as_deref()),
+        Command::Check(arguments) => run_check(arguments, shared, voice, now),
+        Command::Inspect { path } => {
+            voice.result(&inspect_words::parts(&inspect::run(&path).map_err(one)?));
+            Ok(Exit::Fine)
         }
         Command::Ledger(what) => Desk::open(shared, voice, now)?.ledger(what),
     }
@@ -104,8 +115,12 @@ impl<'a> Desk<'a> {
         if mesh.lab {
             voice.words("lab: true in the mesh file: for experiments only, never for a mesh that matters");
         }
+        Ok(Self::of(mesh, shared, voice, now))
+    }
+
+    fn of(mesh: Mesh, shared: &'a Shared, voice: Voice, now: OffsetDateTime) -> Self {
         let store = Store::new(mesh.material.clone());
-        Ok(Self { mesh, store, entropy: Entropy::new(), shared, voice, now })
+        Self { mesh, store, entropy: Entropy::new(), shared, voice, now }
     }
 
     /// What a command that writes needs first: a moment that may be written at, and the lock.
@@ -161,8 +176,8 @@ impl<'a> Desk<'a> {
             subject.common_name,
             self.mesh.root.tier.key.title(),
             self.store.root(1).key_path().display(),
-            fleet_words::moment(self.now - crate::pki::validity::BACKDATE),
-            fleet_words::moment(end),
+            utc(self.now - crate::pki::validity::BACKDATE),
+            utc(end),
         ));
         let typed = match confirm {
             Some(typed) => typed,
@@ -223,8 +238,8 @@ impl<'a> Desk<'a> {
                 "  {:width$}  g{:<3}  {} to {}  {}",
                 prepared.cluster.as_str(),
                 prepared.generation,
-                fleet_words::moment(validity.not_before()),
-                fleet_words::moment(validity.not_after()),
+                utc(validity.not_before()),
+                utc(validity.not_after()),
                 prepared.signer.fingerprint().short(),
             ));
         }
@@ -246,7 +261,48 @@ impl<'a> Desk<'a> {
         if problems.is_empty() { Ok(Exit::Fine) } else { Err(problems) }
     }
 
-    fn rotate(self, dry_run: bool, passphrase: PassphraseFile) -> Ended {
+    fn report(self, textfile: Option<&Path>) -> Ended {
+        let status = report::run(&self.mesh, &self.store, &self.entropy, self.now).map_err(one)?;
+        let shared = self.shared;
+        let file = shared.file.display().to_string();
+        let text =
+            report_words::written(&status, shared.output.into(), &file, VERSION, self.voice.colour).map_err(one)?;
+        self.voice.result(&text);
+        if let Some(path) = textfile {
+            report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
+        }
+        Ok(if status.is_all_seen() { Exit::Fine } else { Exit::Error })
+    }
+
+    /// What the unattended side leaves for its watchers: the public status and the metrics. A tick that acted has
+    /// acted, whether or not they can be written.
+    fn tell_watchers(&self, textfile: Option<&Path>) -> Result<(), Problem> {
+        let status = report::run(&self.mesh, &self.store, &self.entropy, self.now)?;
+        if let Some(folder) = mesh_folder::records_folder(&self.mesh) {
+            let text = report_words::written(&status, Form::Json, "", VERSION, false)?;
+            report::write_status(folder, &text)?;
+        }
+        match textfile {
+            Some(path) => report::write_textfile(path, &metrics::render(&status, self.now, VERSION)),
+            None => Ok(()),
+        }
+    }
+
+    fn check(self, clusters: &[ClusterName], warnings: Vec<Finding>) -> Ended {
+        let mesh = &self.mesh;
+        let mut findings = warnings;
+        let chosen: Vec<&Cluster> = if clusters.is_empty() {
+            let status = report::run(mesh, &self.store, &self.entropy, self.now).map_err(one)?;
+            findings.extend(status.findings);
+            mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
+        } else {
+            clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>().map_err(one)?
+        };
+        let sets = check::clusters(&chosen, mesh, self.now);
+        tell_checks(&sets, &findings, self.shared, self.voice, self.now)
+    }
+
+    fn rotate(self, dry_run: bool, passphrase: PassphraseFile, textfile: Option<&Path>) -> Ended {
         let tick = if dry_run {
             rotate::dry_run(&self.mesh, &self.store, &self.entropy, self.now).map_err(one)?
         } else {
@@ -256,7 +312,9 @@ impl<'a> Desk<'a> {
             let opens = PassphraseSource::new(passphrase.passphrase_file);
             let tick = rotate::run(&courier, &self.store, &opens);
             self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
-            tick.map_err(one)?
+            let tick = tick.map_err(one)?;
+            self.tell_watchers(textfile).map_err(one)?;
+            tick
         };
         self.voice.result(&fleet_words::tick(&tick, dry_run));
         Ok(self.end_of(&tick))
@@ -293,7 +351,7 @@ impl<'a> Desk<'a> {
                 let about = entry.certificate.as_ref();
                 self.voice.result(&format!(
                     "{}  {:<17}  {:<6}  {:<20}  {}",
-                    fleet_words::moment(entry.at),
+                    utc(entry.at),
                     entry.act.as_str(),
                     entry.outcome.as_str(),
                     entry.cluster.as_deref().unwrap_or("-"),
@@ -309,8 +367,38 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// The subjects are clusters of the mesh file where all of them are names of clusters; else they are paths, and no mesh
+/// file is needed.
+fn run_check(arguments: CheckArguments, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+    let CheckArguments { subjects, loaded, multi_root } = arguments;
+    let names: Option<Vec<ClusterName>> = subjects.iter().map(|subject| ClusterName::parse(subject)).collect();
+    if let Some(names) = names.filter(|_| loaded.is_none() && !multi_root) {
+        let (mesh, warnings) = mesh_folder::read(&shared.file)?;
+        return Desk::of(mesh, shared, voice, now).check(&names, warnings);
+    }
+    let set = check::files(&subjects, &check::Terms { loaded, multi_root }, now).map_err(one)?;
+    tell_checks(&[set], &[], shared, voice, now)
+}
+
+fn tell_checks(sets: &[Checked], fleet: &[Finding], shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+    let document = check_words::document(sets, fleet, now);
+    let failed = |error: String| one(Problem::new(Code::OutputFailed, format!("the check cannot be written: {error}")));
+    let text = match shared.output {
+        Format::Table | Format::Wide => check_words::table(sets, fleet),
+        Format::Json => serde_json::to_string_pretty(&document).map_err(|error| failed(error.to_string()))?,
+        Format::Yaml => serde_saphyr::to_string(&document).map_err(|error| failed(error.to_string()))?,
+        Format::Prometheus => {
+            return Err(one(
+                Problem::new(Code::BadArgument, "check has no metrics").hint("meshca report -o prometheus")
+            ));
+        }
+    };
+    voice.result(&text);
+    Ok(check_words::exit(sets, fleet))
+}
+
 #[cfg(feature = "ceremony")]
-fn run_quickstart(folder: &std::path::Path, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+fn run_quickstart(folder: &Path, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
     if shared.at.is_some() {
         voice.words("the quickstart pretends that it is another moment: --at");
     }

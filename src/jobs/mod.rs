@@ -1,6 +1,8 @@
 //! ORDER: one file per command: read, decide, act, record, return.
 
+pub mod check;
 pub mod init;
+pub mod inspect;
 #[cfg(feature = "ceremony")]
 pub mod issue;
 #[cfg(feature = "ceremony")]
@@ -9,6 +11,7 @@ pub mod ledger_show;
 pub mod publish;
 #[cfg(feature = "ceremony")]
 pub mod quickstart;
+pub mod report;
 #[cfg(feature = "ceremony")]
 pub mod root_create;
 pub mod rotate;

@@ -7,14 +7,18 @@ use time::OffsetDateTime;
 
 use crate::mesh::cacerts::Cacerts;
 use crate::mesh::change::{Change, decide, holds};
+use crate::mesh::checks::judgement::judge;
+use crate::mesh::consumers::circumstances::Circumstances;
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::holdings::{Holdings, Prepared};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting;
 use crate::mesh::observed::Observed;
 use crate::mesh::ownership::Ownership;
+use crate::mesh::secret_files::SecretFiles;
+use crate::mesh::shared_key;
 use crate::pki::certificate::Certificate;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, Severity};
 use crate::world::entropy::Entropy;
 use crate::world::ledger_file::{About, LedgerFile};
 use crate::world::passphrase::PassphraseSource;
@@ -60,6 +64,7 @@ impl Courier<'_> {
         let signer = set.signer();
         let mark = Ownership::new(&self.mesh.name, &cluster.name, generation, signer.serial_text());
         let about = About { cluster: Some(&cluster.name), generation: Some(generation), certificate: Some(signer) };
+        self.examine(cluster, set)?;
         for _ in 0..ATTEMPTS {
             let observed = targets::observe(cluster, self.entropy, self.now);
             let change = match decide(set, cluster, &self.mesh.name, &observed) {
@@ -93,6 +98,28 @@ impl Courier<'_> {
             ),
         )
         .hint("find out who else writes there"))
+    }
+
+    /// No set leaves that istiod, the agent, Envoy or ztunnel would refuse, and none with a critical finding.
+    fn examine(&self, cluster: &Cluster, set: &Cacerts) -> Result<(), Problem> {
+        let files = set
+            .files()
+            .into_iter()
+            .fold(SecretFiles::new(), |files, (name, value)| files.with(name, value.expose().to_vec()));
+        let circumstances = Circumstances { namespace: &cluster.namespace, ..Circumstances::default() };
+        let judgement = judge(&files, &circumstances, self.now);
+        let critical = judgement.findings.into_iter().find(|finding| finding.severity == Severity::Critical);
+        match critical {
+            None => Ok(()),
+            Some(finding) => {
+                let problem = finding.problem;
+                let refused = Problem::new(
+                    problem.code(),
+                    format!("{}: the set that would be published is unsound: {}", cluster.name, problem.what()),
+                );
+                Err(problem.facts().iter().fold(refused, |refused, fact| refused.fact(fact.as_str())))
+            }
+        }
     }
 
     fn look_again(&self, cluster: &Cluster, set: &Cacerts) -> Result<(), Problem> {
@@ -141,12 +168,14 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
     } else {
         order.clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>()?
     };
+    let fleet = targets::observe_all(mesh, courier.entropy, courier.now);
     Ok(targets::in_parallel(&clusters, mesh.rotation.write, |cluster| {
         let observed = targets::observe(cluster, courier.entropy, courier.now);
         let ready = holdings.ready(&cluster.name, observed.generation(), anchor, courier.now);
         let change = match ready {
             None => nothing_ready(&holdings, cluster, &observed),
-            Some(prepared) => bring(courier, store, order, cluster, prepared, anchor, &observed),
+            Some(prepared) => shared_key::refuse(prepared.signer.spki(), &cluster.name, &fleet)
+                .and_then(|()| bring(courier, store, order, cluster, prepared, anchor, &observed)),
         };
         let before = observed.secret.ok().flatten().and_then(|there| there.signer.ok());
         let after = ready.map(|prepared| (prepared.generation, prepared.signer.clone()));

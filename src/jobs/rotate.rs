@@ -12,6 +12,7 @@ use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::minting::{self, Authority, Ingredients};
 use crate::mesh::observed::{Observed, Owner, SecretSight};
 use crate::mesh::plan::{self, Act, Plan, Step};
+use crate::mesh::shared_key;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
@@ -106,6 +107,7 @@ impl Hands<'_> {
                     .iter()
                     .find(|it| it.cluster == cluster.name && it.generation == generation)
                     .ok_or_else(|| missing("its stock is gone"))?;
+                shared_key::refuse(prepared.signer.spki(), &cluster.name, self.observed)?;
                 let (courier, store) = (self.courier, self.store);
                 activate(courier, store, self.opens, cluster, prepared, &anchor.certificate, observed)
             }

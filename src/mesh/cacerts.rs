@@ -20,6 +20,12 @@ pub const ROOT_CERT: &str = "root-cert.pem";
 pub const CA_CRL: &str = "ca-crl.pem";
 /// The four files of a set, in the order in which they are written.
 pub const FILES: [&str; 4] = [CA_CERT, CA_KEY, CERT_CHAIN, ROOT_CERT];
+/// The signer's certificate in the form of a `kubernetes.io/tls` Secret; its mere presence makes istiod read that form.
+pub const TLS_CERT: &str = "tls.crt";
+/// The signer's private key in that form.
+pub const TLS_KEY: &str = "tls.key";
+/// The roots in that form.
+pub const TLS_ROOT: &str = "ca.crt";
 /// Marks a Secret that istiod made for itself.
 pub const ISTIO_GENERATED: &str = "istio-generated";
 /// The Secret in which istiod keeps a self-signed CA.

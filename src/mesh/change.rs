@@ -158,3 +158,107 @@ pub fn holds(there: &SecretSight, set: &Cacerts) -> bool {
         && there.key_spki.as_deref() == Some(set.key_spki())
         && set.public_files().iter().all(|(name, bytes)| there.public.get(*name) == Some(bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{NOW, Story, name};
+    use time::Duration;
+
+    /// What is decided for east when this much about it is different.
+    fn decided(change: impl FnOnce(&mut Story)) -> Change {
+        let mut story = Story::new();
+        let signer = story.publish("east", 1, NOW + Duration::days(60));
+        change(&mut story);
+        let set = story.set(&signer);
+        let east = name("east");
+        decide(&set, story.mesh.cluster(&east).unwrap(), "mesh1", &story.observed[&east])
+    }
+
+    fn refused(change: impl FnOnce(&mut Story)) -> Code {
+        match decided(change) {
+            Change::Refuse(problem) => problem.code(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_same_set_is_left_and_anything_else_is_replaced_by_uid_and_version() {
+        assert_eq!(decided(|_| {}), Change::Leave);
+        let replaced = decided(|story| {
+            story.publish("east", 2, NOW + Duration::days(80));
+            story.sight_of("east").uid = Some("u1".to_owned());
+            story.sight_of("east").version = Some("7".to_owned());
+        });
+        assert_eq!(replaced, Change::Replace { uid: Some("u1".to_owned()), version: Some("7".to_owned()) });
+    }
+
+    #[test]
+    fn another_private_key_or_one_more_file_is_not_the_same_set() {
+        let replaced = Change::Replace { uid: None, version: None };
+        assert_eq!(decided(|story| story.sight_of("east").key_spki = None), replaced);
+        assert_eq!(decided(|story| story.sight_of("east").names.push("extra".to_owned())), replaced);
+    }
+
+    #[test]
+    fn an_empty_target_is_created() {
+        assert_eq!(decided(|story| story.look_at("east").secret = Ok(None)), Change::Create);
+    }
+
+    #[test]
+    fn an_empty_target_whose_istiod_runs_on_its_own_root_is_refused() {
+        let own = Code::AlreadyRunningUnderAnotherRoot;
+        assert_eq!(
+            refused(|story| {
+                let root = story.other_root("cluster.local");
+                let east = story.look_at("east");
+                east.secret = Ok(None);
+                east.system_roots = Ok(Some(root.certificate.pem().into_bytes()));
+            }),
+            own
+        );
+        assert_eq!(
+            refused(|story| {
+                let east = story.look_at("east");
+                east.secret = Ok(None);
+                east.self_signed = true;
+            }),
+            own
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_also_the_roots_beside_an_absent_set() {
+        let unreadable = || Problem::new(Code::TargetUnreadable, "east: connection refused");
+        assert_eq!(refused(|story| story.look_at("east").secret = Err(unreadable())), Code::TargetUnreadable);
+        assert_eq!(
+            refused(|story| {
+                let east = story.look_at("east");
+                east.secret = Ok(None);
+                east.system_roots = Err(unreadable());
+            }),
+            Code::TargetUnreadable
+        );
+    }
+
+    #[test]
+    fn what_is_not_ours_or_cannot_be_changed_is_refused() {
+        let owner = |owner| move |story: &mut Story| story.sight_of("east").owner = owner;
+        let mark = |mesh: &str, cluster: &str| Owner::Ours(Ownership::new(mesh, &name(cluster), 1, "1".to_owned()));
+        assert_eq!(refused(owner(Owner::Somebody("helm".to_owned()))), Code::OwnedBySomebodyElse);
+        assert_eq!(refused(owner(mark("mesh2", "east"))), Code::OwnedBySomebodyElse);
+        assert_eq!(refused(owner(mark("mesh1", "west"))), Code::OwnedBySomebodyElse);
+        assert_eq!(refused(owner(Owner::Istiod)), Code::IstioGeneratedSecret);
+        assert_eq!(refused(|story| story.sight_of("east").kind = SecretKind::Tls), Code::SecretTypeFixed);
+        assert_eq!(refused(|story| story.sight_of("east").immutable = true), Code::SecretImmutable);
+    }
+
+    #[test]
+    fn a_remote_gets_nothing() {
+        let mut story = Story::new();
+        let signer = story.publish("east", 1, NOW + Duration::days(60));
+        let far = name("far");
+        let made = decide(&story.set(&signer), story.mesh.cluster(&far).unwrap(), "mesh1", &story.observed[&far]);
+        assert!(matches!(made, Change::Refuse(problem) if problem.code() == Code::RemoteGetsNoCacerts));
+    }
+}

@@ -70,3 +70,56 @@ pub fn ceremony(mesh: &Mesh, tier: Tier, not_after: OffsetDateTime) -> Ceremony 
     let last_safe = not_after.checked_sub(child).and_then(|moment| moment.checked_sub(mesh.lead));
     Ceremony { tier, due: renewal(not_after, wish), last_safe: last_safe.unwrap_or(not_after) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{NOW, Story, name};
+
+    #[test]
+    fn seven_days_are_not_soon_a_second_less_is_and_what_has_ended_is() {
+        assert!(!ends_soon(NOW + Duration::days(7), NOW));
+        assert!(ends_soon(NOW + Duration::days(7) - Duration::SECOND, NOW));
+        assert!(ends_soon(NOW - Duration::SECOND, NOW));
+    }
+
+    #[test]
+    fn jitter_renews_only_earlier_at_most_by_all_of_it_and_always_by_the_same() {
+        let mut story = Story::new();
+        let jitter = Duration::hours(6);
+        story.mesh.rotation.jitter = jitter;
+        let signer = story.intermediate("east", 1, NOW + Duration::days(60)).certificate;
+        let plain = renewal(signer.not_after(), story.mesh.intermediate);
+        let mut shares = std::collections::BTreeSet::new();
+        for number in 0..50 {
+            let cluster = name(&format!("cluster-{number}"));
+            let due = intermediate_renewal(&story.mesh, &cluster, &signer);
+            assert!(due <= plain && plain - due <= jitter, "{due}");
+            assert_eq!(due, intermediate_renewal(&story.mesh, &cluster, &signer));
+            shares.insert(plain - due);
+        }
+        assert!(shares.len() > 40, "spread: {}", shares.len());
+    }
+
+    #[test]
+    fn without_jitter_a_renewal_is_due_when_exactly_renew_before_is_left() {
+        let story = Story::new();
+        let end = NOW + Duration::days(60);
+        let signer = story.intermediate("east", 1, end).certificate;
+        assert_eq!(intermediate_renewal(&story.mesh, &name("east"), &signer), end - Duration::days(30));
+    }
+
+    #[test]
+    fn a_ceremony_must_begin_one_childs_life_and_the_lead_before_the_end() {
+        let mut story = Story::new();
+        let end = NOW + Duration::days(1000);
+        let days = Duration::days;
+        let asked = |story: &Story, tier| ceremony(&story.mesh, tier, end);
+        assert_eq!(asked(&story, Tier::Issuing).due, end - days(120));
+        assert_eq!(asked(&story, Tier::Issuing).last_safe, end - days(90) - days(30));
+        assert_eq!(asked(&story, Tier::Root).last_safe, end - days(365) - days(30));
+        assert_eq!(asked(&story, Tier::Intermediate).last_safe, end - Duration::hours(25) - days(30));
+        story.mesh.issuing = None;
+        assert_eq!(asked(&story, Tier::Root).last_safe, end - days(90) - days(30));
+    }
+}

@@ -124,3 +124,50 @@ impl Prepared {
             .all(|(child, parent)| child.issuer() == parent.subject() && child.is_signed_by(parent.spki()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{NOW, Story, held, name};
+    use crate::pki::fingerprint::Fingerprint;
+    use time::Duration;
+
+    #[test]
+    fn without_pins_only_the_founding_root_may_be_used() {
+        let mut story = Story::new();
+        assert_eq!(story.holdings.anchor(&story.mesh).unwrap().generation, 1);
+        story.holdings.roots = vec![held(2, &story.root)];
+        assert_eq!(story.holdings.anchor(&story.mesh).unwrap_err().code(), Code::NoUsableRoot);
+    }
+
+    #[test]
+    fn with_pins_only_a_pinned_root_may_be_used_and_of_several_the_oldest() {
+        let mut story = Story::new();
+        let second = story.other_root("mesh1 root g2");
+        story.holdings.roots.push(held(2, &second));
+        story.mesh.root.trusted = vec![second.certificate.fingerprint()];
+        assert_eq!(story.holdings.anchor(&story.mesh).unwrap().generation, 2);
+        story.mesh.root.trusted.push(story.root.certificate.fingerprint());
+        assert_eq!(story.holdings.anchor(&story.mesh).unwrap().generation, 1);
+        story.mesh.root.trusted = vec![Fingerprint::of(b"another")];
+        assert_eq!(story.holdings.anchor(&story.mesh).unwrap_err().code(), Code::NoUsableRoot);
+    }
+
+    #[test]
+    fn an_issuing_ca_of_another_root_of_the_same_name_is_not_under_the_anchor() {
+        let story = Story::new();
+        let twin = story.other_root("mesh1 root g1");
+        assert_eq!(twin.certificate.subject(), story.root.certificate.subject());
+        assert_eq!(story.holdings.issuing_under(&story.root.certificate).len(), 1);
+        assert_eq!(story.holdings.issuing_under(&twin.certificate).len(), 0);
+    }
+
+    #[test]
+    fn the_newest_prepared_generation_is_counted_for_each_cluster() {
+        let mut story = Story::new();
+        let made = story.intermediate("east", 7, NOW + Duration::days(80));
+        story.prepare("east", 7, &made);
+        assert_eq!(story.holdings.newest_prepared(&name("east")), 7);
+        assert_eq!(story.holdings.newest_prepared(&name("west")), 0);
+    }
+}

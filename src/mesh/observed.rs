@@ -176,6 +176,23 @@ impl SecretSight {
     pub fn is_complete(&self) -> bool {
         [CA_CERT, CA_KEY, CERT_CHAIN, ROOT_CERT].iter().all(|file| self.names.iter().any(|name| name == file))
     }
+
+    /// What is broken about the set whatever its window in time says: a new one is needed at once. Signatures, the
+    /// chain and the fitness of the certificates are not looked at.
+    #[must_use]
+    pub fn defect(&self) -> Option<&'static str> {
+        if self.signer.is_err() {
+            Some("its ca-cert.pem cannot be read")
+        } else if !self.is_complete() {
+            Some("its cacerts lacks one of the four files")
+        } else if self.bundle().is_empty() {
+            Some("its root-cert.pem is empty")
+        } else if self.key_fits() != Some(true) {
+            Some("its ca-key.pem does not belong to its ca-cert.pem")
+        } else {
+            None
+        }
+    }
 }
 
 /// The readable certificates of some PEM text, in their order; whatever cannot be read is passed over.

@@ -13,6 +13,7 @@ use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::pki::certificate::Certificate;
+use crate::pki::moment::utc;
 use crate::pki::profile::Tier;
 use crate::pki::validity::{BACKDATE, Validity};
 use crate::problem::{Code, Problem};
@@ -101,7 +102,8 @@ pub fn next(
     let mut steps: Vec<Step> =
         mesh.clusters.iter().map(|cluster| view.step(cluster, observed.get(&cluster.name))).collect();
     steps.sort_by_key(|step| mesh.rotation.canary.as_ref() != Some(&step.cluster));
-    Ok(Plan { steps, ceremony: next_ceremony(mesh, holdings, anchor, observed) })
+    let ceremony = ceremonies(mesh, holdings, anchor, observed).into_iter().min_by_key(|ceremony| ceremony.due);
+    Ok(Plan { steps, ceremony })
 }
 
 struct View<'a> {
@@ -139,9 +141,11 @@ impl View<'_> {
         match &cluster.state {
             Membership::Member => {}
             Membership::Leaving => return Ok((Act::Leave, "leaving the mesh".to_owned())),
-            Membership::Excluded { reason, until } => {
-                return Ok((Act::Leave, format!("excluded until {until}: {reason}")));
+            Membership::Excluded { reason, until } if self.now < *until => {
+                return Ok((Act::Leave, format!("excluded until {}: {reason}", utc(*until))));
             }
+            // An exclusion that has ended is none: otherwise forgetting a line would let the cluster's signer end.
+            Membership::Excluded { .. } => {}
         }
         let observed = observed
             .ok_or_else(|| Problem::new(Code::TargetUnreadable, format!("{} was not looked at", cluster.name)))?;
@@ -159,16 +163,16 @@ impl View<'_> {
     fn holder<'a>(&self, cluster: &Cluster, there: Option<&'a SecretSight>) -> Result<Holder<'a>, Problem> {
         let Some(there) = there else { return Ok(Holder { there: None, signer: None, generation: 0 }) };
         let roots = there.roots();
-        if !roots.is_empty() && !roots.contains(&self.anchor.certificate) {
-            let theirs = roots.first().map(|root| format!("{}, {}", root.subject(), root.fingerprint().short()));
-            let ours = &self.anchor.certificate;
+        if roots.is_empty() && !there.bundle().is_empty() {
+            // It may hold the trust of a change of root; what cannot be read is not replaced by what we would write.
             return Err(Problem::new(
-                Code::RootDiffers,
-                format!("{} runs under another root than the one that may be used", cluster.name),
+                Code::CertificateMalformed,
+                format!("{}: no root in its root-cert.pem can be read", cluster.name),
             )
-            .fact(format!("its root  {}", theirs.unwrap_or_default()))
-            .fact(format!("ours      {}, {}", ours.subject(), ours.fingerprint().short()))
-            .hint(
+            .hint(format!("meshca check {}", cluster.name)));
+        }
+        if !roots.is_empty() && !roots.contains(&self.anchor.certificate) {
+            return Err(root_differs(cluster, &roots, &self.anchor.certificate).hint(
                 "a change of root is walked in stages, which is not built yet; pin its root in root.trusted to go on",
             ));
         }
@@ -178,21 +182,18 @@ impl View<'_> {
     /// Why a renewal is due; `None`: it is not.
     fn due(&self, cluster: &Cluster, holder: &Holder<'_>) -> Option<String> {
         let Some(there) = holder.there else { return Some("has no cacerts yet".to_owned()) };
-        let Some(signer) = holder.signer else { return Some("its ca-cert.pem cannot be read".to_owned()) };
-        if !there.is_complete() {
-            return Some("its cacerts lacks one of the four files".to_owned());
+        if let Some(defect) = there.defect() {
+            return Some(defect.to_owned());
         }
-        if there.key_fits() != Some(true) {
-            return Some("its ca-key.pem does not belong to its ca-cert.pem".to_owned());
-        }
+        let signer = holder.signer?;
         let due = intermediate_renewal(self.mesh, &cluster.name, signer);
-        (due <= self.now).then(|| format!("renewal was due {due}, it ends {}", signer.not_after()))
+        (due <= self.now).then(|| format!("renewal was due {}, it ends {}", utc(due), utc(signer.not_after())))
     }
 
     fn not_due(&self, cluster: &Cluster, holder: &Holder<'_>) -> String {
         holder.signer.map_or_else(String::new, |signer| {
             let due = intermediate_renewal(self.mesh, &cluster.name, signer);
-            format!("ends {}, renewal is due {due}", signer.not_after())
+            format!("ends {}, renewal is due {}", utc(signer.not_after()), utc(due))
         })
     }
 
@@ -212,7 +213,10 @@ impl View<'_> {
             return Act::Activate { generation: prepared.generation };
         }
         let (tier, end) = match self.mesh.issuing {
-            Some(_) => (Tier::Issuing, self.holdings.issuing.iter().map(|it| it.certificate.not_after()).max()),
+            Some(_) => {
+                let issuing = self.holdings.issuing_under(&self.anchor.certificate);
+                (Tier::Issuing, issuing.into_iter().map(|it| it.certificate.not_after()).max())
+            }
             None => (Tier::Intermediate, None),
         };
         let end = end.or_else(|| holder.signer.map(Certificate::not_after)).unwrap_or(self.now);
@@ -225,7 +229,7 @@ impl View<'_> {
 
     /// A renewal that gains less than a quarter of a lifetime is churn under a dying issuer: people are needed.
     fn is_worth_it(&self, window: Validity, holder: &Holder<'_>) -> bool {
-        let usable = holder.there.is_some_and(|there| there.is_complete() && there.key_fits() == Some(true));
+        let usable = holder.there.is_some_and(|there| there.defect().is_none());
         match holder.signer {
             Some(signer) if usable => window.not_after() - signer.not_after() >= self.mesh.intermediate.lifetime / 4,
             _ => window.not_after() - self.now >= self.mesh.workload.max_ttl + self.mesh.workload.margin,
@@ -247,24 +251,39 @@ fn clock_is_plausible(
             Code::ClockImplausible,
             "the clock of this machine stands before the beginning of a certificate that is already in use",
         )
-        .fact(format!("now         {now}"))
-        .fact(format!("in use from {}, {}", newest.validity().not_before(), newest.subject()))
+        .fact(format!("now         {}", utc(now)))
+        .fact(format!("in use from {}, {}", utc(newest.validity().not_before()), newest.subject()))
         .hint("set the clock (timedatectl), or give the moment with --at in a lab")),
         _ => Ok(()),
     }
 }
 
-fn next_ceremony(
+/// A target that runs under other roots than the one that may be used.
+pub(in crate::mesh) fn root_differs(cluster: &Cluster, roots: &[Certificate], anchor: &Certificate) -> Problem {
+    let named = |root: &Certificate| format!("{}, {}", root.subject(), root.fingerprint().short());
+    let problem = Problem::new(
+        Code::RootDiffers,
+        format!("{} runs under another root than the one that may be used", cluster.name),
+    );
+    roots
+        .iter()
+        .fold(problem, |problem, root| problem.fact(format!("its root  {}", named(root))))
+        .fact(format!("ours      {}", named(anchor)))
+}
+
+/// The next ceremony of the root, and that of whatever signs below it without people: the issuing CA or the stock.
+/// What the mesh does not have yet has no end, and so no ceremony here.
+pub(in crate::mesh) fn ceremonies(
     mesh: &Mesh,
     holdings: &Holdings,
     anchor: &Held,
     observed: &BTreeMap<ClusterName, Observed>,
-) -> Option<Ceremony> {
+) -> Vec<Ceremony> {
     let root = ceremony(mesh, Tier::Root, anchor.certificate.not_after());
     let below = if mesh.issuing.is_some() {
         let issuing = holdings.issuing_under(&anchor.certificate);
-        let end = issuing.into_iter().map(|held| held.certificate.not_after()).max()?;
-        Some(ceremony(mesh, Tier::Issuing, end))
+        let end = issuing.into_iter().map(|held| held.certificate.not_after()).max();
+        end.map(|end| ceremony(mesh, Tier::Issuing, end))
     } else {
         // The stock of each cluster ends with its newest generation, prepared or published.
         let ends = mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).filter_map(|cluster| {
@@ -275,5 +294,252 @@ fn next_ceremony(
         });
         ends.min().map(|end| ceremony(mesh, Tier::Intermediate, end))
     };
-    std::iter::once(root).chain(below).min_by_key(|ceremony| ceremony.due)
+    std::iter::once(root).chain(below).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{Made, NOW, Story, held, name};
+    use crate::mesh::observed::Owner;
+    use crate::pki::validity::Validity;
+    use time::Duration;
+
+    const SECOND: Duration = Duration::SECOND;
+
+    fn days(number: i64) -> Duration {
+        Duration::days(number)
+    }
+
+    fn plan(story: &Story) -> Plan {
+        next(&story.mesh, &story.holdings, &story.observed, NOW).unwrap()
+    }
+
+    fn act(story: &Story, cluster: &str) -> Act {
+        plan(story).steps.into_iter().find(|step| step.cluster == name(cluster)).unwrap().act
+    }
+
+    fn refusal(story: &Story, cluster: &str) -> Code {
+        match act(story, cluster) {
+            Act::Refuse(problem) => problem.code(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_renewal_is_due_at_its_second_and_not_one_before() {
+        let mut story = Story::new();
+        story.publish("east", 3, NOW + days(30) + SECOND);
+        assert_eq!(act(&story, "east"), Act::Leave);
+        story.publish("east", 3, NOW + days(30));
+        assert_eq!(act(&story, "east"), Act::Mint { issuing: 1, generation: 4 });
+        assert_eq!(act(&story, "west"), Act::Leave);
+    }
+
+    #[test]
+    fn a_new_generation_counts_on_from_what_was_published_and_from_what_was_prepared() {
+        let mut story = Story::new();
+        story.publish("east", 3, NOW + days(10));
+        let old = story.intermediate("east", 8, NOW + days(20));
+        story.prepare("east", 8, &old);
+        assert_eq!(act(&story, "east"), Act::Mint { issuing: 1, generation: 9 });
+    }
+
+    #[test]
+    fn the_canary_comes_first_and_the_others_stay_in_the_order_of_the_mesh_file() {
+        let mut story = Story::new();
+        story.mesh.rotation.canary = Some(name("west"));
+        let order: Vec<String> = plan(&story).steps.iter().map(|step| step.cluster.to_string()).collect();
+        assert_eq!(order, ["west", "east", "far"]);
+    }
+
+    /// East is due, and the issuing CA leaves it this much more than it has.
+    fn with_gain(gain: Duration) -> Story {
+        let mut story = Story::new();
+        let end = NOW + days(20);
+        story.publish("east", 1, end);
+        let dying = story.other_issuing("mesh1 issuing g2", NOW - days(20), end + gain);
+        story.holdings.issuing = vec![held(2, &dying)];
+        story
+    }
+
+    #[test]
+    fn a_renewal_must_gain_a_quarter_of_a_lifetime_or_people_are_asked() {
+        let quarter = days(90) / 4;
+        assert_eq!(act(&with_gain(quarter), "east"), Act::Mint { issuing: 2, generation: 2 });
+        let Act::AskForCeremony(asked) = act(&with_gain(quarter - SECOND), "east") else { panic!() };
+        let end = NOW + days(20) + quarter - SECOND;
+        assert_eq!(asked.tier, Tier::Issuing);
+        assert_eq!(asked.due, end - days(120));
+        assert_eq!(asked.last_safe, end - days(90) - days(30));
+    }
+
+    #[test]
+    fn where_nothing_usable_is_there_the_new_one_must_outlive_a_workload_certificate() {
+        let mut story = with_gain(days(0));
+        story.look_at("east").secret = Ok(None);
+        let short = |story: &Story, left| vec![held(2, &story.other_issuing("short", NOW - days(20), NOW + left))];
+        story.holdings.issuing = short(&story, Duration::hours(25));
+        assert_eq!(act(&story, "east"), Act::Mint { issuing: 2, generation: 1 });
+        story.holdings.issuing = short(&story, Duration::hours(25) - SECOND);
+        assert!(matches!(act(&story, "east"), Act::AskForCeremony(_)));
+    }
+
+    #[test]
+    fn an_issuing_ca_that_has_not_begun_or_that_another_root_signed_is_not_used() {
+        let mut story = Story::new();
+        story.publish("east", 1, NOW + days(10));
+        let later = story.other_issuing("later", NOW + SECOND, NOW + days(300));
+        story.holdings.issuing = vec![held(2, &later)];
+        assert!(matches!(act(&story, "east"), Act::AskForCeremony(_)));
+        let mut foreign = Story::new();
+        foreign.publish("east", 1, NOW + days(10));
+        foreign.holdings.issuing = vec![held(1, &Story::new().issuing)];
+        assert!(matches!(act(&foreign, "east"), Act::AskForCeremony(_)));
+    }
+
+    /// No issuing tier, east due, and one prepared intermediate with this window.
+    fn with_stock(window: Validity) -> (Story, Made) {
+        let mut story = Story::new();
+        story.publish("east", 1, NOW + days(10));
+        let made = story.intermediate_under(&story.issuing, "east", 2, window);
+        story.prepare("east", 2, &made);
+        story.mesh.issuing = None;
+        story.holdings.issuing = Vec::new();
+        (story, made)
+    }
+
+    #[test]
+    fn without_an_issuing_ca_the_stock_is_activated_once_its_window_has_begun() {
+        let (story, _) = with_stock(Validity::new(NOW, NOW + days(90)));
+        assert_eq!(act(&story, "east"), Act::Activate { generation: 2 });
+        let (early, _) = with_stock(Validity::new(NOW + SECOND, NOW + days(90)));
+        assert!(matches!(act(&early, "east"), Act::AskForCeremony(_)));
+    }
+
+    #[test]
+    fn stock_that_is_in_use_already_or_does_not_lead_to_the_root_is_not_activated() {
+        let (mut story, made) = with_stock(Validity::new(NOW, NOW + days(90)));
+        story.holdings.stock[0].upper = vec![Story::new().issuing.certificate];
+        assert!(matches!(act(&story, "east"), Act::AskForCeremony(_)));
+        let (mut used, _) = with_stock(Validity::new(NOW, NOW + days(90)));
+        used.holdings.stock[0].generation = 1;
+        assert!(matches!(act(&used, "east"), Act::AskForCeremony(_)));
+        assert_eq!(made.certificate.not_after(), NOW + days(90));
+    }
+
+    #[test]
+    fn with_an_empty_stock_the_ceremony_is_for_intermediates_and_the_first_to_end_sets_the_day() {
+        let mut story = Story::new();
+        story.mesh.issuing = None;
+        story.holdings.issuing = Vec::new();
+        let next = plan(&story).ceremony.unwrap();
+        assert_eq!((next.tier, next.due), (Tier::Intermediate, NOW + days(71) - days(30)));
+    }
+
+    #[test]
+    fn the_next_ceremony_is_that_of_the_issuing_ca_and_without_one_still_that_of_the_root() {
+        let mut story = Story::new();
+        let next = plan(&story).ceremony.unwrap();
+        assert_eq!((next.tier, next.due), (Tier::Issuing, NOW + days(335) - days(120)));
+        story.holdings.issuing = Vec::new();
+        assert_eq!(plan(&story).ceremony.unwrap().tier, Tier::Root);
+    }
+
+    #[test]
+    fn while_paused_what_is_due_waits_and_what_is_not_due_is_left() {
+        let mut story = Story::new();
+        story.mesh.rotation.paused = true;
+        story.publish("east", 1, NOW + days(10));
+        assert_eq!(act(&story, "east"), Act::Wait);
+        assert_eq!(act(&story, "west"), Act::Leave);
+    }
+
+    #[test]
+    fn a_remote_and_a_leaving_cluster_are_left() {
+        let mut story = Story::new();
+        story.publish("west", 1, NOW + days(10));
+        story.cluster("west").state = Membership::Leaving;
+        assert_eq!(act(&story, "far"), Act::Leave);
+        assert_eq!(act(&story, "west"), Act::Leave);
+    }
+
+    #[test]
+    fn an_excluded_cluster_is_left_until_its_moment_and_no_longer() {
+        let mut story = Story::new();
+        story.publish("west", 1, NOW + days(10));
+        let excluded = |until| Membership::Excluded { reason: "moving".to_owned(), until };
+        story.cluster("west").state = excluded(NOW + SECOND);
+        assert_eq!(act(&story, "west"), Act::Leave);
+        story.cluster("west").state = excluded(NOW);
+        assert_eq!(act(&story, "west"), Act::Mint { issuing: 1, generation: 2 });
+    }
+
+    #[test]
+    fn what_was_not_seen_is_refused() {
+        let mut story = Story::new();
+        story.observed.remove(&name("east"));
+        story.look_at("west").secret = Err(Problem::new(Code::TargetUnreadable, "west: connection refused"));
+        assert_eq!(refusal(&story, "east"), Code::TargetUnreadable);
+        assert_eq!(refusal(&story, "west"), Code::TargetUnreadable);
+    }
+
+    #[test]
+    fn what_somebody_else_owns_or_runs_under_another_root_is_refused() {
+        let mut story = Story::new();
+        story.sight_of("east").owner = Owner::Somebody("helm".to_owned());
+        let west = story.look_at("west");
+        (west.secret, west.self_signed) = (Ok(None), true);
+        assert_eq!(refusal(&story, "east"), Code::OwnedBySomebodyElse);
+        assert_eq!(refusal(&story, "west"), Code::AlreadyRunningUnderAnotherRoot);
+    }
+
+    #[test]
+    fn a_set_of_ours_under_another_root_is_refused_and_one_that_shows_both_is_not() {
+        let mut story = Story::new();
+        let old = story.other_root("mesh0 root").certificate.pem();
+        let both = format!("{old}{}", story.root.certificate.pem());
+        story.sight_of("east").public.insert("root-cert.pem".to_owned(), old.into_bytes());
+        story.sight_of("west").public.insert("root-cert.pem".to_owned(), both.into_bytes());
+        assert_eq!(refusal(&story, "east"), Code::RootDiffers);
+        assert_eq!(act(&story, "west"), Act::Leave);
+    }
+
+    #[test]
+    fn a_trust_bundle_that_cannot_be_read_is_not_replaced() {
+        let mut story = Story::new();
+        story.publish("east", 1, NOW + days(10));
+        story.sight_of("east").public.insert("root-cert.pem".to_owned(), b"garbage\n".to_vec());
+        assert_eq!(refusal(&story, "east"), Code::CertificateMalformed);
+    }
+
+    #[test]
+    fn a_broken_set_of_ours_is_renewed_at_once() {
+        let renewed = Act::Mint { issuing: 1, generation: 2 };
+        let broken = |change: fn(&mut SecretSight)| {
+            let mut story = Story::new();
+            change(story.sight_of("east"));
+            act(&story, "east")
+        };
+        assert_eq!(broken(|there| there.key_spki = None), renewed);
+        assert_eq!(broken(|there| there.names.retain(|name| name != "cert-chain.pem")), renewed);
+        assert_eq!(broken(|there| there.signer = Err(Problem::new(Code::CertificateMalformed, "x"))), renewed);
+    }
+
+    #[test]
+    fn a_clock_may_be_behind_by_the_backdating_and_not_by_a_second_more() {
+        let mut story = Story::new();
+        let begins = |from| Validity::new(from, NOW + days(80));
+        let at = |story: &Story, from| story.intermediate_under(&story.issuing, "east", 2, begins(from));
+        let made = at(&story, NOW + BACKDATE);
+        let sight = story.sight("east", 2, &made);
+        story.look_at("east").secret = Ok(Some(sight));
+        assert!(next(&story.mesh, &story.holdings, &story.observed, NOW).is_ok());
+        let made = at(&story, NOW + BACKDATE + SECOND);
+        let sight = story.sight("east", 2, &made);
+        story.look_at("east").secret = Ok(Some(sight));
+        let refused = next(&story.mesh, &story.holdings, &story.observed, NOW).unwrap_err();
+        assert_eq!(refused.code(), Code::ClockImplausible);
+        assert!(refused.facts()[0].ends_with("2026-11-23T10:00:00Z"), "{refused:?}");
+    }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use x509_parser::x509::X509Name;
 
+use crate::pki::plain_text::plain;
+
 /// A distinguished name: the encoded bytes, which alone are compared, and a text for people.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DistinguishedName {
@@ -33,7 +35,7 @@ impl DistinguishedName {
 
 /// Names come from outside: no control character of one may reach a terminal, and no name may flood it.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(256).collect()
+    plain(text, 256)
 }
 
 impl fmt::Display for DistinguishedName {

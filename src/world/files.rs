@@ -225,6 +225,12 @@ pub fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
+/// Whether this is a folder (or a link to one).
+#[must_use]
+pub fn is_folder(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_dir())
+}
+
 /// Whether others than the owner may read a file. `false`, where it cannot be told.
 #[must_use]
 pub fn is_open_to_others(path: &Path) -> bool {

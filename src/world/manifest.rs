@@ -12,6 +12,7 @@ use crate::mesh::observed::{Observed, Owner, SecretKind, SecretSight};
 use crate::mesh::ownership::Ownership;
 use crate::mesh::secret_manifest::{self, LARGEST, SecretManifest};
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
 use crate::world::files::{self, Readers};
@@ -30,6 +31,15 @@ pub fn observe(path: &Path, cluster: &Cluster, entropy: &Entropy, now: OffsetDat
         replicas: Vec::new(),
         written_at: None,
     }
+}
+
+/// The values as they are, a private key included; a missing file has none.
+///
+/// # Errors
+/// `file-unreadable`, `file-too-large`, `secret-manifest-malformed`.
+pub fn values(path: &Path) -> Result<BTreeMap<String, Secret>, Problem> {
+    let Some(text) = files::read_if_there(path, LARGEST)? else { return Ok(BTreeMap::new()) };
+    SecretManifest::parse(&text, &path.display().to_string()).map(|manifest| manifest.values)
 }
 
 fn look(path: &Path, entropy: &Entropy) -> Result<Option<SecretSight>, Problem> {

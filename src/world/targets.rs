@@ -10,6 +10,7 @@ use crate::mesh::change::Change;
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Mesh};
 use crate::mesh::observed::Observed;
 use crate::mesh::ownership::Ownership;
+use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
 use crate::world::{directory, manifest};
@@ -33,6 +34,19 @@ pub fn observe(cluster: &Cluster, entropy: &Entropy, now: OffsetDateTime) -> Obs
             }
         }
     }
+}
+
+/// The values of a target's `cacerts` as they are, a private key included, for `check`; `None`: it has none.
+///
+/// # Errors
+/// `file-unreadable`, `file-too-large`, `too-many-values`, `secret-manifest-malformed`, `not-yet`.
+pub fn values(cluster: &Cluster) -> Result<Option<BTreeMap<String, Secret>>, Problem> {
+    let values = match &cluster.access {
+        Access::Directory(folder) => directory::values(folder)?,
+        Access::Manifest(path) => manifest::values(path)?,
+        Access::Kubeconfig { .. } | Access::InCluster => return Err(through_kubernetes(cluster)),
+    };
+    Ok((!values.is_empty()).then_some(values))
 }
 
 /// Looks at every target of the mesh, `rotation.observe` at once.

@@ -1,0 +1,42 @@
+//! `report`: looks at every target and says how everything stands. Changes nothing in any target.
+
+use std::path::Path;
+
+use time::OffsetDateTime;
+
+use crate::mesh::fleet::Mesh;
+use crate::mesh::status::{Status, status};
+use crate::problem::Problem;
+use crate::world::entropy::Entropy;
+use crate::world::files::{self, Readers};
+use crate::world::store::Store;
+use crate::world::targets;
+
+/// The name of the public status in the records folder: what an exporter reads. It holds no private key.
+const STATUS: &str = "status.json";
+
+/// Looks at every target of the mesh.
+///
+/// # Errors
+/// `file-unreadable`, `certificate-malformed`: the material folder itself cannot be read. What cannot be seen of a
+/// target is a row.
+pub fn run(mesh: &Mesh, store: &Store, entropy: &Entropy, now: OffsetDateTime) -> Result<Status, Problem> {
+    let observed = targets::observe_all(mesh, entropy, now);
+    Ok(status(mesh, &store.holdings()?, &observed, now))
+}
+
+/// Writes metrics for a textfile collector, by rename, so that none ever reads a part.
+///
+/// # Errors
+/// `file-unwritable`.
+pub fn write_textfile(path: &Path, text: &str) -> Result<(), Problem> {
+    files::replace(path, text.as_bytes(), Readers::Everybody)
+}
+
+/// Writes the public status into the records folder, by rename.
+///
+/// # Errors
+/// `file-unwritable`.
+pub fn write_status(records: &Path, text: &str) -> Result<(), Problem> {
+    write_textfile(&records.join(STATUS), text)
+}

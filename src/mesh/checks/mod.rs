@@ -1,0 +1,19 @@
+//! The named checks of a `cacerts` set, and the judgement that they and the predictions make together.
+
+mod authorities;
+mod chain;
+mod crl;
+mod dates;
+mod files;
+mod identifiers;
+pub mod judgement;
+mod key;
+mod keys_and_serials;
+#[cfg(test)]
+mod mint;
+mod name_constraints;
+mod parts;
+mod path;
+mod pem_text;
+mod reload;
+mod roots;

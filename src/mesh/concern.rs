@@ -1,0 +1,148 @@
+//! What is wrong with the mesh besides the rows of its report.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::mesh::change::may_write;
+use crate::mesh::deadline::Ceremony;
+use crate::mesh::fleet::{Cluster, ClusterName};
+use crate::mesh::plan::root_differs;
+use crate::mesh::row::{LONGEST_REASON, Row};
+use crate::mesh::sighting::{Roots, Sighting};
+use crate::mesh::standing::Standing;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::moment::{day, utc};
+use crate::pki::plain_text::plain;
+use crate::pki::profile::Tier;
+use crate::problem::{Code, Finding, Problem, Severity};
+
+/// Every finding, worst first.
+pub(in crate::mesh) fn concerns(sighting: &Sighting<'_>, rows: &[Row], ceremonies: &[Ceremony]) -> Vec<Finding> {
+    let mut found = shared_keys(sighting);
+    found.extend(sighting.mesh.clusters.iter().flat_map(|cluster| of_cluster(sighting, cluster)));
+    found.extend(paused(sighting, rows));
+    found.extend(people_needed(sighting, ceremonies));
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    found.into_iter().map(harmless).collect()
+}
+
+/// Never the same signing key in two clusters: by the private key there, or by the certificate that names it.
+fn shared_keys(sighting: &Sighting<'_>) -> Vec<Finding> {
+    let mut holders: BTreeMap<Vec<u8>, BTreeSet<&ClusterName>> = BTreeMap::new();
+    for cluster in sighting.mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()) {
+        let there = sighting.observed.get(&cluster.name).and_then(|it| it.secret.as_ref().ok()?.as_ref());
+        let Some(there) = there else { continue };
+        let named = there.signer.as_ref().ok().map(|signer| signer.spki().to_vec());
+        for spki in there.key_spki.iter().cloned().chain(named) {
+            holders.entry(spki).or_default().insert(&cluster.name);
+        }
+    }
+    let shared = holders.into_iter().filter(|(_, clusters)| clusters.len() > 1);
+    shared
+        .map(|(spki, clusters)| {
+            let names: Vec<&str> = clusters.iter().map(|name| name.as_str()).collect();
+            let problem =
+                Problem::new(Code::SharedSigningKey, format!("{} sign with the same private key", and(&names)))
+                    .fact(format!("key  {}", Fingerprint::of(&spki).short()))
+                    .hint(format!(
+                        "meshca rotate --now {} --reason shared-key   gives it a key of its own",
+                        names.last().copied().unwrap_or_default()
+                    ));
+            Finding { severity: Severity::Critical, place: names.join(", "), problem }
+        })
+        .collect()
+}
+
+fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let find = |severity, problem| Finding { severity, place: cluster.name.to_string(), problem };
+    let refusal = sighting
+        .observed
+        .get(&cluster.name)
+        .filter(|observed| cluster.role.has_cacerts() && observed.secret.is_ok() && observed.system_roots.is_ok())
+        .and_then(|observed| may_write(cluster, &sighting.mesh.name, observed).err());
+    let is_foreign = refusal.as_ref().is_some_and(|it| it.code() == Code::AlreadyRunningUnderAnotherRoot);
+    found.extend(refusal.map(|problem| find(Severity::Warning, problem)));
+    if let (Ok(anchor), Roots::Seen { roots, .. }) = (sighting.anchor, sighting.trusted(cluster))
+        && !roots.contains(&anchor.certificate)
+        && !is_foreign
+    {
+        let problem = root_differs(cluster, &roots, &anchor.certificate)
+            .fact("its workloads and those of the other clusters refuse each other")
+            .hint("a change of root is walked in stages; pin its root in root.trusted if it is the right one");
+        found.push(find(Severity::Critical, problem));
+    }
+    found
+}
+
+fn paused(sighting: &Sighting<'_>, rows: &[Row]) -> Option<Finding> {
+    let due = |row: &&Row| {
+        row.broken || row.standing == Standing::Missing || row.renews_at.is_some_and(|at| at <= sighting.now)
+    };
+    let own = rows.iter().filter(|row| row.role == Tier::Intermediate && row.signed_by.is_none());
+    let waiting: Vec<&str> = own.filter(due).filter_map(|row| row.cluster.as_ref().map(ClusterName::as_str)).collect();
+    (sighting.mesh.rotation.paused && !waiting.is_empty()).then(|| Finding {
+        severity: Severity::Warning,
+        place: sighting.mesh.name.clone(),
+        problem: Problem::new(Code::RotationPaused, "rotation is paused in the mesh file, and something is due")
+            .fact(format!("waiting  {}", waiting.join(", ")))
+            .hint("set rotation.paused to false in the mesh file"),
+    })
+}
+
+fn people_needed(sighting: &Sighting<'_>, ceremonies: &[Ceremony]) -> Vec<Finding> {
+    let find = |problem| Finding { severity: Severity::Warning, place: sighting.mesh.name.clone(), problem };
+    let anchor = match sighting.anchor {
+        Ok(anchor) => &anchor.certificate,
+        Err(problem) => return vec![find(problem.clone())],
+    };
+    let now = sighting.now;
+    let due = ceremonies.iter().filter(|it| it.due.min(it.last_safe) <= now).map(|it| {
+        let begin = if it.last_safe < now { "it should have begun by" } else { "it must begin by" };
+        let what = format!("a ceremony for {} is due; {begin} {}", title(it.tier), day(it.last_safe));
+        find(
+            Problem::new(Code::CeremonyNeeded, what)
+                .fact(format!("due since  {}", utc(it.due.min(it.last_safe))))
+                .hint(match it.tier {
+                    Tier::Root => "meshca root create --next",
+                    Tier::Issuing => "meshca issuing create",
+                    Tier::Intermediate => "meshca issue",
+                }),
+        )
+    });
+    let first = (sighting.mesh.issuing.is_some() && sighting.holdings.issuing_under(anchor).is_empty()).then(|| {
+        let what = "there is no issuing CA yet, and only a ceremony makes one";
+        find(Problem::new(Code::CeremonyNeeded, what).hint("meshca issuing create"))
+    });
+    due.chain(first).collect()
+}
+
+/// What a ceremony of this tier is for.
+pub(in crate::mesh) const fn title(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Root => "the next root",
+        Tier::Issuing => "the next issuing CA",
+        Tier::Intermediate => "more prepared intermediates",
+    }
+}
+
+fn and(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}
+
+/// Sentences and facts quote what was found; none of it may steer a terminal.
+fn harmless(finding: Finding) -> Finding {
+    let problem = finding.problem;
+    let plain = |text: &str| plain(text, LONGEST_REASON);
+    let mut rewritten = Problem::new(problem.code(), plain(problem.what()));
+    for fact in problem.facts() {
+        rewritten = rewritten.fact(plain(fact));
+    }
+    if let Some(hint) = problem.advice() {
+        rewritten = rewritten.hint(plain(hint));
+    }
+    Finding { problem: rewritten, ..finding }
+}

@@ -1,0 +1,192 @@
+//! The report as a document for machines: `apiVersion: meshca.io/v1`, `kind: Report`. Its keys are a contract.
+
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+
+use crate::mesh::deadline::Ceremony;
+use crate::mesh::fleet::ClusterName;
+use crate::mesh::observed::Grade;
+use crate::mesh::outcome::Outcome;
+use crate::mesh::row::Row;
+use crate::mesh::status::{Look, Status};
+use crate::pki::moment::utc;
+use crate::problem::Finding;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    mesh: &'a str,
+    lab: bool,
+    paused: bool,
+    generated_at: String,
+    generated_at_seconds: i64,
+    severity: Outcome,
+    verdict: String,
+    thresholds: ThresholdsPart,
+    clusters: Vec<ClusterPart<'a>>,
+    rows: Vec<RowPart<'a>>,
+    findings: Vec<FindingPart<'a>>,
+    ceremonies: Vec<CeremonyPart>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ThresholdsPart {
+    warning_seconds: i64,
+    critical_seconds: i64,
+    overdue_after_seconds: i64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ClusterPart<'a> {
+    cluster: &'a str,
+    role: &'static str,
+    observed_at: Option<String>,
+    observed_at_seconds: Option<i64>,
+}
+
+/// Every key is always there; what is not known is null.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RowPart<'a> {
+    /// Null: the mesh as a whole.
+    cluster: Option<&'a str>,
+    role: &'static str,
+    status: &'static str,
+    severity: Outcome,
+    not_before: Option<String>,
+    not_before_seconds: Option<i64>,
+    not_after: Option<String>,
+    not_after_seconds: Option<i64>,
+    expires_in_seconds: Option<i64>,
+    renews_at: Option<String>,
+    renews_at_seconds: Option<i64>,
+    loaded: Option<&'static str>,
+    serial: Option<&'a str>,
+    fingerprint: Option<String>,
+    subject_common_name: Option<&'a str>,
+    issuer_common_name: Option<&'a str>,
+    key: Option<&'a str>,
+    signed_by: Option<&'a str>,
+    reason: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct FindingPart<'a> {
+    severity: &'static str,
+    code: &'static str,
+    place: &'a str,
+    what: &'a str,
+    facts: &'a [String],
+    hint: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CeremonyPart {
+    role: &'static str,
+    due: String,
+    due_seconds: i64,
+    begin_by: String,
+    begin_by_seconds: i64,
+}
+
+impl Serialize for Status {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Document {
+            api_version: "meshca.io/v1",
+            kind: "Report",
+            mesh: &self.mesh,
+            lab: self.lab,
+            paused: self.paused,
+            generated_at: utc(self.generated_at),
+            generated_at_seconds: self.generated_at.unix_timestamp(),
+            severity: self.outcome(),
+            verdict: self.verdict(),
+            thresholds: ThresholdsPart {
+                warning_seconds: self.thresholds.warning.whole_seconds(),
+                critical_seconds: self.thresholds.critical.whole_seconds(),
+                overdue_after_seconds: self.thresholds.overdue.whole_seconds(),
+            },
+            clusters: self.clusters.iter().map(ClusterPart::of).collect(),
+            rows: self.rows.iter().map(|row| RowPart::of(row, self.generated_at)).collect(),
+            findings: self.findings.iter().map(FindingPart::of).collect(),
+            ceremonies: self.ceremonies.iter().map(CeremonyPart::of).collect(),
+        }
+        .serialize(serializer)
+    }
+}
+
+fn seconds(moment: OffsetDateTime) -> i64 {
+    moment.unix_timestamp()
+}
+
+impl<'a> ClusterPart<'a> {
+    fn of(look: &'a Look) -> Self {
+        Self {
+            cluster: look.cluster.as_str(),
+            role: look.role,
+            observed_at: look.at.map(utc),
+            observed_at_seconds: look.at.map(seconds),
+        }
+    }
+}
+
+impl<'a> RowPart<'a> {
+    fn of(row: &'a Row, now: OffsetDateTime) -> Self {
+        let facts = row.certificate.as_ref();
+        let not_before = facts.map(|facts| facts.validity.not_before());
+        Self {
+            cluster: row.cluster.as_ref().map(ClusterName::as_str),
+            role: row.role.as_str(),
+            status: row.standing.as_str(),
+            severity: row.outcome(),
+            not_before: not_before.map(utc),
+            not_before_seconds: not_before.map(seconds),
+            not_after: row.not_after().map(utc),
+            not_after_seconds: row.not_after().map(seconds),
+            // Downwards, so that half a second after its end it is below zero.
+            expires_in_seconds: row
+                .left(now)
+                .map(|left| left.whole_seconds().saturating_sub(i64::from(left.subsec_nanoseconds() < 0))),
+            renews_at: row.renews_at.map(utc),
+            renews_at_seconds: row.renews_at.map(seconds),
+            loaded: row.loaded.map(Grade::as_str),
+            serial: facts.map(|facts| facts.serial.as_str()),
+            fingerprint: facts.map(|facts| facts.fingerprint.to_string()),
+            subject_common_name: facts.map(|facts| facts.subject.as_str()),
+            issuer_common_name: facts.map(|facts| facts.issuer.as_str()),
+            key: facts.map(|facts| facts.key.as_str()),
+            signed_by: row.signed_by.as_ref().map(ClusterName::as_str),
+            reason: row.reason.as_deref(),
+        }
+    }
+}
+
+impl<'a> FindingPart<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        Self {
+            severity: finding.severity.as_str(),
+            code: finding.problem.code().as_str(),
+            place: &finding.place,
+            what: finding.problem.what(),
+            facts: finding.problem.facts(),
+            hint: finding.problem.advice(),
+        }
+    }
+}
+
+impl CeremonyPart {
+    fn of(ceremony: &Ceremony) -> Self {
+        Self {
+            role: ceremony.tier.as_str(),
+            due: utc(ceremony.due),
+            due_seconds: seconds(ceremony.due),
+            begin_by: utc(ceremony.last_safe),
+            begin_by_seconds: seconds(ceremony.last_safe),
+        }
+    }
+}

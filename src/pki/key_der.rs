@@ -1,0 +1,176 @@
+//! The DER of private and public keys, as far as comparing them needs: PKCS#8, SEC1, PKCS#1 and SubjectPublicKeyInfo.
+
+use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use zeroize::Zeroizing;
+
+use crate::pki::key_file::Belongs;
+
+pub(in crate::pki) const RSA: &str = "1.2.840.113549.1.1.1";
+pub(in crate::pki) const EC: &str = "1.2.840.10045.2.1";
+pub(in crate::pki) const ED25519: &str = "1.3.101.112";
+pub(in crate::pki) const P256: &str = "1.2.840.10045.3.1.7";
+pub(in crate::pki) const P384: &str = "1.3.132.0.34";
+
+/// `PrivateKeyInfo`, not looked into.
+pub(in crate::pki) struct Pkcs8 {
+    pub(in crate::pki) algorithm: String,
+    pub(in crate::pki) curve: Option<String>,
+    pub(in crate::pki) key: Zeroizing<Vec<u8>>,
+}
+
+/// `ECPrivateKey`.
+pub(in crate::pki) struct EcKey {
+    pub(in crate::pki) curve: String,
+    scalar: Zeroizing<Vec<u8>>,
+    pub(in crate::pki) public: Option<Vec<u8>>,
+}
+
+impl EcKey {
+    /// Whether this point is the scalar's. The library computes it while it loads the pair.
+    pub(in crate::pki) fn has_public_point(&self, point: &[u8]) -> Belongs {
+        let (algorithm, curve, size) = match self.curve.as_str() {
+            P256 => {
+                (&PKCS_ECDSA_P256_SHA256, [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07].as_slice(), 32)
+            }
+            P384 => (&PKCS_ECDSA_P384_SHA384, [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22].as_slice(), 48),
+            _ => return Belongs::NotJudged,
+        };
+        if point.len() != 2 * size + 1 {
+            return Belongs::No;
+        }
+        let Some(scalar) = padded(&self.scalar, size) else { return Belongs::NotJudged };
+        let mut bits = vec![0];
+        bits.extend_from_slice(point);
+        let inner = wrap(0x30, &[&[0x02, 1, 1], &wrap(0x04, &[&scalar]), &wrap(0xa1, &[&wrap(0x03, &[&bits])])]);
+        let identifier = wrap(0x30, &[&[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01], curve]);
+        let whole = wrap(0x30, &[&[0x02, 1, 0], &identifier, &wrap(0x04, &[&inner])]);
+        let pkcs8 = PrivatePkcs8KeyDer::from(whole.as_slice());
+        match rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8, algorithm) {
+            Ok(_) => Belongs::Yes,
+            Err(_) => Belongs::No,
+        }
+    }
+}
+
+fn padded(scalar: &[u8], size: usize) -> Option<Zeroizing<Vec<u8>>> {
+    let significant = unsigned(scalar);
+    let mut whole = Zeroizing::new(vec![0; size.checked_sub(significant.len())?]);
+    whole.extend_from_slice(significant);
+    Some(whole)
+}
+
+fn wrap(tag: u8, parts: &[&[u8]]) -> Zeroizing<Vec<u8>> {
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    let mut whole = Zeroizing::new(Vec::with_capacity(length + 4));
+    whole.push(tag);
+    match u8::try_from(length) {
+        Ok(short @ 0..=127) => whole.push(short),
+        Ok(long) => whole.extend([0x81, long]),
+        Err(_) => whole.extend([0x82, (length >> 8) as u8, (length & 0xff) as u8]),
+    }
+    for part in parts {
+        whole.extend_from_slice(part);
+    }
+    whole
+}
+
+pub(in crate::pki) fn pkcs8(der: &[u8]) -> Option<Pkcs8> {
+    let (outer, rest) = element(der, 0x30)?;
+    let (_, outer) = element(outer, 0x02)?;
+    let (algorithm, outer) = element(outer, 0x30)?;
+    let (key, _) = element(outer, 0x04)?;
+    let (identifier, parameters) = element(algorithm, 0x06)?;
+    let curve = element(parameters, 0x06).and_then(|(curve, _)| dotted(curve));
+    rest.is_empty().then_some(())?;
+    Some(Pkcs8 { algorithm: dotted(identifier)?, curve, key: Zeroizing::new(key.to_vec()) })
+}
+
+pub(in crate::pki) fn sec1(der: &[u8], curve: Option<&str>) -> Option<EcKey> {
+    let (inner, _) = element(der, 0x30)?;
+    let (version, inner) = element(inner, 0x02)?;
+    let (scalar, mut inner) = element(inner, 0x04)?;
+    let mut named = curve.map(str::to_owned);
+    if let Some((parameters, rest)) = element(inner, 0xa0) {
+        let own = element(parameters, 0x06).and_then(|(own, _)| dotted(own));
+        named = named.or(own);
+        inner = rest;
+    }
+    let public = match inner.first() {
+        Some(0xa1) => {
+            let (bits, _) = element(element(inner, 0xa1)?.0, 0x03)?;
+            Some(bits.strip_prefix(&[0])?.to_vec())
+        }
+        _ => None,
+    };
+    (version == [1] && !scalar.is_empty()).then_some(())?;
+    let curve = named.filter(|curve| ["1.3.132.0.33", P256, P384, "1.3.132.0.35"].contains(&curve.as_str()))?;
+    Some(EcKey { curve, scalar: Zeroizing::new(scalar.to_vec()), public })
+}
+
+/// Modulus and public exponent of a PKCS#1 private key.
+pub(in crate::pki) fn pkcs1(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (inner, rest) = element(der, 0x30)?;
+    let (_, inner) = element(inner, 0x02)?;
+    let (modulus, inner) = element(inner, 0x02)?;
+    let (exponent, mut inner) = element(inner, 0x02)?;
+    // Private exponent, two primes, two exponents and a coefficient follow: Go wants the primes to be there.
+    for _ in 0..3 {
+        inner = element(inner, 0x02)?.1;
+    }
+    rest.is_empty().then(|| (unsigned(modulus).to_vec(), unsigned(exponent).to_vec()))
+}
+
+/// Modulus and exponent of a PKCS#1 public key.
+pub(in crate::pki) fn rsa_public(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (inner, _) = element(der, 0x30)?;
+    let (modulus, inner) = element(inner, 0x02)?;
+    let (exponent, _) = element(inner, 0x02)?;
+    Some((unsigned(modulus).to_vec(), unsigned(exponent).to_vec()))
+}
+
+/// The public key's bits of a SubjectPublicKeyInfo.
+pub(in crate::pki) fn public_bits(spki: &[u8]) -> Option<&[u8]> {
+    let (inner, _) = element(spki, 0x30)?;
+    let (_, inner) = element(inner, 0x30)?;
+    let (bits, _) = element(inner, 0x03)?;
+    bits.strip_prefix(&[0])
+}
+
+pub(in crate::pki) fn octet_string(der: &[u8]) -> Option<&[u8]> {
+    element(der, 0x04).map(|(content, _)| content)
+}
+
+fn unsigned(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    number.get(zeros..).unwrap_or_default()
+}
+
+/// The content of an element with this tag, and what follows it. Lengths up to 65535.
+fn element(der: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let [found, first, rest @ ..] = der else { return None };
+    if *found != tag {
+        return None;
+    }
+    let (length, rest) = match (first, rest) {
+        (0..=127, rest) => (usize::from(*first), rest),
+        (0x81, [length, rest @ ..]) => (usize::from(*length), rest),
+        (0x82, [high, low, rest @ ..]) => (usize::from(*high) << 8 | usize::from(*low), rest),
+        _ => return None,
+    };
+    Some((rest.get(..length)?, rest.get(length..)?))
+}
+
+fn dotted(identifier: &[u8]) -> Option<String> {
+    let (first, rest) = identifier.split_first()?;
+    let mut text = format!("{}.{}", (first / 40).min(2), first - 40 * (first / 40).min(2));
+    let mut number = 0_u64;
+    for byte in rest {
+        number = number.checked_mul(128)? | u64::from(byte & 0x7f);
+        if byte & 0x80 == 0 {
+            text.push_str(&format!(".{number}"));
+            number = 0;
+        }
+    }
+    Some(text)
+}

@@ -1,0 +1,165 @@
+//! A private key file in istiod's eyes, and which certificate it belongs to.
+//!
+//! istiod reads the first PEM block only (`ParsePemEncodedKey` in `security/pkg/pki/util/crypto.go` of Istio) and takes
+//! three labels: `EC PRIVATE KEY` (SEC1), `RSA PRIVATE KEY` (PKCS#1), `PRIVATE KEY` (PKCS#8 with RSA, ECDSA or Ed25519).
+
+use std::fmt;
+
+use ring::signature::{Ed25519KeyPair, KeyPair};
+use zeroize::Zeroizing;
+
+use crate::pki::certificate::{Certificate, KeyFacts};
+use crate::pki::key_der::{self, EcKey};
+use crate::pki::pem_blocks::{PemBlock, PemText};
+use crate::problem::{Code, Problem};
+
+/// A private key as istiod would read it. It is wiped when dropped and never shown.
+pub struct KeyFile {
+    form: &'static str,
+    key: Key,
+}
+
+enum Key {
+    Ec(EcKey),
+    /// Modulus and public exponent, both big endian without leading zeros: public numbers.
+    Rsa {
+        modulus: Vec<u8>,
+        exponent: Vec<u8>,
+    },
+    /// The public key of the seed.
+    Ed25519(Vec<u8>),
+}
+
+/// Whether a private key belongs to a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belongs {
+    /// It does.
+    Yes,
+    /// It does not.
+    No,
+    /// The kind of key is one that cannot be computed with here (P-224, P-521 without its public half).
+    NotJudged,
+}
+
+impl fmt::Debug for KeyFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyFile({}, not shown)", self.form)
+    }
+}
+
+impl KeyFile {
+    /// Reads the first block of a key file.
+    ///
+    /// Not checked: that the parts of an RSA key fit together (Go does); blocks after the first.
+    ///
+    /// # Errors
+    /// `key-encrypted`, `key-parameters-first`, `key-wrong-block`, `key-unreadable`, `pem-no-block`. No error holds a
+    /// byte of the key.
+    pub fn read(text: &PemText) -> Result<Self, Problem> {
+        let Some(block) = text.first() else {
+            return Err(Problem::new(Code::PemNoBlock, "no PEM block is in it; istiod says: invalid PEM-encoded key")
+                .hint("a key file starts with: -----BEGIN PRIVATE KEY-----"));
+        };
+        Self::of_block(block)
+    }
+
+    /// Reads one block of a key file, wherever it stands.
+    ///
+    /// # Errors
+    /// As [`KeyFile::read`], except for `pem-no-block`.
+    pub fn of_block(block: &PemBlock) -> Result<Self, Problem> {
+        match block.label.as_str() {
+            "ENCRYPTED PRIVATE KEY" => Err(encrypted(block)),
+            "EC PRIVATE KEY" | "RSA PRIVATE KEY" if block.has_headers => Err(encrypted(block)),
+            "EC PRIVATE KEY" => Self::sec1(block),
+            "RSA PRIVATE KEY" => Self::pkcs1(block),
+            "PRIVATE KEY" => Self::pkcs8(block),
+            "EC PARAMETERS" => {
+                let what = "an EC PARAMETERS block stands before the key, and istiod reads the first block only";
+                Err(Problem::new(Code::KeyParametersFirst, what)
+                    .hint("rewrite it with: openssl pkey -in FILE -out NEW"))
+            }
+            label => {
+                let what = format!("the first block is {label:?}, not a private key");
+                Err(Problem::new(Code::KeyWrongBlock, what).hint("see what it is with: grep BEGIN FILE"))
+            }
+        }
+    }
+
+    fn sec1(block: &PemBlock) -> Result<Self, Problem> {
+        let key = key_der::sec1(&block.der, None).ok_or_else(|| unreadable(block))?;
+        Ok(Self { form: "SEC1", key: Key::Ec(key) })
+    }
+
+    fn pkcs1(block: &PemBlock) -> Result<Self, Problem> {
+        let (modulus, exponent) = key_der::pkcs1(&block.der).ok_or_else(|| unreadable(block))?;
+        Ok(Self { form: "PKCS#1", key: Key::Rsa { modulus, exponent } })
+    }
+
+    fn pkcs8(block: &PemBlock) -> Result<Self, Problem> {
+        let inner = key_der::pkcs8(&block.der).ok_or_else(|| unreadable(block))?;
+        let key = match inner.algorithm.as_str() {
+            key_der::RSA => key_der::pkcs1(&inner.key).map(|(modulus, exponent)| Key::Rsa { modulus, exponent }),
+            key_der::EC => key_der::sec1(&inner.key, inner.curve.as_deref()).map(Key::Ec),
+            key_der::ED25519 => ed25519(&inner.key).map(Key::Ed25519),
+            _ => None,
+        };
+        key.map(|key| Self { form: "PKCS#8", key }).ok_or_else(|| unreadable(block))
+    }
+
+    /// The encoding: `SEC1`, `PKCS#1` or `PKCS#8`.
+    #[must_use]
+    pub const fn form(&self) -> &'static str {
+        self.form
+    }
+
+    /// The kind of key in the words of people.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match &self.key {
+            Key::Ec(key) => match key.curve.as_str() {
+                key_der::P256 => "ECDSA P-256".to_owned(),
+                key_der::P384 => "ECDSA P-384".to_owned(),
+                curve => format!("ECDSA on curve {curve}"),
+            },
+            Key::Rsa { modulus, .. } => format!("RSA {}", crate::pki::certificate::bits(modulus)),
+            Key::Ed25519(_) => "Ed25519".to_owned(),
+        }
+    }
+
+    /// Whether this is the key of the certificate, computed from the private half where that is possible (a public
+    /// half in the file is not believed).
+    #[must_use]
+    pub fn belongs_to(&self, cert: &Certificate) -> Belongs {
+        let yes_if = |same: bool| if same { Belongs::Yes } else { Belongs::No };
+        let Some(public) = key_der::public_bits(cert.spki()) else { return Belongs::NotJudged };
+        match (&self.key, cert.public_key()) {
+            (Key::Rsa { modulus, exponent }, KeyFacts::Rsa { .. }) => {
+                yes_if(key_der::rsa_public(public).is_some_and(|(n, e)| n == *modulus && e == *exponent))
+            }
+            (Key::Ed25519(point), KeyFacts::Other(kind)) if kind == key_der::ED25519 => yes_if(point == public),
+            (Key::Ec(key), KeyFacts::P256 | KeyFacts::P384) => key.has_public_point(public),
+            (Key::Ec(key), KeyFacts::Other(kind)) if kind.ends_with(&key.curve) => match &key.public {
+                Some(point) => yes_if(point == public),
+                None => Belongs::NotJudged,
+            },
+            _ => Belongs::No,
+        }
+    }
+}
+
+fn ed25519(inner: &[u8]) -> Option<Vec<u8>> {
+    let seed = Zeroizing::new(key_der::octet_string(inner)?.to_vec());
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed).ok()?;
+    Some(pair.public_key().as_ref().to_vec())
+}
+
+fn encrypted(block: &PemBlock) -> Problem {
+    let what = format!("the key is encrypted (block {:?}), and istiod has no passphrase", block.label);
+    Problem::new(Code::KeyEncrypted, what).hint("openssl pkey -in FILE -out NEW writes it in the clear")
+}
+
+fn unreadable(block: &PemBlock) -> Problem {
+    let what = format!("the block {:?} of {} bytes is not a key that Go reads", block.label, block.der.len());
+    Problem::new(Code::KeyUnreadable, what).hint("check it with: openssl pkey -in FILE -noout -check")
+}
