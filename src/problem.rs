@@ -204,6 +204,7 @@ codes! {
         KeyKindRefused = "key-kind-refused": "a key of this kind or size is not minted, minted under or newly trusted";
         ProfileBroken = "profile-broken": "a certificate that was about to be signed breaks its profile; nothing was signed";
         RehearsalFailed = "rehearsal-failed": "a throw-away workload certificate under the new certificate does not verify; nothing was written";
+        RootKeyElsewhere = "root-key-elsewhere": "a ceremony needs the root key, and it is not in the material folder here";
         RootExists = "root-exists": "the material folder holds a root already";
         NoIssuingTier = "no-issuing-tier": "the mesh file has no issuing tier, so there is no issuing CA to make";
         SigningFailed = "signing-failed": "the signature could not be made";

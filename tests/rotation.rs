@@ -214,7 +214,10 @@ fn stock_that_reaches_two_years_is_activated_in_turn_and_then_people_are_asked()
     let before = snapshot(&story.path("clusters"));
     let words = "the last safe day to begin arranging it is";
     let rotate = |at: &str| story.meshca(&format!("--at {at} rotate --passphrase-file stock"));
-    assert_eq!(rotate(&later(&due, -Duration::SECOND)).code, Some(0));
+    // Arranging a ceremony takes the lead of 7 d: people are asked that long before the renewal is due.
+    let asked = later(&due, Duration::days(-7));
+    assert_eq!(rotate(&later(&asked, -Duration::SECOND)).code, Some(0));
+    assert_eq!(rotate(&asked).saying("nothing is due").saying("ceremony-needed").code, Some(3));
     assert_eq!(rotate(&due).saying("1 need a ceremony").saying(words).code, Some(3));
     // workload.maxTTL and margin are 25 h, the lead is 7 d.
     let late = later(&end_of_stock, -(Duration::days(7) + Duration::hours(25)));
@@ -227,9 +230,11 @@ fn stock_that_reaches_two_years_is_activated_in_turn_and_then_people_are_asked()
 fn a_dying_issuing_ca_makes_no_churn_and_its_successor_takes_over() {
     let story = published("issuing: { lifetime: 200d, renewBefore: 120d }", &["east"], NEW_YEAR);
     // 60 and 120 days on, renewal is worth it: the second one ends with the issuing CA, on day 200.
-    for day in [60, 120] {
+    // From day 80 on, a ceremony for the next issuing CA is due.
+    for (day, code) in [(60, 0), (120, 3)] {
         let at = later(NEW_YEAR, Duration::days(day));
-        story.with_passphrase(&format!("--at {at} rotate")).fine().saying("1 of 1 renewed");
+        let said = story.with_passphrase(&format!("--at {at} rotate")).saying("1 of 1 renewed");
+        assert_eq!(said.code, Some(code), "{said:?}");
     }
     assert_eq!(end(&story, "clusters/east"), later(NEW_YEAR, Duration::days(200)));
     let kept = snapshot(&story.path("clusters"));

@@ -53,6 +53,9 @@ pub fn run(
         return Ok(Vec::new());
     }
     let (issuer, key, upper) = open_signer(mesh, store, &holdings, anchor, order, entropy, now)?;
+    if let (Some(seals), None, false) = (order.seals, mesh.issuing, mesh.lab) {
+        order.opens.differs_from(seals, "the keys in stock")?;
+    }
     let seals = match (order.seals, mesh.issuing) {
         (Some(source), _) => source.new_one("the keys in stock")?,
         (None, Some(_)) => order.opens.existing("the issuing key, which seals the stock as well")?,

@@ -137,7 +137,10 @@ impl Courier<'_> {
         .hint(format!("meshca check {}", cluster.name)))
     }
 
-    fn record(&self, entry: impl FnOnce(&mut LedgerFile) -> Result<(), Problem>) -> Result<(), Problem> {
+    pub(in crate::jobs) fn record(
+        &self,
+        entry: impl FnOnce(&mut LedgerFile) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
         // A panic elsewhere while the lock was held leaves whole lines or a cut tail, and both can be gone on from.
         entry(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -9,6 +9,7 @@ use crate::jobs::publish::{Courier, activate, sweep};
 use crate::mesh::change::Change;
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::holdings::{Held, Holdings};
+use crate::mesh::ledger;
 use crate::mesh::minting::{self, Authority, Ingredients};
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::plan::{self, Act, Plan, Step};
@@ -16,6 +17,7 @@ use crate::mesh::shared_key;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
+use crate::world::ledger_file::About;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
 use crate::world::{issuing_key, targets};
@@ -125,10 +127,14 @@ impl Hands<'_> {
             .get_or_init(|| issuing_key::open(self.store, issuing, self.opens, mesh.lab, entropy))
             .as_ref()
             .map_err(Clone::clone)?;
+        let about = About { cluster: Some(&cluster.name), generation: Some(generation), certificate: None };
+        self.courier.record(|ledger| ledger.intent(ledger::Act::MintIntermediate, about))?;
         let key = SigningKey::generate(mesh.intermediate.key, entropy.source())?;
         let with = Ingredients { key: &key, serial: entropy.serial()?, random: entropy.source(), now };
         let authority = Authority { certificate: &issuing.certificate, key: issuing_key };
         let signed = minting::intermediate(mesh, &cluster.name, generation, authority, now, &with)?;
+        let about = About { certificate: Some(signed.certificate()), ..about };
+        self.courier.record(|ledger| ledger.done(ledger::Act::MintIntermediate, about))?;
         let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
         let bundle = there.and_then(SecretSight::kept_bundle);
         let upper = [issuing.certificate.clone()];

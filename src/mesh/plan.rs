@@ -23,8 +23,8 @@ use crate::problem::{Code, Problem};
 pub struct Plan {
     /// One step for each cluster of the mesh file; the canary's comes first.
     pub steps: Vec<Step>,
-    /// The next ceremony of the tier that signs intermediates unattended, or of the stock.
-    pub ceremony: Option<Ceremony>,
+    /// The next ceremony of each tier that needs one, the first to be due first.
+    pub ceremonies: Vec<Ceremony>,
 }
 
 /// What should happen to one cluster, and why now.
@@ -98,12 +98,15 @@ pub fn next(
 ) -> Result<Plan, Problem> {
     let anchor = holdings.anchor(mesh)?;
     clock_is_plausible(holdings, observed, now)?;
-    let view = View { mesh, holdings, anchor, issuing: holdings.live_issuing(&anchor.certificate, now), now };
+    // An issuing CA that is left over from a time before the tier was switched off signs nothing.
+    let issuing = mesh.issuing.and_then(|_| holdings.live_issuing(&anchor.certificate, now));
+    let view = View { mesh, holdings, anchor, issuing, now };
     let mut steps: Vec<Step> =
         mesh.clusters.iter().map(|cluster| view.step(cluster, observed.get(&cluster.name))).collect();
     steps.sort_by_key(|step| mesh.rotation.canary.as_ref() != Some(&step.cluster));
-    let ceremony = ceremonies(mesh, holdings, anchor, observed).into_iter().min_by_key(|ceremony| ceremony.due);
-    Ok(Plan { steps, ceremony })
+    let mut ceremonies = ceremonies(mesh, holdings, anchor, observed);
+    ceremonies.sort_by_key(|ceremony| ceremony.due);
+    Ok(Plan { steps, ceremonies })
 }
 
 struct View<'a> {
@@ -420,17 +423,27 @@ mod tests {
         let mut story = Story::new();
         story.mesh.issuing = None;
         story.holdings.issuing = Vec::new();
-        let next = plan(&story).ceremony.unwrap();
-        assert_eq!((next.tier, next.due), (Tier::Intermediate, NOW + days(71) - days(30)));
+        let next = plan(&story).ceremonies[0].clone();
+        // The stock must lie there when the renewal is due, and arranging a ceremony takes its lead.
+        assert_eq!((next.tier, next.due), (Tier::Intermediate, NOW + days(71) - days(30) - story.mesh.lead));
+    }
+
+    #[test]
+    fn an_issuing_ca_that_is_left_over_signs_nothing_once_the_tier_is_switched_off() {
+        let mut story = Story::new();
+        story.publish("east", 1, NOW + days(10));
+        assert!(matches!(act(&story, "east"), Act::Mint { .. }));
+        story.mesh.issuing = None;
+        assert!(matches!(act(&story, "east"), Act::AskForCeremony(_)));
     }
 
     #[test]
     fn the_next_ceremony_is_that_of_the_issuing_ca_and_without_one_still_that_of_the_root() {
         let mut story = Story::new();
-        let next = plan(&story).ceremony.unwrap();
+        let next = plan(&story).ceremonies[0].clone();
         assert_eq!((next.tier, next.due), (Tier::Issuing, NOW + days(335) - days(120)));
         story.holdings.issuing = Vec::new();
-        assert_eq!(plan(&story).ceremony.unwrap().tier, Tier::Root);
+        assert_eq!(plan(&story).ceremonies[0].clone().tier, Tier::Root);
     }
 
     #[test]

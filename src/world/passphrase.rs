@@ -52,6 +52,22 @@ impl PassphraseSource {
         Ok(passphrase)
     }
 
+    /// Refuses one passphrase for two keys that must not open each other's door. Only two files can be compared without
+    /// asking people twice; what they type is theirs.
+    ///
+    /// # Errors
+    /// `passphrase-refused`, `file-unreadable`.
+    pub fn differs_from(&self, other: &Self, whose: &str) -> Result<(), Problem> {
+        let (Self::File(one), Self::File(two)) = (self, other) else { return Ok(()) };
+        let comparable = files::is_regular(one) && files::is_regular(two);
+        if !comparable || !self.existing(whose)?.is(&other.existing(whose)?) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::PassphraseRefused, format!("the root's passphrase must not open {whose}"))
+            .fact(format!("the same in  {} and {}", one.display(), two.display()))
+            .hint("openssl rand -base64 24   makes another one"))
+    }
+
     /// A passphrase for a key that is about to be sealed: at least 12 bytes, and typed twice on a terminal.
     ///
     /// # Errors
