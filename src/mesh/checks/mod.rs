@@ -6,6 +6,8 @@ mod crl;
 mod dates;
 mod identifiers;
 pub mod judgement;
+#[cfg(test)]
+mod judgement_cases;
 mod key;
 mod keys_and_serials;
 #[cfg(test)]
