@@ -129,7 +129,7 @@ codes! {
         SubjectRepeated = "subject-repeated": "two different keys in the path from signer to root have the same subject";
         RootsShareSubject = "roots-share-subject": "two roots with different keys have the same subject";
         RootsTooMany = "roots-too-many": "root-cert.pem is so large that Envoy refuses the chains that carry it, or that no agent can connect";
-        RootNotSelfSigned = "root-not-self-signed": "a certificate in root-cert.pem is not self-signed";
+        RootNotSelfSigned = "root-not-self-signed": "a certificate in root-cert.pem is issued by another name or, under the same name, by another key";
         RootUnused = "root-unused": "root-cert.pem holds a root that is expired and signed nothing in this set";
         ChainEmpty = "chain-empty": "cert-chain.pem holds no certificate though the signer is not one of the roots, or holds text without one";
         ChainLacksSigner = "chain-lacks-signer": "cert-chain.pem holds certificates, but not the one of ca-cert.pem";
@@ -138,7 +138,7 @@ codes! {
         ChainRepeatsCertificate = "chain-repeats-certificate": "cert-chain.pem holds a certificate twice";
         ChainFirstExpired = "chain-first-expired": "the first certificate of cert-chain.pem is expired and is not the signer; istiod exits at its next start";
         PathBroken = "path-broken": "no path leads from the signer through cert-chain.pem to a certificate of root-cert.pem";
-        SignatureBroken = "signature-broken": "the issuer's name and identifier match a certificate of the set, and its key did not make the signature";
+        SignatureBroken = "signature-broken": "the issuer's name and identifier match a certificate of the set (of a root: the root itself), and its key did not make the signature";
         CertificateExpired = "certificate-expired": "the signer or a certificate of its path is past its end";
         CertificateExpiresSoon = "certificate-expires-soon": "the signer or a certificate of its path ends within 7 days";
         CertificateNotYetValid = "certificate-not-yet-valid": "the signer or a certificate of its path, or a root, is not valid yet";

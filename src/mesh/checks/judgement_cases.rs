@@ -489,6 +489,30 @@ fn a_foreign_root_breaks_the_path_and_a_namesake_breaks_the_signature() {
 }
 
 #[test]
+fn a_root_that_did_not_sign_itself_is_broken_or_another_keys() {
+    let house = house();
+    let other = Ca::root("other", |_| {});
+    let mut der = pem::parse(&other.pem).unwrap().into_contents();
+    let last = der.len() - 1;
+    der[last] ^= 1;
+    let broken = pem::encode(&pem::Pem::new("CERTIFICATE", der)).replace("\r\n", "\n");
+    let roots = |texts: &[&str]| house.files().with(ROOT_CERT, format!("{}{}", house.root.pem, texts.concat()));
+    expect(&roots(&[&broken]), &[Code::SignatureBroken], "+++++");
+    // As in a key rollover: the new key under the old name, signed by the old key.
+    let new = KeyPair::generate().unwrap();
+    let issuer = rcgen::Issuer::from_params(&other.params, &other.key);
+    let mut params = other.params.clone();
+    params.serial_number = Some(rcgen::SerialNumber::from(77));
+    let named = params.signed_by(&new, &issuer).unwrap().pem();
+    assert_eq!(codes(&now(&roots(&[&named]))), [Code::RootNotSelfSigned], "its identifier names another key");
+    params.use_authority_key_identifier_extension = false;
+    let nameless = params.signed_by(&new, &issuer).unwrap().pem();
+    assert!(codes(&now(&roots(&[&nameless]))).contains(&Code::SignatureBroken));
+    let both = codes(&now(&roots(&[&nameless, &other.pem])));
+    assert!(both.contains(&Code::RootNotSelfSigned) && !both.contains(&Code::SignatureBroken), "{both:?}");
+}
+
+#[test]
 fn unrelated_roots_harm_nobody_in_any_order() {
     let house = house();
     let other = Ca::root("other", |_| {});
@@ -523,16 +547,15 @@ fn two_roots_of_one_name_work_with_identifiers_and_by_chance_without() {
 fn two_hundred_roots_work_three_hundred_stop_envoy_and_thirteen_hundred_the_agent() {
     let house = house();
     let other = Ca::root("an unrelated root of some length", |_| {});
-    let der = pem::parse(&other.pem).unwrap().into_contents();
-    let at = der.windows(2).position(|pair| pair == [0x02, 0x10]).unwrap() + 10;
-    let roots = |count: u16| {
-        let mut text = house.root.pem.clone();
-        for number in 1..count {
-            let mut der = der.clone();
-            der[at..at + 2].copy_from_slice(&number.to_be_bytes());
-            text.push_str(&pem::encode(&pem::Pem::new("CERTIFICATE", der)).replace("\r\n", "\n"));
-        }
-        now(&house.files().with(ROOT_CERT, text))
+    let texts: Vec<String> = (1..1300_u16)
+        .map(|number| {
+            let mut params = other.params.clone();
+            params.serial_number = Some(rcgen::SerialNumber::from(vec![0x40, 0, number as u8, (number >> 8) as u8]));
+            params.self_signed(&other.key).unwrap().pem()
+        })
+        .collect();
+    let roots = |count: usize| {
+        now(&house.files().with(ROOT_CERT, format!("{}{}", house.root.pem, texts[..count - 1].concat())))
     };
     let fine = roots(200);
     assert_eq!((codes(&fine), verdicts(&fine)), (vec![], "+++++".to_owned()));
