@@ -121,7 +121,7 @@ codes! {
         SignerPathOpen = "signer-path-open": "the signer is no root and has no path length 0, so that further CAs could be made under it";
         NameConstraintShutsOutIstiod = "name-constraint-shuts-out-istiod": "the DNS name constraints of a CA in the path do not permit a name of istiod's serving certificate; istio-agent refuses istiod";
         NameConstraintViolated = "name-constraint-violated": "a name in the signer or in a CA of the path breaks the DNS name constraints of a CA above it";
-        UriNameConstraint = "uri-name-constraint": "a CA in the path constrains URI names; rustls-webpki, and so ztunnel, refuses every workload";
+        UriNameConstraint = "uri-name-constraint": "a CA in the path constrains URI names; rustls-webpki, and so ztunnel, refuses every workload, and Envoy those of a trust domain that is shut out";
         DirectoryNameConstraint = "directory-name-constraint": "a CA in the path constrains directory names; Go (where critical) and rustls-webpki refuse it";
         SubjectKeyIdMissing = "subject-key-id-missing": "a CA certificate has no subject key identifier";
         AuthorityKeyIdMissing = "authority-key-id-missing": "a certificate that is not self-issued has no authority key identifier";

@@ -95,12 +95,6 @@ fn not_judged(material: &Material<'_>) -> Vec<String> {
     if material.lineage.cut_short {
         left_out.push("further paths from the signer to a root: there are too many".to_owned());
     }
-    let constrained = |cert: &&std::rc::Rc<crate::pki::certificate::Certificate>| {
-        cert.extensions().name_constraints.as_ref().is_some_and(|constraints| constraints.uris)
-    };
-    if let Some(cert) = material.path().iter().find(constrained) {
-        left_out.push(format!("whether the URI name constraint of \"{}\" permits the trust domain", cert.subject()));
-    }
     for document in [&material.signer, &material.chain, &material.roots] {
         if document.text.is_err() {
             left_out.push(format!("{}: it is too large, and counts as empty", document.name));
