@@ -736,6 +736,29 @@ fn keys_of_other_kinds_belong_or_do_not() {
 }
 
 #[test]
+fn a_key_whose_primes_are_close_stops_istiod_at_start_and_reload_in_either_form() {
+    macro_rules! file {
+        ($name:literal) => {
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/pki-fixtures/faulty/rsa-close-primes/", $name))
+        };
+    }
+    let files = SecretFiles::new()
+        .with(CA_CERT, file!("ca-cert.pem"))
+        .with(CERT_CHAIN, file!("cert-chain.pem"))
+        .with(ROOT_CERT, file!("root-cert.pem"));
+    let pkcs8 = pem::parse(file!("ca-key.pem")).unwrap().into_contents();
+    // The inner key begins after version, algorithm and the head of its octet string.
+    let pkcs1 = pkcs8[26..].to_vec();
+    for (label, der) in [("PRIVATE KEY", pkcs8), ("RSA PRIVATE KEY", pkcs1)] {
+        let files = files.clone().with(CA_KEY, pem::encode(&pem::Pem::new(label, der)));
+        let judgement = now(&files);
+        assert_eq!((codes(&judgement), verdicts(&judgement)), (vec![Code::RsaClosePrimes], "-i+++".to_owned()));
+        assert!(judgement.predictions.istiod.start.reason.contains("crypto/rsa: |p - q| too small"));
+        assert!(judgement.findings.iter().any(|finding| finding.place == CA_KEY), "{judgement:#?}");
+    }
+}
+
+#[test]
 fn revocation_lists_are_all_or_none() {
     let house = house();
     let lists = |lists: &[String]| house.files().with(CA_CRL, lists.concat());
