@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::mesh::checks::{
     authorities, chain, crl, dates, identifiers, key, keys_and_serials, name_constraints, path, pem_text, reload,
-    roots, which_files,
+    repeats, roots, which_files,
 };
 use crate::mesh::consumers::circumstances::Circumstances;
 use crate::mesh::consumers::material::Material;
@@ -17,11 +17,11 @@ use crate::problem::Finding;
 /// What is to be said about one set.
 #[derive(Debug, Clone)]
 pub struct Judgement {
-    /// What is wrong, in the order of the checks.
+    /// What is wrong, in the order of the checks; one finding of a kind for each file, and at most 200.
     pub findings: Vec<Finding>,
     /// What each consumer would do.
     pub predictions: Predictions,
-    /// What could not be looked at, and why: a verdict that depends on it leaves it out.
+    /// What could not be looked at or is not told, and why: a verdict that depends on it leaves it out.
     pub not_judged: Vec<String>,
 }
 
@@ -75,7 +75,12 @@ pub fn judge(files: &SecretFiles, circumstances: &Circumstances<'_>, now: Offset
     };
     let mut findings: Vec<Finding> = CHECKS.iter().flat_map(|check| (check.run)(&material)).collect();
     findings.extend(reload::check(&material, &predictions));
-    Judgement { findings, predictions, not_judged: not_judged(&material) }
+    let (findings, untold) = repeats::told_once(findings);
+    let mut not_judged = not_judged(&material);
+    if untold > 0 {
+        not_judged.push(format!("{untold} more findings are not told: none of them is worse than those that are"));
+    }
+    Judgement { findings, predictions, not_judged }
 }
 
 fn not_judged(material: &Material<'_>) -> Vec<String> {

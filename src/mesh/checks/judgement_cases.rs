@@ -829,6 +829,29 @@ fn without_multi_root_any_other_byte_in_the_root_file_drops_the_update() {
 }
 
 #[test]
+fn thousands_of_equal_faults_are_few_findings() {
+    let house = house();
+    let other = Ca::root("other", |_| {}).pem;
+    let foreign =
+        house.files().with(CERT_CHAIN, format!("{}{}{}", house.signer.pem, house.issuing.pem, other.repeat(6000)));
+    let judgement = now(&foreign);
+    assert_eq!(
+        codes(&judgement),
+        [Code::RootsTooMany, Code::ChainForeignCertificate, Code::ChainRepeatsCertificate],
+        "{judgement:#?}"
+    );
+    assert_eq!(judgement.findings.len(), 3);
+    let block = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".repeat(6000);
+    let judgement = now(&house.files().with(CERT_CHAIN, block.as_str()).with(ROOT_CERT, block.as_str()));
+    assert!(judgement.findings.len() < 20, "{}", judgement.findings.len());
+    let malformed = judgement.findings.iter().find(|it| it.problem.code() == Code::CertificateMalformed).unwrap();
+    assert_eq!(malformed.problem.facts().last().unwrap(), "and 5995 more");
+    let many = (0..300).fold(house.files(), |files, number| files.with(format!("notes-{number}"), "x"));
+    let judgement = now(&many);
+    assert_eq!((judgement.findings.len(), judgement.not_judged.len()), (200, 1), "{:?}", judgement.not_judged);
+}
+
+#[test]
 fn every_code_of_the_area_has_a_name_in_kebab_case() {
     for code in Code::ALL.iter().filter(|code| code.area() == Area::Certificate) {
         assert!(code.as_str().chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{code}");

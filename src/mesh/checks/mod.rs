@@ -17,5 +17,6 @@ mod parts;
 mod path;
 mod pem_text;
 mod reload;
+mod repeats;
 mod roots;
 mod which_files;
