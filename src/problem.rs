@@ -157,8 +157,8 @@ codes! {
         CrlIgnored = "crl-ignored": "ca-crl.pem lies beside the tls form, in which istiod reads no CRL";
         CertificateRevoked = "certificate-revoked": "a CRL of this very set revokes the signer or a CA of its path";
         ReloadDropped = "reload-dropped": "istiod would drop this update of what it has loaded, the new signer included, because of the way root-cert.pem differs (needs the loaded set)";
-        ReloadHalfApplied = "reload-half-applied": "istiod would take only a part of this update of what it has loaded, and say the opposite in its log";
-        FatalAtNextStart = "fatal-at-next-start": "istiod would take this set live and exit at its next start";
+        ReloadHalfApplied = "reload-half-applied": "an istiod that runs would take only a part of this update of what it has loaded, and say the opposite in its log";
+        FatalAtNextStart = "fatal-at-next-start": "an istiod that runs would take this set live, and exit at its next start";
     }
     MeshFile {
         MeshFileSyntax = "mesh-file-syntax": "the mesh file is not readable YAML of the expected shape";

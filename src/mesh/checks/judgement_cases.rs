@@ -522,6 +522,21 @@ fn an_unreadable_block_in_the_chain_is_half_applied() {
 }
 
 #[test]
+fn what_is_said_of_a_reload_is_said_under_a_condition_where_nothing_is_known_to_be_loaded() {
+    let house = house();
+    let garbage = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let loaded = house.files();
+    let files = house.files().with(CERT_CHAIN, format!("{}{}{garbage}", house.signer.pem, house.issuing.pem));
+    for (loaded, beginning) in [(None, "if istiod is running, it would take "), (Some(&loaded), "istiod would take ")] {
+        let judgement = judge(&files, &Circumstances { loaded, ..Circumstances::default() }, NOW);
+        for code in [Code::FatalAtNextStart, Code::ReloadHalfApplied] {
+            let finding = judgement.findings.iter().find(|it| it.problem.code() == code).unwrap();
+            assert!(finding.problem.what().starts_with(beginning), "{finding:?}");
+        }
+    }
+}
+
+#[test]
 fn a_foreign_root_breaks_the_path_and_a_namesake_breaks_the_signature() {
     let house = house();
     let other = Ca::root("other", |_| {});
