@@ -103,7 +103,7 @@ codes! {
         KeyCurveUnknown = "key-curve-unknown": "a certificate has a key on a curve that Go does not know (secp256k1, Brainpool); Go refuses to read it";
         KeyKindUnusual = "key-kind-unusual": "a key is neither ECDSA P-256 nor P-384 nor RSA (Ed25519, P-521, P-224); Istio does not test it and not every ztunnel build takes it";
         RsaTooShort = "rsa-too-short": "an RSA key has fewer than 2048 bits";
-        RsaClosePrimes = "rsa-close-primes": "the primes of an RSA key lie so close together that Fermat's method finds them in 100 steps";
+        RsaClosePrimes = "rsa-close-primes": "the primes of an RSA key lie so close together that Fermat's method finds them in 100 steps, or that Go refuses to read the private key";
         RsaSmallFactor = "rsa-small-factor": "an RSA modulus has a prime factor below 65536";
         RsaWeakExponent = "rsa-weak-exponent": "an RSA exponent is even, smaller than 65537, or larger than 2147483647 (the most that Go takes)";
         PublishedSampleKey = "published-sample-key": "the private key to this certificate is published in Istio's repository (samples/certs, security/samples)";
@@ -121,7 +121,7 @@ codes! {
         SignerPathOpen = "signer-path-open": "the signer is no root and has no path length 0, so that further CAs could be made under it";
         NameConstraintShutsOutIstiod = "name-constraint-shuts-out-istiod": "the DNS name constraints of a CA in the path do not permit a name of istiod's serving certificate; istio-agent refuses istiod";
         NameConstraintViolated = "name-constraint-violated": "a name in the signer or in a CA of the path breaks the DNS name constraints of a CA above it";
-        UriNameConstraint = "uri-name-constraint": "a CA in the path constrains URI names; rustls-webpki, and so ztunnel, refuses every workload";
+        UriNameConstraint = "uri-name-constraint": "a CA in the path constrains URI names; rustls-webpki, and so ztunnel, refuses every workload, and Envoy those of a trust domain that is shut out";
         DirectoryNameConstraint = "directory-name-constraint": "a CA in the path constrains directory names; Go (where critical) and rustls-webpki refuse it";
         SubjectKeyIdMissing = "subject-key-id-missing": "a CA certificate has no subject key identifier";
         AuthorityKeyIdMissing = "authority-key-id-missing": "a certificate that is not self-issued has no authority key identifier";
@@ -129,7 +129,7 @@ codes! {
         SubjectRepeated = "subject-repeated": "two different keys in the path from signer to root have the same subject";
         RootsShareSubject = "roots-share-subject": "two roots with different keys have the same subject";
         RootsTooMany = "roots-too-many": "root-cert.pem is so large that Envoy refuses the chains that carry it, or that no agent can connect";
-        RootNotSelfSigned = "root-not-self-signed": "a certificate in root-cert.pem is not self-signed";
+        RootNotSelfSigned = "root-not-self-signed": "a certificate in root-cert.pem is issued by another name or, under the same name, by another key";
         RootUnused = "root-unused": "root-cert.pem holds a root that is expired and signed nothing in this set";
         ChainEmpty = "chain-empty": "cert-chain.pem holds no certificate though the signer is not one of the roots, or holds text without one";
         ChainLacksSigner = "chain-lacks-signer": "cert-chain.pem holds certificates, but not the one of ca-cert.pem";
@@ -138,7 +138,7 @@ codes! {
         ChainRepeatsCertificate = "chain-repeats-certificate": "cert-chain.pem holds a certificate twice";
         ChainFirstExpired = "chain-first-expired": "the first certificate of cert-chain.pem is expired and is not the signer; istiod exits at its next start";
         PathBroken = "path-broken": "no path leads from the signer through cert-chain.pem to a certificate of root-cert.pem";
-        SignatureBroken = "signature-broken": "the issuer's name and identifier match a certificate of the set, and its key did not make the signature";
+        SignatureBroken = "signature-broken": "the issuer's name and identifier match a certificate of the set (of a root: the root itself), and its key did not make the signature";
         CertificateExpired = "certificate-expired": "the signer or a certificate of its path is past its end";
         CertificateExpiresSoon = "certificate-expires-soon": "the signer or a certificate of its path ends within 7 days";
         CertificateNotYetValid = "certificate-not-yet-valid": "the signer or a certificate of its path, or a root, is not valid yet";
@@ -157,8 +157,8 @@ codes! {
         CrlIgnored = "crl-ignored": "ca-crl.pem lies beside the tls form, in which istiod reads no CRL";
         CertificateRevoked = "certificate-revoked": "a CRL of this very set revokes the signer or a CA of its path";
         ReloadDropped = "reload-dropped": "istiod would drop this update of what it has loaded, the new signer included, because of the way root-cert.pem differs (needs the loaded set)";
-        ReloadHalfApplied = "reload-half-applied": "istiod would take only a part of this update of what it has loaded, and say the opposite in its log";
-        FatalAtNextStart = "fatal-at-next-start": "istiod would take this set live and exit at its next start";
+        ReloadHalfApplied = "reload-half-applied": "an istiod that runs would take only a part of this update of what it has loaded, and say the opposite in its log";
+        FatalAtNextStart = "fatal-at-next-start": "an istiod that runs would take this set live, and exit at its next start";
     }
     MeshFile {
         MeshFileSyntax = "mesh-file-syntax": "the mesh file is not readable YAML of the expected shape";

@@ -40,14 +40,15 @@ pub struct Terms {
 pub fn clusters(clusters: &[&Cluster], mesh: &Mesh, now: OffsetDateTime) -> Vec<Checked> {
     targets::in_parallel(clusters, mesh.rotation.observe, |cluster| Checked {
         place: cluster.name.to_string(),
-        judgement: targets::values(cluster).map(|values| values.map(|values| of_cluster(cluster, values, now))),
+        judgement: targets::values(cluster).map(|values| values.map(|values| of_cluster(cluster, mesh, values, now))),
     })
 }
 
-fn of_cluster(cluster: &Cluster, values: BTreeMap<String, Secret>, now: OffsetDateTime) -> Judgement {
+fn of_cluster(cluster: &Cluster, mesh: &Mesh, values: BTreeMap<String, Secret>, now: OffsetDateTime) -> Judgement {
     let circumstances = Circumstances {
         multi_root: cluster.istiod.multi_root,
         namespace: &cluster.namespace,
+        trust_domain: &mesh.trust_domain,
         ..Circumstances::default()
     };
     judge(&secret_files(values), &circumstances, now)

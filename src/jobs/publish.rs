@@ -106,7 +106,11 @@ impl Courier<'_> {
             .files()
             .into_iter()
             .fold(SecretFiles::new(), |files, (name, value)| files.with(name, value.expose().to_vec()));
-        let circumstances = Circumstances { namespace: &cluster.namespace, ..Circumstances::default() };
+        let circumstances = Circumstances {
+            namespace: &cluster.namespace,
+            trust_domain: &self.mesh.trust_domain,
+            ..Circumstances::default()
+        };
         let judgement = judge(&files, &circumstances, self.now);
         let critical = judgement.findings.into_iter().find(|finding| finding.severity == Severity::Critical);
         match critical {

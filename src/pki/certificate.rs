@@ -95,14 +95,20 @@ pub struct KeyUsage {
 /// Name constraints (RFC 5280 §4.2.1.10), only the kinds that decide something in a mesh.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NameConstraints {
+    /// Whether the extension is critical.
+    pub critical: bool,
     /// Permitted DNS names.
     pub permitted_dns: Vec<String>,
     /// Excluded DNS names.
     pub excluded_dns: Vec<String>,
-    /// Whether URI names are constrained in any way.
-    pub uris: bool,
+    /// Permitted hosts of URI names.
+    pub permitted_uris: Vec<String>,
+    /// Excluded hosts of URI names.
+    pub excluded_uris: Vec<String>,
     /// Whether directory names are constrained in any way.
     pub directory_names: bool,
+    /// Whether names of a kind are constrained that is none of DNS, URI, directory, IP address and e-mail.
+    pub others: bool,
 }
 
 /// The largest certificate that is read, in bytes of DER. Istio's own are about 1 KiB.
@@ -349,7 +355,7 @@ impl Extensions {
                     }
                 }
                 ParsedExtension::NameConstraints(value) => {
-                    found.name_constraints = Some(NameConstraints::of(value));
+                    found.name_constraints = Some(NameConstraints::of(value, extension.critical));
                 }
                 ParsedExtension::ParseError { error } => return Err(format!("extension {}: {error}", extension.oid)),
                 _ if extension.critical => found.unknown_critical.push(extension.oid.to_id_string()),
@@ -361,20 +367,28 @@ impl Extensions {
 }
 
 impl NameConstraints {
-    fn of(parsed: &x509_parser::extensions::NameConstraints<'_>) -> Self {
-        let mut found = Self::default();
+    fn of(parsed: &x509_parser::extensions::NameConstraints<'_>, critical: bool) -> Self {
+        let mut found = Self { critical, ..Self::default() };
         let permitted = parsed.permitted_subtrees.iter().flatten().map(|tree| (true, tree));
         let excluded = parsed.excluded_subtrees.iter().flatten().map(|tree| (false, tree));
         for (is_permitted, tree) in permitted.chain(excluded) {
             match &tree.base {
                 GeneralName::DNSName(dns) if is_permitted => found.permitted_dns.push((*dns).to_owned()),
                 GeneralName::DNSName(dns) => found.excluded_dns.push((*dns).to_owned()),
-                GeneralName::URI(_) => found.uris = true,
+                GeneralName::URI(host) if is_permitted => found.permitted_uris.push((*host).to_owned()),
+                GeneralName::URI(host) => found.excluded_uris.push((*host).to_owned()),
                 GeneralName::DirectoryName(_) => found.directory_names = true,
-                _ => {}
+                GeneralName::IPAddress(_) | GeneralName::RFC822Name(_) => {}
+                _ => found.others = true,
             }
         }
         found
+    }
+
+    /// Whether URI names are constrained in any way.
+    #[must_use]
+    pub const fn has_uris(&self) -> bool {
+        !self.permitted_uris.is_empty() || !self.excluded_uris.is_empty()
     }
 }
 

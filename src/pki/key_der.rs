@@ -4,6 +4,7 @@ use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use zeroize::Zeroizing;
 
+use crate::pki::certificate::bits;
 use crate::pki::key_file::Belongs;
 
 pub(in crate::pki) const RSA: &str = "1.2.840.113549.1.1.1";
@@ -108,17 +109,50 @@ pub(in crate::pki) fn sec1(der: &[u8], curve: Option<&str>) -> Option<EcKey> {
     Some(EcKey { curve, scalar: Zeroizing::new(scalar.to_vec()), public })
 }
 
-/// Modulus and public exponent of a PKCS#1 private key.
-pub(in crate::pki) fn pkcs1(der: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+/// What is kept of an RSA private key: its public half, and one thing about its primes.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::pki) struct RsaKey {
+    pub(in crate::pki) modulus: Vec<u8>,
+    pub(in crate::pki) exponent: Vec<u8>,
+    /// Whether its two primes lie closer together than Go allows.
+    pub(in crate::pki) has_close_primes: bool,
+}
+
+/// A PKCS#1 private key.
+pub(in crate::pki) fn pkcs1(der: &[u8]) -> Option<RsaKey> {
     let (inner, rest) = element(der, 0x30)?;
     let (_, inner) = element(inner, 0x02)?;
     let (modulus, inner) = element(inner, 0x02)?;
-    let (exponent, mut inner) = element(inner, 0x02)?;
-    // Private exponent, two primes, two exponents and a coefficient follow: Go wants the primes to be there.
-    for _ in 0..3 {
-        inner = element(inner, 0x02)?.1;
+    let (exponent, inner) = element(inner, 0x02)?;
+    let (_, inner) = element(inner, 0x02)?;
+    // Go wants the primes to be there. Two exponents and a coefficient follow, and more primes where there are any.
+    let (one, inner) = element(inner, 0x02)?;
+    let (other, mut inner) = element(inner, 0x02)?;
+    while let Some((_, more)) = element(inner, 0x02) {
+        inner = more;
     }
-    rest.is_empty().then(|| (unsigned(modulus).to_vec(), unsigned(exponent).to_vec()))
+    let modulus = unsigned(modulus);
+    let has_close_primes = inner.is_empty() && are_close(one, other, modulus);
+    let (modulus, exponent) = (modulus.to_vec(), unsigned(exponent).to_vec());
+    rest.is_empty().then_some(RsaKey { modulus, exponent, has_close_primes })
+}
+
+/// `|p - q| <= 2^(n/2 - 100)`, as `crypto/internal/fips140/rsa` of Go 1.24 and later asks of keys with two primes.
+fn are_close(one: &[u8], other: &[u8], modulus: &[u8]) -> bool {
+    let (one, other) = (unsigned(one), unsigned(other));
+    let size = one.len().max(other.len());
+    let (Some(one), Some(other)) = (padded(one, size), padded(other, size)) else { return false };
+    let (larger, smaller) = if *one < *other { (other, one) } else { (one, other) };
+    let mut difference = Zeroizing::new(Vec::with_capacity(size));
+    let mut borrow = false;
+    for (high, low) in larger.iter().zip(smaller.iter()).rev() {
+        let (digit, under) = high.overflowing_sub(*low);
+        let (digit, under_again) = digit.overflowing_sub(u8::from(borrow));
+        borrow = under || under_again;
+        difference.push(digit);
+    }
+    difference.reverse();
+    bits(unsigned(&difference)) <= (bits(modulus) / 2).saturating_sub(100)
 }
 
 /// Modulus and exponent of a PKCS#1 public key.
@@ -173,4 +207,44 @@ fn dotted(identifier: &[u8]) -> Option<String> {
         }
     }
     Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A modulus of `2^2048 - 1` and primes that differ by one bit: only their distance is looked at.
+    fn with_distance(power: usize) -> bool {
+        let one = [vec![0], vec![0x80; 128]].concat();
+        let mut other = one.clone();
+        let last = other.len() - 1;
+        other[last - power / 8] |= 1 << (power % 8);
+        let modulus = [vec![0], vec![0xff; 256]].concat();
+        let numbers: Vec<_> = [&[0][..], &modulus, &[1, 0, 1], &[1], &one, &other, &[1], &[1], &[1]]
+            .iter()
+            .map(|number| wrap(0x02, &[number]))
+            .collect();
+        let whole = wrap(0x30, &numbers.iter().map(|it| it.as_slice()).collect::<Vec<_>>());
+        let key = pkcs1(&whole).unwrap();
+        assert_eq!((key.modulus.as_slice(), key.exponent.as_slice()), (&modulus[1..], &[1, 0, 1][..]));
+        key.has_close_primes
+    }
+
+    #[test]
+    fn primes_are_close_up_to_the_distance_that_go_refuses() {
+        // A difference of 2^k has k + 1 bits; 2048 / 2 - 100 bits are too few, one more is enough.
+        assert!(with_distance(0));
+        assert!(with_distance(923));
+        assert!(!with_distance(924));
+    }
+
+    #[test]
+    fn primes_that_borrow_are_subtracted_rightly_and_equal_ones_are_close() {
+        let modulus = [0xff; 256];
+        let large = [vec![1], vec![0; 127]].concat();
+        assert!(are_close(&large, &[0xff; 127], &modulus));
+        assert!(are_close(&[0xff; 127], &large, &modulus));
+        assert!(are_close(&large, &large, &modulus));
+        assert!(!are_close(&large, &[1], &modulus));
+    }
 }

@@ -8,8 +8,8 @@ use std::fmt;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use zeroize::Zeroizing;
 
-use crate::pki::certificate::{Certificate, KeyFacts};
-use crate::pki::key_der::{self, EcKey};
+use crate::pki::certificate::{Certificate, KeyFacts, bits};
+use crate::pki::key_der::{self, EcKey, RsaKey};
 use crate::pki::pem_blocks::{PemBlock, PemText};
 use crate::problem::{Code, Problem};
 
@@ -21,11 +21,8 @@ pub struct KeyFile {
 
 enum Key {
     Ec(EcKey),
-    /// Modulus and public exponent, both big endian without leading zeros: public numbers.
-    Rsa {
-        modulus: Vec<u8>,
-        exponent: Vec<u8>,
-    },
+    /// Its public numbers, big endian without leading zeros, and nothing of its primes but their closeness.
+    Rsa(RsaKey),
     /// The public key of the seed.
     Ed25519(Vec<u8>),
 }
@@ -92,14 +89,14 @@ impl KeyFile {
     }
 
     fn pkcs1(block: &PemBlock) -> Result<Self, Problem> {
-        let (modulus, exponent) = key_der::pkcs1(&block.der).ok_or_else(|| unreadable(block))?;
-        Ok(Self { form: "PKCS#1", key: Key::Rsa { modulus, exponent } })
+        let key = key_der::pkcs1(&block.der).ok_or_else(|| unreadable(block))?;
+        Ok(Self { form: "PKCS#1", key: Key::Rsa(key) })
     }
 
     fn pkcs8(block: &PemBlock) -> Result<Self, Problem> {
         let inner = key_der::pkcs8(&block.der).ok_or_else(|| unreadable(block))?;
         let key = match inner.algorithm.as_str() {
-            key_der::RSA => key_der::pkcs1(&inner.key).map(|(modulus, exponent)| Key::Rsa { modulus, exponent }),
+            key_der::RSA => key_der::pkcs1(&inner.key).map(Key::Rsa),
             key_der::EC => key_der::sec1(&inner.key, inner.curve.as_deref()).map(Key::Ec),
             key_der::ED25519 => ed25519(&inner.key).map(Key::Ed25519),
             _ => None,
@@ -122,9 +119,15 @@ impl KeyFile {
                 key_der::P384 => "ECDSA P-384".to_owned(),
                 curve => format!("ECDSA on curve {curve}"),
             },
-            Key::Rsa { modulus, .. } => format!("RSA {}", crate::pki::certificate::bits(modulus)),
+            Key::Rsa(key) => format!("RSA {}", bits(&key.modulus)),
             Key::Ed25519(_) => "Ed25519".to_owned(),
         }
+    }
+
+    /// Whether its two RSA primes lie so close together that Go, from 1.24 on, refuses the key.
+    #[must_use]
+    pub const fn has_close_primes(&self) -> bool {
+        matches!(&self.key, Key::Rsa(key) if key.has_close_primes)
     }
 
     /// Whether this is the key of the certificate, computed from the private half where that is possible (a public
@@ -134,8 +137,8 @@ impl KeyFile {
         let yes_if = |same: bool| if same { Belongs::Yes } else { Belongs::No };
         let Some(public) = key_der::public_bits(cert.spki()) else { return Belongs::NotJudged };
         match (&self.key, cert.public_key()) {
-            (Key::Rsa { modulus, exponent }, KeyFacts::Rsa { .. }) => {
-                yes_if(key_der::rsa_public(public).is_some_and(|(n, e)| n == *modulus && e == *exponent))
+            (Key::Rsa(key), KeyFacts::Rsa { .. }) => {
+                yes_if(key_der::rsa_public(public).is_some_and(|(n, e)| n == key.modulus && e == key.exponent))
             }
             (Key::Ed25519(point), KeyFacts::Other(kind)) if kind == key_der::ED25519 => yes_if(point == public),
             (Key::Ec(key), KeyFacts::P256 | KeyFacts::P384) => key.has_public_point(public),

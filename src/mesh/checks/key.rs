@@ -39,6 +39,12 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
             ));
         found.push(critical(name, problem));
     }
+    if key.has_close_primes() {
+        let what =
+            format!("{name}: the primes of the {} key lie so close together that Go refuses to read it", key.title());
+        let hint = "openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096 makes a sound one";
+        found.push(critical(name, Problem::new(Code::RsaClosePrimes, what).hint(hint)));
+    }
     if text.blocks.len() > 1 {
         let what = format!("{name} holds {} blocks; istiod reads the first one only", text.blocks.len());
         found.push(warning(

@@ -6,6 +6,8 @@ mod crl;
 mod dates;
 mod identifiers;
 pub mod judgement;
+#[cfg(test)]
+mod judgement_cases;
 mod key;
 mod keys_and_serials;
 #[cfg(test)]
@@ -15,5 +17,6 @@ mod parts;
 mod path;
 mod pem_text;
 mod reload;
+mod repeats;
 mod roots;
 mod which_files;

@@ -10,6 +10,11 @@ pub(super) fn check(material: &Material<'_>, predictions: &Predictions) -> Vec<F
     let name = material.roots.name;
     let mut found = Vec::new();
     let istiod = &predictions.istiod;
+    // Without the loaded set it is not known whether an istiod runs there at all.
+    let who = match material.circumstances.loaded {
+        Some(_) => "istiod would",
+        None => "if istiod is running, it would",
+    };
     if let Some(why) = roots_refusal(material) {
         let what = format!("istiod would drop the whole update, the new signer included: {why}");
         let problem = Problem::new(Code::ReloadDropped, what)
@@ -17,7 +22,7 @@ pub(super) fn check(material: &Material<'_>, predictions: &Predictions) -> Vec<F
         found.push(critical(name, problem.hint("kubectl rollout restart deployment/istiod -n istio-system")));
     }
     if istiod.reload.outcome == Outcome::HalfApplies {
-        let what = format!("istiod would take a part of this update only: {}", istiod.reload.reason);
+        let what = format!("{who} take a part of this update only: {}", istiod.reload.reason);
         found.push(critical(
             material.chain.name,
             Problem::new(Code::ReloadHalfApplied, what).hint("do not publish this set"),
@@ -25,7 +30,7 @@ pub(super) fn check(material: &Material<'_>, predictions: &Predictions) -> Vec<F
     }
     let taken = matches!(istiod.reload.outcome, Outcome::Accepts | Outcome::HalfApplies);
     if taken && istiod.start.outcome == Outcome::Refuses {
-        let what = format!("istiod would take this set live and exit at its next start: {}", istiod.start.reason);
+        let what = format!("{who} take this set live, and exit at its next start: {}", istiod.start.reason);
         found.push(critical(
             material.signer.name,
             Problem::new(Code::FatalAtNextStart, what).hint("do not publish this set"),

@@ -3,11 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mesh::checks::parts::{Role, critical, graded, look_at, parts, warning};
+use crate::mesh::consumers::envoy::identifiers_allow;
 use crate::mesh::consumers::material::Material;
 use crate::mesh::consumers::verdict::timestamp;
 use crate::mesh::consumers::{agent, envoy};
 use crate::pki::certificate::Certificate;
+use crate::pki::go_reading;
+use crate::pki::signature_check::{Signature, signature};
 use crate::problem::{Code, Finding, Problem};
+
+/// The signatures of more roots than these are not verified: a root file so large is refused for its size anyway.
+const MOST_SIGNATURES: usize = 256;
+/// A key rollover has one or two certificates of the same name.
+const MOST_NAMESAKES: usize = 8;
 
 pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
     let name = material.roots.name;
@@ -18,6 +26,9 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
     for root in roots.iter().filter(|root| !root.is_self_issued()) {
         let what = format!("{name}: \"{}\" is issued by \"{}\", not by itself", root.subject(), root.issuer());
         found.push(warning(name, Problem::new(Code::RootNotSelfSigned, what).hint(look_at(name))));
+    }
+    for root in roots.iter().filter(|root| root.is_self_issued()).take(MOST_SIGNATURES) {
+        found.extend(not_self_signed(root, &roots, name));
     }
     for part in all.iter().filter(|part| part.role == Role::OtherRoot) {
         let root = &part.certificate;
@@ -53,6 +64,27 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
         found.push(graded(!told_apart, name, problem.hint("give each generation of the root a name of its own")));
     }
     found
+}
+
+/// What is wrong with a root that says it signed itself, if its key did not. No consumer verifies that signature, so a
+/// wrong one means a wrong or damaged file. A certificate of a key rollover (RFC 4210 §4.4) has one name twice as well,
+/// and was signed by the other key.
+fn not_self_signed(root: &Certificate, roots: &[&Certificate], name: &str) -> Option<Finding> {
+    if go_reading::has_unknown_curve(root) || signature(root, root) != Signature::Broken {
+        return None;
+    }
+    let subject = root.subject();
+    let namesakes = roots.iter().filter(|other| other.subject() == subject && other.spki() != root.spki());
+    let is_signed_by_one = || namesakes.take(MOST_NAMESAKES).any(|other| signature(root, other) == Signature::Holds);
+    if !identifiers_allow(root, root) || is_signed_by_one() {
+        let what = format!("{name}: \"{subject}\" is issued by another key of the same name, not by its own");
+        return Some(warning(name, Problem::new(Code::RootNotSelfSigned, what).hint(look_at(name))));
+    }
+    let what = format!("{name}: \"{subject}\" names itself as its issuer, and its own key did not make its signature");
+    let problem = Problem::new(Code::SignatureBroken, what)
+        .fact(format!("public key {}", root.key_fingerprint()))
+        .fact(format!("certificate {}", root.fingerprint()));
+    Some(critical(name, problem.hint(format!("compare {name} with the file that the ceremony left"))))
 }
 
 fn too_many(material: &Material<'_>) -> Vec<Finding> {

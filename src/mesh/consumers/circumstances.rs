@@ -14,6 +14,8 @@ pub struct Circumstances<'a> {
     pub key_withheld: bool,
     /// The namespace of istiod: its serving certificate carries names of it.
     pub namespace: &'a str,
+    /// The trust domain: the host in the SPIFFE URI of every workload certificate.
+    pub trust_domain: &'a str,
     /// The minor version of Istio 1, where it is known: up to 29 a change of roots must be a byte-wise extension, from
     /// 30 on a set-wise one. `None`: both rules must allow it.
     pub istio_minor: Option<u32>,
@@ -21,7 +23,14 @@ pub struct Circumstances<'a> {
 
 impl Default for Circumstances<'_> {
     fn default() -> Self {
-        Self { multi_root: false, loaded: None, key_withheld: false, namespace: "istio-system", istio_minor: None }
+        Self {
+            multi_root: false,
+            loaded: None,
+            key_withheld: false,
+            namespace: "istio-system",
+            trust_domain: "cluster.local",
+            istio_minor: None,
+        }
     }
 }
 

@@ -1,15 +1,15 @@
 //! What Envoy does: it loads the chain and the roots that its agent hands it, and verifies peers that present chains
 //! of the same set, with BoringSSL (`crypto/x509/x509_vfy.c`) and partial chains allowed.
 //!
-//! Judged: one Envoy against a peer of the same set with a workload certificate that istiod just made. Not judged: URI
-//! name constraints, whose values are not read.
+//! Judged: one Envoy against a peer of the same set with a workload certificate that istiod just made, in the trust
+//! domain of the circumstances.
 
 use std::rc::Rc;
 
-use crate::mesh::consumers::go_path::{ANY_USAGE, outside, unknown_critical};
+use crate::mesh::consumers::go_path::{ANY_USAGE, host, outside, unknown_critical};
 use crate::mesh::consumers::material::{Document, Material};
 use crate::mesh::consumers::verdict::Verdict;
-use crate::pki::certificate::{CLIENT_AUTH, Certificate, SERVER_AUTH};
+use crate::pki::certificate::{CLIENT_AUTH, Certificate, NameConstraints, SERVER_AUTH};
 use crate::pki::pem_boringssl;
 use crate::pki::signature_check::{Signature, signature};
 
@@ -118,7 +118,8 @@ fn refusal(path: &[Rc<Certificate>], material: &Material<'_>) -> Option<String> 
             return Some(format!("path length constraint exceeded (\"{subject}\")"));
         }
     }
-    wrong_namesake(path, material)
+    wrong_uri(path, material.circumstances.trust_domain)
+        .or_else(|| wrong_namesake(path, material))
         .or_else(|| material.crl.as_ref().and_then(|crl| crl.envoy_refusal(path, material.now)))
 }
 
@@ -137,6 +138,40 @@ fn lacks_usages(cert: &Certificate) -> bool {
         .extended_key_usage
         .as_ref()
         .is_some_and(|usages| !lists(usages, SERVER_AUTH) || !lists(usages, CLIENT_AUTH))
+}
+
+/// Whether URI constraints do not let one of these hosts through. An empty one cannot be compared, and is refused.
+pub(in crate::mesh) fn shuts_out_uri<'a>(
+    constraints: &NameConstraints,
+    mut hosts: impl Iterator<Item = &'a str>,
+) -> bool {
+    hosts.any(|host| {
+        host.is_empty()
+            || constraints.excluded_uris.iter().any(|base| is_under(host, base))
+            || (!constraints.permitted_uris.is_empty()
+                && !constraints.permitted_uris.iter().any(|base| is_under(host, base)))
+    })
+}
+
+/// `nc_uri` in `v3_ncons.c`: the very host, or whatever ends with a constraint that begins with a dot. Go takes a
+/// constraint without a dot for what is below it, too.
+fn is_under(host: &str, base: &str) -> bool {
+    let (host, base) = (host.to_ascii_lowercase(), base.to_ascii_lowercase());
+    if base.starts_with('.') { host.ends_with(&base) } else { host == base }
+}
+
+fn wrong_uri(path: &[Rc<Certificate>], trust_domain: &str) -> Option<String> {
+    path.iter().enumerate().find_map(|(index, cert)| {
+        let constraints = cert.extensions().name_constraints.as_ref().filter(|it| it.has_uris())?;
+        let below = path.iter().take(index).filter(|cert| !cert.is_self_issued());
+        let hosts = below.flat_map(|cert| cert.extensions().uris.iter()).map(|uri| host(uri).unwrap_or_default());
+        shuts_out_uri(constraints, hosts.chain([trust_domain])).then(|| {
+            format!(
+                "permitted subtree violation or excluded subtree violation (URI constraints of \"{}\")",
+                cert.subject()
+            )
+        })
+    })
 }
 
 /// BoringSSL takes the first root of the right name that the identifiers allow, and does not try another one when its

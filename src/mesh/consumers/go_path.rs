@@ -36,9 +36,9 @@ pub(in crate::mesh) fn refusal(path: &[Rc<Certificate>], leaf_names: &[String], 
             return Some(format!("x509: unhandled critical extension ({identifier} of \"{subject}\")"));
         }
         let constraints = cert.extensions().name_constraints.as_ref();
-        if constraints.is_some_and(|constraints| constraints.directory_names) {
-            // Go reads DNS, IP, e-mail and URI constraints only. Criticality is not kept here; RFC 5280 wants it set.
-            return Some(format!("x509: unhandled critical extension (directory name constraint of \"{subject}\")"));
+        // Go reads DNS, IP, e-mail and URI constraints, and passes over others unless the extension is critical.
+        if constraints.is_some_and(|it| it.critical && (it.directory_names || it.others)) {
+            return Some(format!("x509: unhandled critical extension (2.5.29.30, name constraints, of \"{subject}\")"));
         }
         if place == 0 {
             continue;
@@ -56,6 +56,12 @@ pub(in crate::mesh) fn refusal(path: &[Rc<Certificate>], leaf_names: &[String], 
         if let Some(name) = constraints.and_then(|constraints| forbidden(constraints, names)) {
             return Some(format!(
                 "x509: a root or intermediate certificate is not authorized to sign for this name: DNS name {name:?} is not permitted by \"{subject}\""
+            ));
+        }
+        let uris = path.iter().take(index).flat_map(|below| below.extensions().uris.iter());
+        if let Some(uri) = constraints.and_then(|constraints| forbidden_uri(constraints, uris)) {
+            return Some(format!(
+                "x509: a root or intermediate certificate is not authorized to sign for this name: URI {uri:?} is not permitted by \"{subject}\""
             ));
         }
     }
@@ -99,6 +105,26 @@ pub(in crate::mesh) fn forbidden<'a>(
             || (!constraints.permitted_dns.is_empty()
                 && !constraints.permitted_dns.iter().any(|constraint| matches(constraint, name)))
     })
+}
+
+/// The first URI that Go does not let through. A host that is none counts as forbidden, as Go cannot compare it.
+fn forbidden_uri<'a>(constraints: &NameConstraints, mut uris: impl Iterator<Item = &'a String>) -> Option<&'a String> {
+    let (permitted, excluded) = (&constraints.permitted_uris, &constraints.excluded_uris);
+    uris.find(|uri| match host(uri) {
+        _ if !constraints.has_uris() => false,
+        None => true,
+        Some(host) => {
+            excluded.iter().any(|constraint| matches(constraint, host))
+                || (!permitted.is_empty() && !permitted.iter().any(|constraint| matches(constraint, host)))
+        }
+    })
+}
+
+/// The host of a URI, without its port.
+pub(in crate::mesh) fn host(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let host = rest.split(['/', ':', '?', '#']).next()?;
+    (!host.is_empty()).then_some(host)
 }
 
 /// An empty constraint matches every name; `a.b` matches itself and what is below; `.a.b` only what is below.

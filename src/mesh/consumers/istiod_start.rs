@@ -103,6 +103,13 @@ fn verify_key(material: &Material<'_>) -> Result<(), String> {
             _ => format!("failed to parse private key PEM: {}", problem.what()),
         }
     })?;
+    if key.has_close_primes() {
+        return Err(match key.form() {
+            "PKCS#8" => "failed to parse private key PEM: failed to parse the PKCS8 private key: x509: failed to parse RSA private key embedded in PKCS#8: crypto/rsa: |p - q| too small",
+            _ => "failed to parse private key PEM: failed to parse the RSA private key: crypto/rsa: |p - q| too small",
+        }
+        .to_owned());
+    }
     match material.signer_certificate().map(|signer| key.belongs_to(signer)) {
         Some(Belongs::No) => {
             Err("the cert does not match the key: tls: private key does not match public key".to_owned())

@@ -73,7 +73,7 @@ fn refusal(path: &[Rc<Certificate>], material: &Material<'_>) -> Option<String> 
     }
     for cert in path {
         let constraints = cert.extensions().name_constraints.as_ref();
-        if constraints.is_some_and(|constraints| constraints.uris || constraints.directory_names) {
+        if constraints.is_some_and(|constraints| constraints.has_uris() || constraints.directory_names) {
             return Some(format!("NameConstraintViolation (\"{}\")", cert.subject()));
         }
         if matches!(cert.public_key(), KeyFacts::Rsa { modulus, .. } if bits(modulus) < 2048) {
