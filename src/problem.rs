@@ -204,6 +204,7 @@ codes! {
         KeyKindRefused = "key-kind-refused": "a key of this kind or size is not minted, minted under or newly trusted";
         ProfileBroken = "profile-broken": "a certificate that was about to be signed breaks its profile; nothing was signed";
         RehearsalFailed = "rehearsal-failed": "a throw-away workload certificate under the new certificate does not verify; nothing was written";
+        RootKeyElsewhere = "root-key-elsewhere": "a ceremony needs the root key, and it is not in the material folder here";
         RootExists = "root-exists": "the material folder holds a root already";
         NoIssuingTier = "no-issuing-tier": "the mesh file has no issuing tier, so there is no issuing CA to make";
         SigningFailed = "signing-failed": "the signature could not be made";
@@ -232,7 +233,7 @@ codes! {
     Rotation {
         NoUsableRoot = "no-usable-root": "no root in the material folder is pinned in the mesh file, endorsed or the founding one";
         RotationPaused = "rotation-paused": "rotation is paused in the mesh file, and something is due";
-        ClockImplausible = "clock-implausible": "the present moment lies before certificates that are already in use; nothing is minted";
+        ClockImplausible = "clock-implausible": "the present moment lies before certificates that are already in use, or before this program was written; nothing is minted";
         CeremonyNeeded = "ceremony-needed": "nothing that may be used without people can renew this certificate";
     }
     Disk {

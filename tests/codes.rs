@@ -20,21 +20,10 @@ const NOT_PROVOKED: &str = "what fails is the system or another crate, and a tes
 
 /// Codes that no test shows yet, and why. One that a test shows must leave this list.
 const UNTESTED: &[(Code, &str)] = &[
-    (Code::RootExists, NO_STORY),
     (Code::NoIssuingTier, NO_STORY),
-    (Code::PlaintextKeyRefused, NO_STORY),
-    (Code::NothingInStock, NO_STORY),
-    (Code::TooManyValues, NO_STORY),
     (Code::TargetChangedMeanwhile, NO_STORY),
     (Code::WrittenDiffersFromRead, NO_STORY),
-    (Code::FileTooLarge, NO_STORY),
-    (Code::FileUnwritable, NO_STORY),
-    (Code::FileExists, NO_STORY),
-    (Code::LockHeld, NO_STORY),
-    (Code::PassphraseRefused, NO_STORY),
     (Code::NoLedger, NO_STORY),
-    (Code::NotConfirmed, NO_STORY),
-    (Code::NoTerminal, NO_STORY),
     (Code::OutputFailed, NOT_PROVOKED),
     (Code::SigningFailed, NOT_PROVOKED),
     (Code::RandomnessUnavailable, NOT_PROVOKED),

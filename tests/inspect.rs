@@ -66,7 +66,10 @@ fn a_key_is_named_and_not_shown_sealed_or_not() {
         ("east/ca-key.pem", "line 1: private key, PKCS#8, ECDSA P-256 (not shown)\n"),
         ("rsa.pem", "line 1: private key, PKCS#1, RSA 2048 (not shown)\n"),
         ("p384.pem", "line 1: private key, PKCS#8, ECDSA P-384 (not shown)\n"),
-        ("material/issuing/g1/issuing-key.pem", "line 1: private key, sealed PKCS#8, kind not shown (not shown)\n"),
+        (
+            "material/issuing/g1/issuing-key.pem",
+            "line 1: private key, sealed PKCS#8, of a kind that the seal hides (not shown)\n",
+        ),
     ] {
         assert_eq!(ends(&lab, &format!("inspect {path}"), 0).out.trim_end(), what.trim_end());
         assert_eq!(held(&lab, path), [(None, vec!["private-key".to_owned()])]);

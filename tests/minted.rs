@@ -244,3 +244,33 @@ fn nothing_is_minted_under_istios_published_sample_root() {
     let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
     assert!(words.contains("error: published-sample-key: "), "{words}");
 }
+
+#[test]
+fn a_ceremony_without_the_root_key_says_that_it_lies_elsewhere_and_makes_nothing() {
+    let lab = Lab::new("");
+    lab.create_root();
+    fs::rename(lab.path("material/root/g1/root-key.pem"), lab.path("offline-root-key.pem")).unwrap();
+    let both = ["--passphrase-file", "passphrase", "--issuing-passphrase-file", "passphrase"];
+    let refused = lab.meshca(&[&["issuing", "create"], &both[..]].concat()).code(1);
+    let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(words.contains("error: root-key-elsewhere: "), "{words}");
+    assert!(!lab.path("material/issuing").exists());
+}
+
+#[test]
+fn outside_a_lab_the_roots_passphrase_opens_no_other_key() {
+    let lab = Lab::new("");
+    let mesh = fs::read_to_string(lab.path("mesh.yaml")).unwrap().replace("lab: true", "lab: false");
+    fs::write(lab.path("mesh.yaml"), mesh).unwrap();
+    fs::write(lab.path("another"), "a passphrase of its own\n").unwrap();
+    let meshca = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("meshca").unwrap();
+        command.current_dir(lab.folder.path()).args(arguments).assert()
+    };
+    meshca(&["root", "create", "--confirm", "m1 root g1", "--passphrase-file", "passphrase"]).success();
+    let issuing = ["issuing", "create", "--passphrase-file", "passphrase", "--issuing-passphrase-file"];
+    let refused = meshca(&[&issuing[..], &["passphrase"]].concat()).code(1);
+    let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(words.contains("error: passphrase-refused: "), "{words}");
+    meshca(&[&issuing[..], &["another"]].concat()).success();
+}

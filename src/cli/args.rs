@@ -60,7 +60,7 @@ meshca COMMAND --help tells more."
 const HELP: &str = help!(
     "  quickstart   The whole main job on a laptop, in one folder, under `lab: true`\n",
     "\
-Ceremony (offline, with the root key):
+Ceremony (offline, with the root key; `issue` so only where there is no issuing CA):
   root         Create the root
   issuing      Create the online issuing CA
   issue        Mint intermediates and lay them ready in stock
@@ -76,7 +76,15 @@ const HELP: &str = help!("", "");
 #[derive(Debug, Args)]
 pub struct Shared {
     /// The mesh file.
-    #[arg(short, long, global = true, env = "MESHCA_FILE", default_value = "mesh.yaml", value_name = "FILE")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "MESHCA_FILE",
+        hide_env_values = true,
+        default_value = "mesh.yaml",
+        value_name = "FILE"
+    )]
     pub(in crate::cli) file: PathBuf,
     /// Pretend that it is this moment (RFC 3339). With a command that writes, only in a lab or with --dry-run.
     #[arg(long, global = true, value_name = "TIME", value_parser = moment)]
@@ -155,7 +163,7 @@ pub enum Command {
         /// Where the passphrase comes from.
         #[command(flatten)]
         passphrase: PassphraseFile,
-        /// Seals the new keys with this; without it: with what opened the issuing key.
+        /// The file whose first line seals the new keys. Without it, what opened the issuing key seals them.
         #[arg(long, value_name = "FILE")]
         stock_passphrase_file: Option<PathBuf>,
     },
@@ -238,10 +246,10 @@ pub enum RootCommand {
 pub enum IssuingCommand {
     /// Mint the next issuing CA under the root.
     Create {
-        /// Opens the root key. Without it, the terminal is asked.
+        /// The file whose first line opens the root key. Without it, the terminal is asked.
         #[arg(long, value_name = "FILE")]
         passphrase_file: Option<PathBuf>,
-        /// Seals the new issuing key. Without it, the terminal is asked.
+        /// The file whose first line seals the new issuing key. Without it, the terminal is asked.
         #[arg(long, value_name = "FILE")]
         issuing_passphrase_file: Option<PathBuf>,
     },
@@ -272,9 +280,15 @@ fn cluster(text: &str) -> Result<ClusterName, String> {
 /// A moment as `2027-01-31T10:00:00Z`, or a day as `2027-01-31`, which begins at midnight UTC.
 fn moment(text: &str) -> Result<OffsetDateTime, String> {
     let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    OffsetDateTime::parse(&whole, &Rfc3339)
-        .map(|moment| moment.to_offset(time::UtcOffset::UTC))
-        .map_err(|_| "a moment is written like 2027-01-31T10:00:00Z, a day like 2027-01-31".to_owned())
+    let moment = OffsetDateTime::parse(&whole, &Rfc3339)
+        .map_err(|_| "a moment is written like 2027-01-31T10:00:00Z, a day like 2027-01-31".to_owned())?
+        .to_offset(time::UtcOffset::UTC);
+    // A century each way is room for every length of time that a mesh file takes, and keeps sums within the calendar.
+    if (1970..=2500).contains(&moment.year()) {
+        Ok(moment)
+    } else {
+        Err("a moment lies in the years 1970 to 2500".to_owned())
+    }
 }
 
 #[cfg(test)]

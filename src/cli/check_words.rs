@@ -42,6 +42,7 @@ pub fn table(sets: &[Checked], fleet: &[Finding]) -> String {
         (0, _) if sets.iter().all(|set| set.judgement.is_ok()) => format!("√ nothing is wrong with {}\n", places(sets)),
         (0, _) => "× something could not be looked at\n".to_owned(),
         (_, 0) => format!("! {} to look at in {}\n", count(Severity::Warning), places(sets)),
+        (1, _) => format!("× 1 critical finding in {}\n", places(sets)),
         (all, critical) => format!("× {critical} critical of {all} findings in {}\n", places(sets)),
     };
     for (place, finding) in findings {

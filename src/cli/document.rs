@@ -216,7 +216,7 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
         kind,
         dry_run,
         steps: steps.collect(),
-        next_ceremony: tick.plan.ceremony.as_ref().map(CeremonyDocument::from),
+        next_ceremony: tick.plan.ceremonies.first().map(CeremonyDocument::from),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::mesh::plan::Act;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::{day, utc};
 use crate::pki::profile::Tier;
+use crate::problem::{Code, Problem};
 
 /// A certificate in some lines: whom, by whom, from when to when, and its fingerprint to read aloud.
 #[must_use]
@@ -133,10 +134,24 @@ pub fn tick(tick: &Tick, dry_run: bool) -> String {
         let reason = problem_words::printable(&reason);
         text.push_str(&format!("  {:width$}  {word:<9}  {reason}\n", step.cluster.as_str()));
     }
-    if let Some(ceremony) = &tick.plan.ceremony {
+    if let Some(ceremony) = tick.plan.ceremonies.first() {
         text.push_str(&format!("\n{}\n", next_ceremony(ceremony)));
     }
     text
+}
+
+/// That people are asked for a ceremony, and what they type in it.
+#[must_use]
+pub fn asked_for(ceremony: &Ceremony) -> Problem {
+    let (what, hint) = match ceremony.tier {
+        Tier::Root => ("a new root", "plan the change of root now; walking a fleet through it is not built yet"),
+        Tier::Issuing => ("a new issuing CA", "meshca issuing create"),
+        Tier::Intermediate => ("new intermediates in stock", "meshca issue --until DATE"),
+    };
+    Problem::new(Code::CeremonyNeeded, format!("a ceremony is needed for {what}"))
+        .fact(format!("due                            {}", day(ceremony.due)))
+        .fact(format!("last safe day to begin it      {}", day(ceremony.last_safe)))
+        .hint(hint)
 }
 
 /// Which ceremony comes next, and by when.
@@ -169,12 +184,12 @@ fn verdict(tick: &Tick, dry_run: bool) -> String {
     let stuck = count(|act| matches!(act, Act::AskForCeremony(_)));
     let refused = count(|act| matches!(act, Act::Refuse(_)));
     let waiting = count(|act| matches!(act, Act::Wait));
-    let failed = tick.done.values().filter(|outcome| outcome.is_err()).count();
+    let renewed = tick.done.values().filter(|outcome| outcome.is_ok()).count();
     let mut parts = Vec::new();
     match (due, dry_run) {
         (0, _) => {}
         (due, true) => parts.push(format!("{due} would be renewed")),
-        (due, false) => parts.push(format!("{} of {due} renewed", due - failed.min(due))),
+        (due, false) => parts.push(format!("{renewed} of {due} renewed")),
     }
     for (count, words) in [(stuck, "need a ceremony"), (refused, "refused"), (waiting, "waiting")] {
         if count > 0 {

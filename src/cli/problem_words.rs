@@ -1,20 +1,22 @@
 //! A problem as people read it: code and sentence, the facts, one hint.
 
-use crate::problem::{Finding, Problem};
+use std::path::Path;
 
-/// A problem as an error.
+use crate::problem::Problem;
+
+/// A problem as an error. `mesh_file` is how the user named the mesh file, for hints that can be pasted.
 #[must_use]
-pub fn error(problem: &Problem) -> String {
-    lines("error", problem)
+pub fn error(problem: &Problem, mesh_file: &Path) -> String {
+    lines("error", problem, mesh_file)
 }
 
-/// A finding of the mesh file that is worth a warning.
+/// A problem that somebody should look at, though the command went on.
 #[must_use]
-pub fn warning(finding: &Finding) -> String {
-    lines("warning", &finding.problem)
+pub fn warning(problem: &Problem, mesh_file: &Path) -> String {
+    lines("warning", problem, mesh_file)
 }
 
-fn lines(word: &str, problem: &Problem) -> String {
+fn lines(word: &str, problem: &Problem, mesh_file: &Path) -> String {
     let mut text = format!("{word}: {}: {}\n", problem.code(), printable(problem.what()));
     for fact in problem.facts() {
         for line in fact.lines() {
@@ -22,10 +24,24 @@ fn lines(word: &str, problem: &Problem) -> String {
         }
     }
     if let Some(hint) = problem.advice() {
-        text.push_str(&format!("hint: {}\n", printable(hint)));
+        text.push_str(&format!("hint: {}\n", printable(&typed(hint, mesh_file))));
     }
     text
 }
+
+/// A hint that can be pasted: a command of ours names the mesh file, unless it is the usual one or the command needs
+/// none.
+fn typed(hint: &str, mesh_file: &Path) -> String {
+    match hint.strip_prefix("meshca ") {
+        Some(rest) if mesh_file != Path::new(USUAL) && !rest.starts_with("-f ") && !rest.starts_with("init") => {
+            format!("meshca -f {} {rest}", mesh_file.display())
+        }
+        _ => hint.to_owned(),
+    }
+}
+
+/// The mesh file that is read where none is named.
+const USUAL: &str = "mesh.yaml";
 
 /// What came from outside must not steer a terminal.
 #[must_use]

@@ -21,9 +21,11 @@ use crate::jobs::rotate::{self, Tick};
 use crate::jobs::{check, init, inspect, ledger_show, report};
 #[cfg(feature = "ceremony")]
 use crate::jobs::{issue, issuing_create, quickstart, root_create};
+use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::metrics;
 use crate::mesh::plan::Act;
+use crate::pki::profile::Tier;
 use crate::problem::{Code, Finding, Problem};
 use crate::world::entropy::Entropy;
 use crate::world::ledger_file::LedgerFile;
@@ -47,7 +49,7 @@ pub fn run(arguments: Arguments, now: OffsetDateTime) -> Exit {
         Ok(exit) => exit,
         Err(problems) => {
             for problem in problems {
-                voice.problem(&problem_words::error(&problem));
+                voice.problem(&problem_words::error(&problem, &arguments.shared.file));
             }
             Exit::Error
         }
@@ -125,10 +127,7 @@ impl<'a> Desk<'a> {
     fn open(shared: &'a Shared, voice: Voice, now: OffsetDateTime) -> Result<Self, Vec<Problem>> {
         let (mesh, warnings) = mesh_folder::read(&shared.file)?;
         for warning in &warnings {
-            voice.words(&problem_words::warning(warning));
-        }
-        if mesh.lab {
-            voice.words("lab: true in the mesh file: for experiments only, never for a mesh that matters");
+            voice.words(&problem_words::warning(&warning.problem, &shared.file));
         }
         Ok(Self::of(mesh, shared, voice, now))
     }
@@ -140,6 +139,9 @@ impl<'a> Desk<'a> {
 
     /// What a command that writes needs first: a moment that may be written at, and the lock.
     fn begin_writing(&self) -> Result<Option<Lock>, Vec<Problem>> {
+        if self.mesh.lab {
+            self.voice.words("lab: true in the mesh file: for experiments only, never for a mesh that matters");
+        }
         if self.shared.at.is_some() && !self.mesh.lab {
             return Err(one(Problem::new(
                 Code::BadArgument,
@@ -163,7 +165,7 @@ impl<'a> Desk<'a> {
     #[cfg(feature = "ceremony")]
     fn root_create(self, passphrase: PassphraseFile, confirm: Option<String>) -> Ended {
         let _lock = self.begin_writing()?;
-        root_create::prepare(&self.store, &self.mesh).map_err(one)?;
+        root_create::prepare(&self.store, &self.mesh, self.now).map_err(one)?;
         self.confirm_root(confirm)?;
         let mut ledger = self.ledger_file();
         let source = PassphraseSource::new(passphrase.passphrase_file);
@@ -305,6 +307,7 @@ impl<'a> Desk<'a> {
     }
 
     fn rotate(self, dry_run: bool, passphrase: PassphraseFile, textfile: Option<&Path>) -> Ended {
+        let mut unwatched = None;
         let tick = if dry_run {
             rotate::dry_run(&self.mesh, &self.store, &self.entropy, self.now).map_err(one)?
         } else {
@@ -315,22 +318,27 @@ impl<'a> Desk<'a> {
             let tick = rotate::run(&courier, &self.store, &opens);
             self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
             let tick = tick.map_err(one)?;
-            self.tell_watchers(textfile).map_err(one)?;
+            unwatched = self.tell_watchers(textfile).err();
             tick
         };
         let document = document::tick(&tick, dry_run);
         self.voice.answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
-        Ok(self.end_of(&tick))
+        let exit = self.end_of(&tick);
+        // Where the disk is full or closed, a step has said so already.
+        match unwatched {
+            Some(problem) if exit < Exit::Error => Err(one(problem)),
+            _ => Ok(exit),
+        }
     }
 
-    /// `rotate` fails only if it could not act, or if something is critical: people are needed and are not asked by
-    /// anything else.
+    /// How a tick ends: 1, if something could not be done; 3, if people are asked for a ceremony; 4, if a target is due,
+    /// nothing can renew it, and the ceremony should have begun.
     fn end_of(&self, tick: &Tick) -> Exit {
         let mut exit = Exit::Fine;
         for step in &tick.plan.steps {
             match &step.act {
                 Act::Refuse(problem) => {
-                    self.voice.problem(&problem_words::error(problem));
+                    self.voice.problem(&self.error(problem));
                     exit = exit.max(Exit::Error);
                 }
                 Act::AskForCeremony(ceremony) => {
@@ -340,19 +348,34 @@ impl<'a> Desk<'a> {
                 Act::Mint { .. } | Act::Activate { .. } | Act::Leave | Act::Wait => {}
             }
         }
+        // The root's renewal is a matter of years: it asks aloud only when it must begin.
+        let asks = |it: &&Ceremony| it.last_safe <= self.now || (it.tier != Tier::Root && it.is_asked_for(self.now));
+        for ceremony in tick.plan.ceremonies.iter().filter(asks) {
+            let asked = fleet_words::asked_for(ceremony);
+            self.voice.problem(&problem_words::warning(&asked, &self.shared.file));
+            exit = exit.max(Exit::Warning);
+        }
         for problem in tick.done.values().filter_map(|outcome| outcome.as_ref().err()) {
-            self.voice.problem(&problem_words::error(problem));
+            self.voice.problem(&self.error(problem));
             exit = exit.max(Exit::Error);
         }
         exit
     }
 
+    fn error(&self, problem: &Problem) -> String {
+        problem_words::error(problem, &self.shared.file)
+    }
+
     fn ledger(self, what: LedgerCommand) -> Ended {
         let ledger = ledger_show::run(&self.mesh).map_err(one)?;
+        let verdict = format!("{} entries, every link holds; head {}", ledger.entries.len(), ledger.head);
         if let LedgerCommand::Show = what {
             self.voice.answer(self.shared, &document::ledger(&ledger), || fleet_words::ledger(&ledger))?;
         }
-        self.voice.words(&format!("{} entries, every link holds; head {}", ledger.entries.len(), ledger.head));
+        match what {
+            LedgerCommand::Show => self.voice.words(&verdict),
+            LedgerCommand::Verify => self.voice.result(&verdict),
+        }
         Ok(Exit::Fine)
     }
 }
@@ -385,9 +408,16 @@ fn run_quickstart(folder: &Path, shared: &Shared, voice: Voice, now: OffsetDateT
     voice.result(&format!("created the root of {}\n\n{}", made.mesh.name, fleet_words::certificate(&made.root)));
     voice.result(&fleet_words::deliveries(&made.deliveries, false));
     voice.result(&fleet_words::tick(&made.tick, false));
-    let file = made.file.display();
+    let file = made.file.display().to_string();
+    let metrics = folder.join("meshca.prom");
+    let desk = Desk::of(made.mesh, shared, voice, now);
+    desk.tell_watchers(Some(&metrics)).map_err(one)?;
+    let status = report::run(&desk.mesh, &desk.store, &desk.entropy, now).map_err(one)?;
+    voice.result(&report_words::written(&status, Form::Table, &file, VERSION, voice.colour).map_err(one)?);
     voice.words(&format!(
-        "go on with:\n  meshca -f {file} report\n  meshca -f {file} rotate --passphrase-file {}\n  meshca -f {file} report -o prometheus",
+        "metrics are in {}\ngo on with:\n  meshca -f {file} report\n  meshca -f {file} rotate --passphrase-file {}\n  \
+         meshca -f {file} report -o prometheus",
+        metrics.display(),
         made.passphrase_file.display()
     ));
     Ok(Exit::Fine)

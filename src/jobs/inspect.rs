@@ -92,7 +92,7 @@ fn content(block: &PemBlock) -> Content {
         return match KeyFile::of_block(block) {
             Ok(key) => Content::Key(key.form(), key.title()),
             Err(_) if block.label.starts_with("ENCRYPTED") => {
-                Content::Key("sealed PKCS#8", "kind not shown".to_owned())
+                Content::Key("sealed PKCS#8", "of a kind that the seal hides".to_owned())
             }
             Err(problem) => Content::Broken(problem),
         };

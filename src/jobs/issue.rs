@@ -53,6 +53,9 @@ pub fn run(
         return Ok(Vec::new());
     }
     let (issuer, key, upper) = open_signer(mesh, store, &holdings, anchor, order, entropy, now)?;
+    if let (Some(seals), None, false) = (order.seals, mesh.issuing, mesh.lab) {
+        order.opens.differs_from(seals, "the keys in stock")?;
+    }
     let seals = match (order.seals, mesh.issuing) {
         (Some(source), _) => source.new_one("the keys in stock")?,
         (None, Some(_)) => order.opens.existing("the issuing key, which seals the stock as well")?,
@@ -108,7 +111,7 @@ fn prepare(
     let signed = minting::intermediate(mesh, &cluster.name, generation, authority, start, &with)?;
     let sealed = key_seal::seal(&key, seals, entropy)?;
     let signer = signed.into_certificate();
-    Ok((Prepared { cluster: cluster.name.clone(), generation, signer, upper: upper.to_vec() }, sealed))
+    Ok((Prepared { cluster: cluster.name.clone(), generation, signer, upper: upper.to_vec(), has_key: true }, sealed))
 }
 
 type OpenSigner = (Held, SigningKey, Vec<crate::pki::certificate::Certificate>);

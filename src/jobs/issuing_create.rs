@@ -34,6 +34,9 @@ pub fn run(
     let holdings = store.holdings()?;
     let anchor = holdings.anchor(mesh)?;
     let generation = store.next_issuing()?;
+    if !mesh.lab {
+        opens.differs_from(seals, "the new issuing key")?;
+    }
     let root_key = root_key::open(store, anchor, opens, mesh.lab, entropy)?;
     let passphrase = seals.new_one("the new issuing key")?;
     let key = SigningKey::generate(wish.key, entropy.source())?;

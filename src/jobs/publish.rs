@@ -6,14 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use time::OffsetDateTime;
 
 use crate::mesh::cacerts::Cacerts;
-use crate::mesh::change::{Change, decide, holds};
+use crate::mesh::change::{Change, decide, holds, may_write, same_root};
 use crate::mesh::checks::judgement::judge;
 use crate::mesh::consumers::circumstances::Circumstances;
-use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
+use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::{Holdings, Prepared};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting;
-use crate::mesh::observed::Observed;
+use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::ownership::Ownership;
 use crate::mesh::secret_files::SecretFiles;
 use crate::mesh::shared_key;
@@ -141,7 +141,10 @@ impl Courier<'_> {
         .hint(format!("meshca check {}", cluster.name)))
     }
 
-    fn record(&self, entry: impl FnOnce(&mut LedgerFile) -> Result<(), Problem>) -> Result<(), Problem> {
+    pub(in crate::jobs) fn record(
+        &self,
+        entry: impl FnOnce(&mut LedgerFile) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
         // A panic elsewhere while the lock was held leaves whole lines or a cut tail, and both can be gone on from.
         entry(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -168,13 +171,17 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
     let holdings = store.holdings()?;
     let anchor = &holdings.anchor(mesh)?.certificate;
     let clusters: Vec<&Cluster> = if order.clusters.is_empty() {
-        mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
+        let chosen = |cluster: &&Cluster| cluster.role.has_cacerts() && cluster.state == Membership::Member;
+        mesh.clusters.iter().filter(chosen).collect()
     } else {
         order.clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>()?
     };
     let fleet = targets::observe_all(mesh, courier.entropy, courier.now);
     Ok(targets::in_parallel(&clusters, mesh.rotation.write, |cluster| {
         let observed = targets::observe(cluster, courier.entropy, courier.now);
+        if !order.dry_run {
+            sweep(&mesh.name, store, &holdings, cluster, &observed);
+        }
         let ready = holdings.ready(&cluster.name, observed.generation(), anchor, courier.now);
         let change = match ready {
             None => nothing_ready(&holdings, cluster, &observed),
@@ -185,6 +192,19 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         let after = ready.map(|prepared| (prepared.generation, prepared.signer.clone()));
         Delivery { cluster: cluster.name.clone(), before, after, change }
     }))
+}
+
+/// Removes what a killed run left: sets that nothing points to, and the copy in stock of a key that its cluster has.
+/// That something could not be removed shows when something is written.
+pub fn sweep(mesh: &str, store: &Store, holdings: &Holdings, cluster: &Cluster, observed: &Observed) {
+    let Ok(there) = may_write(cluster, mesh, observed) else { return };
+    let _ = targets::tidy(cluster);
+    let Some(there) = there.filter(|there| there.defect().is_none()) else { return };
+    let stock = || holdings.stock.iter().filter(|prepared| prepared.cluster == cluster.name);
+    let Some(present) = stock().find(|prepared| there.signer.as_ref() == Ok(&prepared.signer)) else { return };
+    for prepared in stock().filter(|prepared| prepared.generation <= present.generation) {
+        let _ = issuing_key::forget(store, prepared);
+    }
 }
 
 fn nothing_ready(holdings: &Holdings, cluster: &Cluster, observed: &Observed) -> Result<Change, Problem> {
@@ -213,7 +233,10 @@ fn bring(
     anchor: &Certificate,
     observed: &Observed,
 ) -> Result<Change, Problem> {
-    let there = crate::mesh::change::may_write(cluster, &courier.mesh.name, observed)?;
+    let there = may_write(cluster, &courier.mesh.name, observed)?;
+    if let Some(there) = there {
+        same_root(cluster, anchor, there)?;
+    }
     if order.dry_run {
         return Ok(match there {
             None => Change::Create,
@@ -240,8 +263,8 @@ pub fn activate(
     let mesh = courier.mesh;
     let key = issuing_key::open_prepared(store, prepared, opens, mesh.lab, courier.entropy)?;
     let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
-    let bundle = there.map(crate::mesh::observed::SecretSight::bundle);
-    let set = minting::set(mesh, prepared.signer.clone(), &key, &prepared.upper, anchor, bundle);
+    let bundle = there.and_then(SecretSight::kept_bundle);
+    let set = minting::set(mesh, prepared.signer.clone(), &key, &prepared.upper, anchor, bundle.as_deref());
     let change = courier.deliver(cluster, &set, prepared.generation)?;
     // A read-only material folder keeps its copy; nothing depends on whether it is gone.
     let _ = issuing_key::forget(store, prepared);

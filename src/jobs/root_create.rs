@@ -1,6 +1,7 @@
 //! `root create`: mints the first root of a mesh. A ceremony; offline.
 
 use time::OffsetDateTime;
+use time::macros::datetime;
 
 use crate::mesh::fleet::Mesh;
 use crate::mesh::ledger::Act;
@@ -17,11 +18,23 @@ use crate::world::{key_seal, root_key};
 /// The generation that a first root has.
 const FIRST: u32 = 1;
 
-/// Whether a root may be created here at all: there is none yet.
+/// No clock that goes right stands before this program was written. A machine that was offline for years, with an
+/// empty battery, says 1970.
+const EARLIEST: OffsetDateTime = datetime!(2025-01-01 00:00 UTC);
+
+/// Whether a root may be created here at all: there is none yet, and the clock may be right.
 ///
 /// # Errors
-/// `root-exists`, `file-unreadable`.
-pub fn prepare(store: &Store, mesh: &Mesh) -> Result<(), Problem> {
+/// `root-exists`, `clock-implausible`, `file-unreadable`.
+pub fn prepare(store: &Store, mesh: &Mesh, now: OffsetDateTime) -> Result<(), Problem> {
+    if now < EARLIEST {
+        return Err(Problem::new(
+            Code::ClockImplausible,
+            "the clock of this machine stands before the time in which this program was written",
+        )
+        .fact(format!("now  {now}"))
+        .hint("set the clock (timedatectl), or give the moment with --at in a lab"));
+    }
     match store.next_root()? {
         FIRST => Ok(()),
         next => Err(Problem::new(
@@ -45,7 +58,7 @@ pub fn run(
     ledger: &mut LedgerFile,
     now: OffsetDateTime,
 ) -> Result<Certificate, Problem> {
-    prepare(store, mesh)?;
+    prepare(store, mesh, now)?;
     let passphrase = passphrase.new_one("the new root key")?;
     let key = SigningKey::generate(mesh.root.tier.key, entropy.source())?;
     let with = Ingredients { key: &key, serial: entropy.serial()?, random: entropy.source(), now };

@@ -5,17 +5,19 @@ use std::sync::OnceLock;
 
 use time::OffsetDateTime;
 
-use crate::jobs::publish::{Courier, activate};
+use crate::jobs::publish::{Courier, activate, sweep};
 use crate::mesh::change::Change;
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::holdings::{Held, Holdings};
+use crate::mesh::ledger;
 use crate::mesh::minting::{self, Authority, Ingredients};
-use crate::mesh::observed::{Observed, Owner, SecretSight};
+use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::plan::{self, Act, Plan, Step};
 use crate::mesh::shared_key;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
+use crate::world::ledger_file::About;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
 use crate::world::{issuing_key, targets};
@@ -49,9 +51,10 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     let holdings = store.holdings()?;
     let observed = targets::observe_all(mesh, courier.entropy, courier.now);
     let plan = plan::next(mesh, &holdings, &observed, courier.now)?;
-    for cluster in mesh.clusters.iter().filter(|cluster| is_ours(observed.get(&cluster.name))) {
-        // What a crash left behind holds a private key. That it could not be removed shows when something is written.
-        let _ = targets::tidy(cluster);
+    for cluster in &mesh.clusters {
+        if let Some(observed) = observed.get(&cluster.name) {
+            sweep(&mesh.name, store, &holdings, cluster, observed);
+        }
     }
     let hands = Hands { courier, store, holdings: &holdings, opens, observed: &observed, issuing: OnceLock::new() };
     let mut due: Vec<&Step> = plan.steps.iter().filter(|step| step.act.writes()).collect();
@@ -70,11 +73,6 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     let outcomes = targets::in_parallel(&due, mesh.rotation.write, |step| (step.cluster.clone(), hands.take(step)));
     done.extend(outcomes);
     Ok(Tick { plan, done })
-}
-
-fn is_ours(observed: Option<&Observed>) -> bool {
-    let there = observed.and_then(|observed| observed.secret.as_ref().ok()?.as_ref());
-    there.is_some_and(|there| matches!(there.owner, Owner::Ours(_)))
 }
 
 /// What the steps of one tick share. The issuing key is opened by the first step that needs it, and only then.
@@ -129,14 +127,18 @@ impl Hands<'_> {
             .get_or_init(|| issuing_key::open(self.store, issuing, self.opens, mesh.lab, entropy))
             .as_ref()
             .map_err(Clone::clone)?;
+        let about = About { cluster: Some(&cluster.name), generation: Some(generation), certificate: None };
+        self.courier.record(|ledger| ledger.intent(ledger::Act::MintIntermediate, about))?;
         let key = SigningKey::generate(mesh.intermediate.key, entropy.source())?;
         let with = Ingredients { key: &key, serial: entropy.serial()?, random: entropy.source(), now };
         let authority = Authority { certificate: &issuing.certificate, key: issuing_key };
         let signed = minting::intermediate(mesh, &cluster.name, generation, authority, now, &with)?;
+        let about = About { certificate: Some(signed.certificate()), ..about };
+        self.courier.record(|ledger| ledger.done(ledger::Act::MintIntermediate, about))?;
         let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
-        let bundle = there.map(SecretSight::bundle);
+        let bundle = there.and_then(SecretSight::kept_bundle);
         let upper = [issuing.certificate.clone()];
-        let set = minting::set(mesh, signed.into_certificate(), &key, &upper, &anchor.certificate, bundle);
+        let set = minting::set(mesh, signed.into_certificate(), &key, &upper, &anchor.certificate, bundle.as_deref());
         self.courier.deliver(cluster, &set, generation)
     }
 }

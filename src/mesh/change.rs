@@ -4,6 +4,7 @@ use crate::mesh::cacerts::{Cacerts, FILES};
 use crate::mesh::fleet::Cluster;
 use crate::mesh::observed::{Observed, Owner, SecretKind, SecretSight, certificates};
 use crate::mesh::ownership::Ownership;
+use crate::pki::certificate::Certificate;
 use crate::problem::{Code, Problem};
 
 /// What shall happen to a target's `cacerts`.
@@ -115,6 +116,25 @@ pub fn may_write<'a>(
                 )))
         }
     }
+}
+
+/// Whether a target runs under this root, or under none that can be read: what else it trusts is its own business.
+///
+/// # Errors
+/// `root-differs`.
+pub fn same_root(cluster: &Cluster, anchor: &Certificate, there: &SecretSight) -> Result<(), Problem> {
+    let roots = there.roots();
+    let Some(theirs) = roots.first() else { return Ok(()) };
+    if roots.contains(anchor) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Code::RootDiffers,
+        format!("{} runs under another root than the one that may be used", cluster.name),
+    )
+    .fact(format!("its root  {}, {}", theirs.subject(), theirs.fingerprint().short()))
+    .fact(format!("ours      {}, {}", anchor.subject(), anchor.fingerprint().short()))
+    .hint("a change of root is walked in stages, which is not built yet; pin its root in root.trusted to go on"))
 }
 
 fn no_cacerts(cluster: &Cluster, observed: &Observed) -> Result<(), Problem> {

@@ -96,14 +96,14 @@ fn people_needed(sighting: &Sighting<'_>, ceremonies: &[Ceremony]) -> Vec<Findin
         Err(problem) => return vec![find(problem.clone())],
     };
     let now = sighting.now;
-    let due = ceremonies.iter().filter(|it| it.due.min(it.last_safe) <= now).map(|it| {
+    let due = ceremonies.iter().filter(|it| it.is_asked_for(now)).map(|it| {
         let begin = if it.last_safe < now { "it should have begun by" } else { "it must begin by" };
         let what = format!("a ceremony for {} is due; {begin} {}", title(it.tier), day(it.last_safe));
         find(
             Problem::new(Code::CeremonyNeeded, what)
                 .fact(format!("due since  {}", utc(it.due.min(it.last_safe))))
                 .hint(match it.tier {
-                    Tier::Root => "meshca root create --next",
+                    Tier::Root => "plan the change of root now; walking a fleet through it is not built yet",
                     Tier::Issuing => "meshca issuing create",
                     Tier::Intermediate => "meshca issue",
                 }),

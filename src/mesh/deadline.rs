@@ -68,7 +68,22 @@ pub fn ceremony(mesh: &Mesh, tier: Tier, not_after: OffsetDateTime) -> Ceremony 
         }
     };
     let last_safe = not_after.checked_sub(child).and_then(|moment| moment.checked_sub(mesh.lead));
-    Ceremony { tier, due: renewal(not_after, wish), last_safe: last_safe.unwrap_or(not_after) }
+    let renewal = renewal(not_after, wish);
+    // The life of an issuing CA leaves room for arranging a ceremony (a rule of the mesh file). Stock does not: it must
+    // lie there when the renewal is due.
+    let due = match tier {
+        Tier::Intermediate => renewal.checked_sub(mesh.lead).unwrap_or(renewal),
+        Tier::Root | Tier::Issuing => renewal,
+    };
+    Ceremony { tier, due, last_safe: last_safe.unwrap_or(not_after) }
+}
+
+impl Ceremony {
+    /// From when on people are asked for it: when it is due, or when it must begin, whichever comes first.
+    #[must_use]
+    pub fn is_asked_for(&self, now: OffsetDateTime) -> bool {
+        self.due.min(self.last_safe) <= now
+    }
 }
 
 #[cfg(test)]

@@ -280,6 +280,7 @@ impl Mesh {
             let known: Vec<&str> = self.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
             Problem::new(Code::UnknownCluster, format!("the mesh file has no cluster named {name}"))
                 .fact(format!("it has  {}", known.join(", ")))
+                .hint("name one of these, or add it to the mesh file")
         })?;
         if cluster.role.has_cacerts() {
             return Ok(cluster);

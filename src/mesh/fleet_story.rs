@@ -203,6 +203,7 @@ impl Story {
             generation,
             signer: made.certificate.clone(),
             upper: vec![self.issuing.certificate.clone()],
+            has_key: true,
         });
     }
 }

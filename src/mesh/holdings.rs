@@ -38,6 +38,8 @@ pub struct Prepared {
     pub signer: Certificate,
     /// The tiers above it, nearest first, without the root.
     pub upper: Vec<Certificate>,
+    /// Whether its private key lies here. Once its cluster has it, it does not.
+    pub has_key: bool,
 }
 
 impl Holdings {
@@ -97,8 +99,8 @@ impl Holdings {
             .max_by_key(|held| held.certificate.not_after())
     }
 
-    /// What lies in stock for this cluster, newer than this generation, valid now and signed up to the anchor: the
-    /// oldest of it. Every signature on the way is verified.
+    /// What lies in stock for this cluster with its key, newer than this generation, valid now and signed up to the
+    /// anchor: the oldest of it. Every signature on the way is verified.
     #[must_use]
     pub fn ready(
         &self,
@@ -110,6 +112,7 @@ impl Holdings {
         self.stock.iter().find(|prepared| {
             prepared.cluster == *cluster
                 && prepared.generation > after
+                && prepared.has_key
                 && prepared.signer.validity().contains(now)
                 && prepared.leads_to(anchor)
         })

@@ -10,6 +10,7 @@ use crate::mesh::cacerts::{CA_CERT, CA_KEY, CERT_CHAIN, ISTIO_GENERATED, ROOT_CE
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::ownership::Ownership;
 use crate::pki::certificate::Certificate;
+use crate::pki::pem_lines;
 use crate::problem::{Code, Problem};
 
 /// Everything that was seen of one target, at one moment.
@@ -164,6 +165,49 @@ impl SecretSight {
         certificates(self.public.get(CERT_CHAIN).map(Vec::as_slice).unwrap_or_default())
     }
 
+    /// The trust bundle as it is to be kept: byte for byte. Only what istiod would not read is laid out anew. `None`:
+    /// there is none, or no root in it can be read.
+    #[must_use]
+    pub fn kept_bundle(&self) -> Option<Vec<u8>> {
+        let roots = self.roots();
+        if roots.is_empty() {
+            return None;
+        }
+        if pem_lines::are_clean(self.bundle()) {
+            return Some(self.bundle().to_vec());
+        }
+        Some(roots.iter().map(Certificate::pem).collect::<String>().into_bytes())
+    }
+
+    /// Why the set is of no use as it is, in words; `None`: its parts are there and fit.
+    #[must_use]
+    pub fn defect(&self) -> Option<&'static str> {
+        let Ok(signer) = &self.signer else { return Some("its ca-cert.pem cannot be read") };
+        if !self.is_complete() {
+            return Some("its cacerts lacks one of the four files");
+        }
+        if self.key_fits() != Some(true) {
+            return Some("its ca-key.pem does not belong to its ca-cert.pem");
+        }
+        if !self.public.values().all(|value| pem_lines::are_clean(value)) {
+            return Some("its cacerts has PEM blocks that istiod would not find");
+        }
+        let roots = self.roots();
+        if roots.is_empty() {
+            return Some("its root-cert.pem holds no root that can be read");
+        }
+        let chain = self.chain();
+        if chain.first() != Some(signer) {
+            return Some("its cert-chain.pem does not begin with its ca-cert.pem");
+        }
+        let mut links = chain.iter().zip(chain.iter().skip(1));
+        let is_rooted = chain.last().is_some_and(|top| roots.iter().any(|root| is_signed_by(top, root)));
+        if !is_rooted || !links.all(|(child, parent)| is_signed_by(child, parent)) {
+            return Some("its cert-chain.pem does not lead to a root of its root-cert.pem");
+        }
+        None
+    }
+
     /// Whether the private key belongs to the signer's certificate. `None`: it cannot be told.
     #[must_use]
     pub fn key_fits(&self) -> Option<bool> {
@@ -176,23 +220,6 @@ impl SecretSight {
     pub fn is_complete(&self) -> bool {
         [CA_CERT, CA_KEY, CERT_CHAIN, ROOT_CERT].iter().all(|file| self.names.iter().any(|name| name == file))
     }
-
-    /// What is broken about the set whatever its window in time says: a new one is needed at once. Signatures, the
-    /// chain and the fitness of the certificates are not looked at.
-    #[must_use]
-    pub fn defect(&self) -> Option<&'static str> {
-        if self.signer.is_err() {
-            Some("its ca-cert.pem cannot be read")
-        } else if !self.is_complete() {
-            Some("its cacerts lacks one of the four files")
-        } else if self.bundle().is_empty() {
-            Some("its root-cert.pem is empty")
-        } else if self.key_fits() != Some(true) {
-            Some("its ca-key.pem does not belong to its ca-cert.pem")
-        } else {
-            None
-        }
-    }
 }
 
 /// The readable certificates of some PEM text, in their order; whatever cannot be read is passed over.
@@ -204,6 +231,10 @@ pub fn certificates(text: &[u8]) -> Vec<Certificate> {
         .filter(|block| block.tag() == "CERTIFICATE")
         .filter_map(|block| Certificate::from_der(block.contents()).ok())
         .collect()
+}
+
+fn is_signed_by(child: &Certificate, parent: &Certificate) -> bool {
+    child.issuer() == parent.subject() && child.is_signed_by(parent.spki())
 }
 
 fn holds_a_key(value: &[u8]) -> bool {

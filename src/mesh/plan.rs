@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use crate::mesh::change::may_write;
+use crate::mesh::change::{may_write, same_root};
 use crate::mesh::deadline::{Ceremony, ceremony, intermediate_renewal};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::holdings::{Held, Holdings};
@@ -23,8 +23,8 @@ use crate::problem::{Code, Problem};
 pub struct Plan {
     /// One step for each cluster of the mesh file; the canary's comes first.
     pub steps: Vec<Step>,
-    /// The next ceremony of the tier that signs intermediates unattended, or of the stock.
-    pub ceremony: Option<Ceremony>,
+    /// The next ceremony of each tier that needs one, the first to be due first.
+    pub ceremonies: Vec<Ceremony>,
 }
 
 /// What should happen to one cluster, and why now.
@@ -98,12 +98,15 @@ pub fn next(
 ) -> Result<Plan, Problem> {
     let anchor = holdings.anchor(mesh)?;
     clock_is_plausible(holdings, observed, now)?;
-    let view = View { mesh, holdings, anchor, issuing: holdings.live_issuing(&anchor.certificate, now), now };
+    // An issuing CA that is left over from a time before the tier was switched off signs nothing.
+    let issuing = mesh.issuing.and_then(|_| holdings.live_issuing(&anchor.certificate, now));
+    let view = View { mesh, holdings, anchor, issuing, now };
     let mut steps: Vec<Step> =
         mesh.clusters.iter().map(|cluster| view.step(cluster, observed.get(&cluster.name))).collect();
     steps.sort_by_key(|step| mesh.rotation.canary.as_ref() != Some(&step.cluster));
-    let ceremony = ceremonies(mesh, holdings, anchor, observed).into_iter().min_by_key(|ceremony| ceremony.due);
-    Ok(Plan { steps, ceremony })
+    let mut ceremonies = ceremonies(mesh, holdings, anchor, observed);
+    ceremonies.sort_by_key(|ceremony| ceremony.due);
+    Ok(Plan { steps, ceremonies })
 }
 
 struct View<'a> {
@@ -162,30 +165,17 @@ impl View<'_> {
 
     fn holder<'a>(&self, cluster: &Cluster, there: Option<&'a SecretSight>) -> Result<Holder<'a>, Problem> {
         let Some(there) = there else { return Ok(Holder { there: None, signer: None, generation: 0 }) };
-        let roots = there.roots();
-        if roots.is_empty() && !there.bundle().is_empty() {
-            // It may hold the trust of a change of root; what cannot be read is not replaced by what we would write.
-            return Err(Problem::new(
-                Code::CertificateMalformed,
-                format!("{}: no root in its root-cert.pem can be read", cluster.name),
-            )
-            .hint(format!("meshca check {}", cluster.name)));
-        }
-        if !roots.is_empty() && !roots.contains(&self.anchor.certificate) {
-            return Err(root_differs(cluster, &roots, &self.anchor.certificate).hint(
-                "a change of root is walked in stages, which is not built yet; pin its root in root.trusted to go on",
-            ));
-        }
+        same_root(cluster, &self.anchor.certificate, there)?;
         Ok(Holder { there: Some(there), signer: there.signer.as_ref().ok(), generation: there.generation() })
     }
 
     /// Why a renewal is due; `None`: it is not.
     fn due(&self, cluster: &Cluster, holder: &Holder<'_>) -> Option<String> {
         let Some(there) = holder.there else { return Some("has no cacerts yet".to_owned()) };
-        if let Some(defect) = there.defect() {
-            return Some(defect.to_owned());
-        }
-        let signer = holder.signer?;
+        let signer = match (there.defect(), holder.signer) {
+            (None, Some(signer)) => signer,
+            (defect, _) => return Some(defect.unwrap_or("its ca-cert.pem cannot be read").to_owned()),
+        };
         let due = intermediate_renewal(self.mesh, &cluster.name, signer);
         (due <= self.now).then(|| format!("renewal was due {}, it ends {}", utc(due), utc(signer.not_after())))
     }
@@ -433,17 +423,27 @@ mod tests {
         let mut story = Story::new();
         story.mesh.issuing = None;
         story.holdings.issuing = Vec::new();
-        let next = plan(&story).ceremony.unwrap();
-        assert_eq!((next.tier, next.due), (Tier::Intermediate, NOW + days(71) - days(30)));
+        let next = plan(&story).ceremonies[0].clone();
+        // The stock must lie there when the renewal is due, and arranging a ceremony takes its lead.
+        assert_eq!((next.tier, next.due), (Tier::Intermediate, NOW + days(71) - days(30) - story.mesh.lead));
+    }
+
+    #[test]
+    fn an_issuing_ca_that_is_left_over_signs_nothing_once_the_tier_is_switched_off() {
+        let mut story = Story::new();
+        story.publish("east", 1, NOW + days(10));
+        assert!(matches!(act(&story, "east"), Act::Mint { .. }));
+        story.mesh.issuing = None;
+        assert!(matches!(act(&story, "east"), Act::AskForCeremony(_)));
     }
 
     #[test]
     fn the_next_ceremony_is_that_of_the_issuing_ca_and_without_one_still_that_of_the_root() {
         let mut story = Story::new();
-        let next = plan(&story).ceremony.unwrap();
+        let next = plan(&story).ceremonies[0].clone();
         assert_eq!((next.tier, next.due), (Tier::Issuing, NOW + days(335) - days(120)));
         story.holdings.issuing = Vec::new();
-        assert_eq!(plan(&story).ceremony.unwrap().tier, Tier::Root);
+        assert_eq!(plan(&story).ceremonies[0].clone().tier, Tier::Root);
     }
 
     #[test]
@@ -506,14 +506,6 @@ mod tests {
     }
 
     #[test]
-    fn a_trust_bundle_that_cannot_be_read_is_not_replaced() {
-        let mut story = Story::new();
-        story.publish("east", 1, NOW + days(10));
-        story.sight_of("east").public.insert("root-cert.pem".to_owned(), b"garbage\n".to_vec());
-        assert_eq!(refusal(&story, "east"), Code::CertificateMalformed);
-    }
-
-    #[test]
     fn a_broken_set_of_ours_is_renewed_at_once() {
         let renewed = Act::Mint { issuing: 1, generation: 2 };
         let broken = |change: fn(&mut SecretSight)| {
@@ -521,6 +513,10 @@ mod tests {
             change(story.sight_of("east"));
             act(&story, "east")
         };
+        let garbage = |there: &mut SecretSight| {
+            there.public.insert("root-cert.pem".to_owned(), b"garbage\n".to_vec());
+        };
+        assert_eq!(broken(garbage), renewed);
         assert_eq!(broken(|there| there.key_spki = None), renewed);
         assert_eq!(broken(|there| there.names.retain(|name| name != "cert-chain.pem")), renewed);
         assert_eq!(broken(|there| there.signer = Err(Problem::new(Code::CertificateMalformed, "x"))), renewed);

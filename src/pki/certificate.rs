@@ -2,8 +2,10 @@
 
 use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
+use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::pki::distinguished_name::DistinguishedName;
 use crate::pki::fingerprint::Fingerprint;
@@ -142,7 +144,7 @@ impl Certificate {
             subject: DistinguishedName::of(parsed.subject()),
             issuer: DistinguishedName::of(parsed.issuer()),
             validity,
-            public_key: KeyFacts::of(&parsed),
+            public_key: KeyFacts::of(parsed.public_key()),
             spki: parsed.public_key().raw.to_vec(),
             signature_algorithm: parsed.signature_algorithm.algorithm.to_id_string(),
             extensions,
@@ -261,7 +263,7 @@ impl Certificate {
     /// a SHA-1 signature counts as none.
     #[must_use]
     pub fn is_signed_by(&self, issuer_spki: &[u8]) -> bool {
-        let Ok((_, spki)) = x509_parser::x509::SubjectPublicKeyInfo::from_der(issuer_spki) else { return false };
+        let Ok((_, spki)) = SubjectPublicKeyInfo::from_der(issuer_spki) else { return false };
         let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else { return false };
         self.signature_algorithm != SHA1_WITH_RSA && parsed.verify_signature(Some(&spki)).is_ok()
     }
@@ -271,19 +273,26 @@ impl Certificate {
 const SHA1_WITH_RSA: &str = "1.2.840.113549.1.1.5";
 
 impl KeyFacts {
-    fn of(parsed: &X509Certificate<'_>) -> Self {
-        let spki = parsed.public_key();
-        let curve = spki.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok()).map(|oid| oid.to_id_string());
-        let algorithm = spki.algorithm.algorithm.to_id_string();
-        match (algorithm.as_str(), curve.as_deref(), spki.parsed()) {
-            ("1.2.840.10045.2.1", Some("1.2.840.10045.3.1.7"), _) => Self::P256,
-            ("1.2.840.10045.2.1", Some("1.3.132.0.34"), _) => Self::P384,
-            (_, _, Ok(PublicKey::RSA(key))) => {
+    pub(in crate::pki) fn of(spki: &SubjectPublicKeyInfo<'_>) -> Self {
+        let algorithm = &spki.algorithm.algorithm;
+        let curve = spki.algorithm.parameters.as_ref().and_then(|any| any.as_oid().ok());
+        if let Some(curve) = &curve
+            && *algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY
+        {
+            if *curve == OID_EC_P256 {
+                return Self::P256;
+            }
+            if *curve == OID_NIST_EC_P384 {
+                return Self::P384;
+            }
+        }
+        match (curve, spki.parsed()) {
+            (_, Ok(PublicKey::RSA(key))) => {
                 let modulus = key.modulus.iter().copied().skip_while(|byte| *byte == 0).collect();
                 Self::Rsa { modulus, exponent: key.try_exponent().ok() }
             }
-            (_, Some(curve), _) => Self::Other(format!("{algorithm} {curve}")),
-            (_, None, _) => Self::Other(algorithm),
+            (Some(curve), _) => Self::Other(format!("{} {}", algorithm.to_id_string(), curve.to_id_string())),
+            (None, _) => Self::Other(algorithm.to_id_string()),
         }
     }
 

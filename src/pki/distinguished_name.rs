@@ -2,22 +2,27 @@
 
 use std::fmt;
 
+use x509_parser::prelude::FromDer;
 use x509_parser::x509::X509Name;
 
 use crate::pki::plain_text::plain;
 
-/// A distinguished name: the encoded bytes, which alone are compared, and a text for people.
+/// A distinguished name: the encoded bytes, which alone decide, and its common name. The text for people is made when
+/// somebody reads it: minting never does.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DistinguishedName {
     der: Vec<u8>,
-    text: String,
     common_name: Option<String>,
 }
 
 impl DistinguishedName {
     pub(in crate::pki) fn of(name: &X509Name<'_>) -> Self {
         let common_name = name.iter_common_name().next().and_then(|attribute| attribute.as_str().ok()).map(printable);
-        Self { der: name.as_raw().to_vec(), text: printable(&name.to_string()), common_name }
+        Self { der: name.as_raw().to_vec(), common_name }
+    }
+
+    fn text(&self) -> String {
+        X509Name::from_der(&self.der).map(|(_, name)| printable(&name.to_string())).unwrap_or_default()
     }
 
     /// The encoded name. Path building compares these bytes.
@@ -40,12 +45,13 @@ fn printable(text: &str) -> String {
 
 impl fmt::Display for DistinguishedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.text.is_empty() { "<empty name>" } else { &self.text })
+        let text = self.text();
+        f.write_str(if text.is_empty() { "<empty name>" } else { &text })
     }
 }
 
 impl fmt::Debug for DistinguishedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.text, f)
+        fmt::Debug::fmt(&self.text(), f)
     }
 }

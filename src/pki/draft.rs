@@ -44,15 +44,15 @@
 //! }
 //! ```
 
-use rcgen::PublicKeyData;
 use ring::rand::SecureRandom;
 
 use crate::pki::certificate::{Certificate, key_identifier};
+use crate::pki::key_der::public_bits;
 use crate::pki::profile::{self, Subject, Tier};
 use crate::pki::rehearsal::Rehearsal;
 use crate::pki::serial::SerialNumber;
 use crate::pki::signing_key::SigningKey;
-use crate::pki::to_be_signed::{Authority, public_key, unsigned, with_signature};
+use crate::pki::to_be_signed::{Authority, unsigned, with_signature};
 use crate::pki::validity::Validity;
 use crate::problem::{Code, Problem};
 
@@ -134,7 +134,7 @@ impl Draft {
     }
 
     pub(in crate::pki) fn key_identifier(&self) -> Vec<u8> {
-        public_key(&self.spki).map(|key| key_identifier(key.der_bytes())).unwrap_or_default()
+        public_bits(&self.spki).map(key_identifier).unwrap_or_default()
     }
 }
 

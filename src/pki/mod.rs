@@ -12,6 +12,7 @@ pub mod moment;
 pub mod pem_blocks;
 pub mod pem_boringssl;
 pub mod pem_damage;
+pub mod pem_lines;
 pub mod plain_text;
 pub mod profile;
 pub mod published_keys;

@@ -12,7 +12,7 @@ use rcgen::{
 
 use crate::pki::certificate::{Certificate, key_identifier};
 use crate::pki::signing_key::SigningKey;
-use crate::pki::to_be_signed::{Authority, unsigned, with_signature};
+use crate::pki::to_be_signed::{Authority, to_be_signed, unsigned, with_signature};
 use crate::problem::{Code, Problem};
 
 /// What a rehearsal needs: the new intermediate's own key, which signs the throw-away certificate as istiod would.
@@ -111,7 +111,7 @@ impl Rehearsal<'_> {
             key_identifier: &key_identifier(self.subject_key.public_key_bits()),
         };
         let unsigned = unsigned(&parameters, NOBODYS_KEY, &authority)?;
-        let signature = self.subject_key.sign(Certificate::from_der(&unsigned)?.tbs(), random)?;
+        let signature = self.subject_key.sign(to_be_signed(&unsigned)?, random)?;
         with_signature(&unsigned, &signature)
     }
 }

@@ -47,7 +47,10 @@ pub fn seal(pkcs8: &Secret, passphrase: &Passphrase, salt: Salt, rounds: u32) ->
 /// `wrong-passphrase`, when the passphrase does not open it; `passphrase-needed`, when there is none and it is sealed;
 /// `key-malformed` for anything else.
 pub fn open(pem_text: &Secret, passphrase: Option<&Passphrase>) -> Result<Secret, Problem> {
-    let malformed = |why: &str| Problem::new(Code::KeyMalformed, format!("the private key file cannot be used: {why}"));
+    let malformed = |why: &str| {
+        Problem::new(Code::KeyMalformed, format!("the private key file cannot be used: {why}"))
+            .hint("it must hold one PKCS#8 key; `openssl pkey -in FILE -noout` tells whether it holds one at all")
+    };
     let blocks = pem::parse_many(pem_text.expose()).map_err(|_| malformed("it is not PEM"))?;
     let mut blocks = blocks.into_iter().filter(|block| block.tag() != "EC PARAMETERS");
     let (Some(block), None) = (blocks.next(), blocks.next()) else {
@@ -73,9 +76,10 @@ pub fn open(pem_text: &Secret, passphrase: Option<&Passphrase>) -> Result<Secret
             if rounds > MOST_ROUNDS {
                 return Err(malformed(&format!("it asks for {rounds} rounds of stretching, more than {MOST_ROUNDS}")));
             }
-            let opened: SecretDocument = sealed
-                .decrypt(passphrase.expose())
-                .map_err(|_| Problem::new(Code::WrongPassphrase, "the passphrase does not open the private key"))?;
+            let opened: SecretDocument = sealed.decrypt(passphrase.expose()).map_err(|_| {
+                Problem::new(Code::WrongPassphrase, "the passphrase does not open the private key")
+                    .hint("--passphrase-file FILE   with the passphrase that it was sealed with")
+            })?;
             Ok(Secret::new(opened.as_bytes().to_vec()))
         }
         other => Err(malformed(&format!("its PEM label is `{}`", other.chars().take(40).collect::<String>()))

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::mesh::cacerts::{Cacerts, FILES, ROOT_CERT, ROOT_CONFIG_MAP, SELF_SIGNED_SECRET};
+use crate::mesh::cacerts::{CA_KEY, Cacerts, FILES, ROOT_CERT, ROOT_CONFIG_MAP, SELF_SIGNED_SECRET};
 use crate::mesh::change::Change;
 use crate::mesh::fleet::Cluster;
 use crate::mesh::observed::{Observed, Owner, SecretKind, SecretSight};
@@ -58,7 +58,8 @@ pub fn observe(folder: &Path, cluster: &Cluster, entropy: &Entropy, now: OffsetD
 /// # Errors
 /// `file-unreadable`, `file-too-large`, `too-many-values`.
 pub fn values(folder: &Path) -> Result<BTreeMap<String, Secret>, Problem> {
-    let data = match files::link(&folder.join(DATA))? {
+    let version = files::link(&folder.join(DATA))?;
+    let data = match &version {
         Some(target) => folder.join(target),
         None => folder.to_path_buf(),
     };
@@ -67,15 +68,21 @@ pub fn values(folder: &Path) -> Result<BTreeMap<String, Secret>, Problem> {
         return Err(Problem::new(
             Code::TooManyValues,
             format!("{} holds {} files, and a cacerts has at most {MOST_VALUES}", folder.display(), names.len()),
-        ));
+        )
+        .hint(format!("ls {}   and look what else lies there", folder.display())));
     }
     let mut values = BTreeMap::new();
     for name in names {
         if name == ROOT_CONFIG_MAP || name == SELF_SIGNED_SECRET {
             continue;
         }
-        let value = files::read(&data.join(&name), LARGEST_VALUE)?;
-        values.insert(name, value);
+        // What counts is what the folder shows: a value without its link is none, and a file in its place is another.
+        let shown = folder.join(&name);
+        let is_linked = files::link(&shown)?.as_ref() == Some(&PathBuf::from(DATA).join(&name));
+        let path = if version.is_none() || is_linked { data.join(&name) } else { shown };
+        if let Some(value) = files::read_if_there(&path, LARGEST_VALUE)? {
+            values.insert(name, value);
+        }
     }
     Ok(values)
 }
@@ -84,10 +91,10 @@ type Sight = (Option<SecretSight>, Option<OffsetDateTime>);
 
 fn look(folder: &Path, entropy: &Entropy) -> Result<Sight, Problem> {
     let values = values(folder)?;
-    if values.is_empty() {
+    let version = version(folder)?;
+    if values.is_empty() && version.is_none() {
         return Ok((None, None));
     }
-    let version = version(folder)?;
     let owner = match &version {
         Some(version) => owner(&folder.join(version))?,
         None => Owner::Somebody("plain files, not laid out as the kubelet does".to_owned()),
@@ -145,12 +152,20 @@ pub fn write(
     let name = data_name(entropy, now)?;
     let data = folder.join(&name);
     files::create_folder(&data, Readers::Everybody)?;
-    let written = fill(&data, set, mark).and_then(|()| files::point(&folder.join(DATA), Path::new(&name)));
+    let written = fill(&data, set, mark)
+        .and_then(|()| show(folder))
+        .and_then(|()| files::point(&folder.join(DATA), Path::new(&name)));
     if let Err(problem) = written {
         // Nothing points there yet: the half-written set, with its key, goes.
-        let _ = files::remove_folder(&data);
+        let _ = discard(&data);
         return Err(problem);
     }
+    tidy(folder)
+}
+
+/// The links that show the values. In a new target they come before the values: they show nothing until `..data` is
+/// there, and then all four at once.
+fn show(folder: &Path) -> Result<(), Problem> {
     for file in FILES {
         let shown = folder.join(file);
         let target = PathBuf::from(DATA).join(file);
@@ -158,15 +173,15 @@ pub fn write(
             files::point(&shown, &target)?;
         }
     }
-    tidy(folder)
+    Ok(())
 }
 
 fn fill(data: &Path, set: &Cacerts, mark: &Ownership) -> Result<(), Problem> {
     let mark = serde_json::to_vec(&mark.annotations()).unwrap_or_default();
-    files::create(&data.join(MARK), &mark, Readers::Everybody)?;
+    files::create_unseen(&data.join(MARK), &mark, Readers::Everybody)?;
     for (name, value) in set.files() {
-        let readers = if name == crate::mesh::cacerts::CA_KEY { Readers::Owner } else { Readers::Everybody };
-        files::create(&data.join(name), value.expose(), readers)?;
+        let readers = if name == CA_KEY { Readers::Owner } else { Readers::Everybody };
+        files::create_unseen(&data.join(name), value.expose(), readers)?;
     }
     Ok(())
 }
@@ -178,13 +193,34 @@ fn fill(data: &Path, set: &Cacerts, mark: &Ownership) -> Result<(), Problem> {
 /// `file-unwritable`, `file-unreadable`.
 pub fn tidy(folder: &Path) -> Result<(), Problem> {
     let present = version(folder)?;
+    for name in FILES.iter().chain(&[DATA]) {
+        files::remove_link_aside(&folder.join(name))?;
+    }
     for name in files::names(folder)? {
-        let is_data = name.starts_with("..2") && Some(&name) != present.as_ref();
-        if is_data && files::is_there(&folder.join(&name).join(MARK)) {
-            files::remove_folder(&folder.join(&name))?;
+        let data = folder.join(&name);
+        if moment(&name).is_none() || Some(&name) == present.as_ref() {
+            continue;
+        }
+        if files::is_there(&data.join(MARK)) {
+            discard(&data)?;
+        } else {
+            // Killed before the mark was written, or after all else was removed: then it is empty. What is not empty
+            // is somebody else's and stays.
+            let _ = files::remove_empty_folder(&data);
         }
     }
     Ok(())
+}
+
+/// Removes a set of ours: the private key first, and last the mark by which a next run would find the rest.
+fn discard(data: &Path) -> Result<(), Problem> {
+    let names = files::names(data)?;
+    let key = names.iter().filter(|name| *name == CA_KEY);
+    let others = names.iter().filter(|name| *name != CA_KEY && *name != MARK);
+    for name in key.chain(others).chain(names.iter().filter(|name| *name == MARK)) {
+        files::remove(&data.join(name))?;
+    }
+    files::remove_empty_folder(data)
 }
 
 /// A name as the kubelet makes it: the moment, and something random.

@@ -1,14 +1,17 @@
 //! The one owner of the disk.
 //!
 //! Rules of this file: whatever is read has a bound. Whatever is created is created exclusively, with its mode from
-//! the first byte. Whatever is replaced is replaced by rename, after its bytes are on the disk; then the folder is
-//! synced, too. Every error names the path.
+//! the first byte. Whatever others may look at appears under its name whole, by rename, after its bytes are on the
+//! disk; then the folder is synced, too. Every error names the path.
+//!
+//! Until then it lies beside that name as `.meshca-NAME.` and six random characters. A run that is killed leaves it
+//! there, and [`remove_leftovers`] finds it by that name.
 
 #![expect(clippy::disallowed_methods, reason = "this is the one file that may touch the disk")]
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use crate::pki::secret::Secret;
@@ -62,13 +65,22 @@ pub fn read_if_there(path: &Path, at_most: usize) -> Result<Option<Secret>, Prob
     };
     let metadata = file.metadata().map_err(|error| unreadable(path, &error))?;
     if metadata.is_dir() {
-        return Err(Problem::new(Code::FileUnreadable, format!("{} is a folder, not a file", path.display())));
+        return Err(Problem::new(Code::FileUnreadable, format!("{} is a folder, not a file", path.display()))
+            .hint(format!("ls -ld {}", path.display())));
     }
+    wait_for_writers(&file).map_err(|error| unreadable(path, &error))?;
     read_open(file, path, at_most).map(Some)
 }
 
 /// Opening a named pipe that nobody writes to would otherwise wait for ever.
 const NON_BLOCKING: i32 = 0o4000;
+
+/// A pipe that somebody has open for writing is read until it is closed: `--passphrase-file <(command)`. One that
+/// nobody has open is empty.
+fn wait_for_writers(file: &File) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(file)?;
+    Ok(rustix::fs::fcntl_setfl(file, flags - rustix::fs::OFlags::NONBLOCK)?)
+}
 
 /// Reads an open file, pipe or terminal of at most this many bytes.
 pub(in crate::world) fn read_open(source: impl Read, path: &Path, at_most: usize) -> Result<Secret, Problem> {
@@ -80,7 +92,8 @@ pub(in crate::world) fn read_open(source: impl Read, path: &Path, at_most: usize
         return Err(Problem::new(
             Code::FileTooLarge,
             format!("{} holds more than {at_most} bytes, the most that is read of its kind", path.display()),
-        ));
+        )
+        .hint(format!("ls -l {}   and look whether it is the right file", path.display())));
     }
     Ok(bytes)
 }
@@ -93,11 +106,27 @@ pub fn read_standard_input(at_most: usize) -> Result<Secret, Problem> {
     read_open(io::stdin(), Path::new("standard input"), at_most)
 }
 
-/// Creates a file that must not exist, with its mode from the first byte, and syncs it and its folder.
+/// Creates a file that must not exist, in one step: readers see no file or all of it.
 ///
 /// # Errors
 /// `file-exists`, `file-unwritable`. After an error there is no such file, unless it was there before.
 pub fn create(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
+    if is_there(path) {
+        return Err(exists(path));
+    }
+    let temporary = write_aside(path, bytes, readers)?;
+    temporary.persist_noclobber(path).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => exists(path),
+        _ => unwritable(path, &error.error),
+    })?;
+    sync_folder_of(path)
+}
+
+/// Creates a file in a folder that nobody looks at yet, because it is still being filled.
+///
+/// # Errors
+/// `file-exists`, `file-unwritable`. After an error there is no such file, unless it was there before.
+pub fn create_unseen(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
     let mut file =
         OpenOptions::new().write(true).create_new(true).mode(readers.file_mode()).open(path).map_err(|error| {
             match error.kind() {
@@ -119,16 +148,66 @@ pub fn create(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem
 /// # Errors
 /// `file-unwritable`; then the old file is unchanged.
 pub fn replace(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem> {
-    use std::os::unix::fs::PermissionsExt;
-    let failed = |error: &io::Error| unwritable(path, error);
+    let temporary = write_aside(path, bytes, readers)?;
+    temporary.persist(path).map_err(|error| unwritable(path, &error.error))?;
+    sync_folder_of(path)
+}
+
+fn write_aside(path: &Path, bytes: &[u8], readers: Readers) -> Result<tempfile::NamedTempFile, Problem> {
+    let failed = |error: io::Error| unwritable(path, &error);
     let mut temporary = tempfile::Builder::new()
-        .prefix(".meshca-")
+        .prefix(&aside(path))
         .permissions(fs::Permissions::from_mode(readers.file_mode()))
         .tempfile_in(folder_of(path))
-        .map_err(|error| failed(&error))?;
-    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(|error| failed(&error))?;
-    temporary.persist(path).map_err(|error| failed(&error.error))?;
+        .map_err(failed)?;
+    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(failed)?;
+    Ok(temporary)
+}
+
+/// How the name begins under which something lies until it is whole. Six random characters follow.
+fn aside(path: &Path) -> String {
+    format!(".meshca-{}.", path.file_name().unwrap_or_default().to_string_lossy())
+}
+
+/// Creates a folder that must not exist, and everything in it, in one step: `fill` gets a folder that nobody looks at,
+/// which only its owner can enter, and which then gets this name.
+///
+/// # Errors
+/// `file-exists`, `file-unwritable`, whatever `fill` says. After an error there is no such folder.
+pub fn create_folder_whole(path: &Path, fill: impl FnOnce(&Path) -> Result<(), Problem>) -> Result<(), Problem> {
+    let failed = |error: io::Error| unwritable(path, &error);
+    ensure_folder(folder_of(path), Readers::Everybody)?;
+    remove_leftovers(path)?;
+    if is_there(path) {
+        return Err(exists(path));
+    }
+    let temporary = tempfile::Builder::new()
+        .prefix(&aside(path))
+        .permissions(fs::Permissions::from_mode(Readers::Owner.folder_mode()))
+        .tempdir_in(folder_of(path))
+        .map_err(failed)?;
+    fill(temporary.path())?;
+    fs::rename(temporary.path(), path).map_err(failed)?;
+    // Nothing lies under the name that it would remove.
+    let _ = temporary.keep();
     sync_folder_of(path)
+}
+
+/// Removes what a killed run left beside this name: it was never whole, and it may hold a private key.
+///
+/// # Errors
+/// `file-unwritable`, `file-unreadable`.
+pub fn remove_leftovers(path: &Path) -> Result<(), Problem> {
+    let beginning = aside(path);
+    for name in names(folder_of(path))? {
+        if name.strip_prefix(&beginning).is_none_or(|rest| rest.len() != 6) {
+            continue;
+        }
+        let leftover = folder_of(path).join(&name);
+        let is_folder = fs::symlink_metadata(&leftover).is_ok_and(|metadata| metadata.is_dir());
+        if is_folder { remove_folder(&leftover)? } else { remove(&leftover)? }
+    }
+    Ok(())
 }
 
 /// Creates a folder that must not exist; its parents may.
@@ -183,14 +262,29 @@ pub fn link(path: &Path) -> Result<Option<PathBuf>, Problem> {
     }
 }
 
+/// Where a new link lies until it gets this name, as the kubelet does it.
+fn link_aside(path: &Path) -> PathBuf {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push("_tmp");
+    PathBuf::from(aside)
+}
+
+/// Removes the link that a killed run left beside this one.
+///
+/// # Errors
+/// `file-unwritable`.
+pub fn remove_link_aside(path: &Path) -> Result<(), Problem> {
+    let aside = link_aside(path);
+    let is_link = fs::symlink_metadata(&aside).is_ok_and(|metadata| metadata.is_symlink());
+    if is_link { remove(&aside) } else { Ok(()) }
+}
+
 /// Makes a symbolic link say this, in one step, whatever it said before.
 ///
 /// # Errors
 /// `file-unwritable`; then the link is unchanged.
 pub fn point(path: &Path, target: &Path) -> Result<(), Problem> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push("_tmp");
-    let aside = PathBuf::from(aside);
+    let aside = link_aside(path);
     let failed = |error: &io::Error| unwritable(path, error);
     match fs::remove_file(&aside) {
         Ok(()) => {}
@@ -219,10 +313,24 @@ pub fn remove_folder(path: &Path) -> Result<(), Problem> {
     fs::remove_dir_all(path).map_err(|error| unwritable(path, &error))
 }
 
+/// Removes a folder, if it is empty.
+///
+/// # Errors
+/// `file-unwritable`; then it is not empty, say.
+pub fn remove_empty_folder(path: &Path) -> Result<(), Problem> {
+    fs::remove_dir(path).map_err(|error| unwritable(path, &error))
+}
+
 /// Whether something of this name is there, whatever it is.
 #[must_use]
 pub fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
+}
+
+/// Whether this is an ordinary file (or a link to one), which can be read more than once.
+#[must_use]
+pub fn is_regular(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
 }
 
 /// Whether this is a folder (or a link to one).
@@ -285,6 +393,9 @@ pub(in crate::world) fn unwritable(path: &Path, error: &io::Error) -> Problem {
 
 /// The system's words without its number, in lower case.
 fn words(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        return "no such file or folder".to_owned();
+    }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();

@@ -64,7 +64,8 @@ pub(in crate::world) fn open(
             Code::IssuerKeyMismatch,
             format!("{} does not belong to the certificate beside it", path.display()),
         )
-        .fact(format!("certificate  {}", certificate.subject())));
+        .fact(format!("certificate  {}", certificate.subject()))
+        .hint("put back the key that was made with this certificate; the two lie in one folder of the material"));
     }
     Ok(key)
 }

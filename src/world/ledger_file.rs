@@ -114,9 +114,11 @@ impl LedgerFile {
             Some(line) if !line.is_empty() => hash(line),
             _ => BEGINNING.to_owned(),
         };
+        let sound = size.saturating_sub(u64::try_from(cut).unwrap_or(0));
+        let mut lines = String::new();
         if cut > 0 {
             // A crash left a part of a line. It was never an entry: it goes, and the ledger says so.
-            file.set_len(size.saturating_sub(u64::try_from(cut).unwrap_or(0))).map_err(unwritable)?;
+            file.set_len(sound).map_err(unwritable)?;
             let recovery = Entry {
                 act: Act::Recover,
                 outcome: Outcome::Done,
@@ -128,10 +130,15 @@ impl LedgerFile {
             };
             let line = text(&recovery);
             entry.previous = hash(line.as_bytes());
-            file.write_all(format!("{line}\n").as_bytes()).map_err(unwritable)?;
+            lines = format!("{line}\n");
         }
-        file.write_all(format!("{}\n", text(&entry)).as_bytes()).map_err(unwritable)?;
-        file.sync_data().map_err(unwritable)?;
+        lines.push_str(&text(&entry));
+        lines.push('\n');
+        if let Err(error) = file.write_all(lines.as_bytes()).and_then(|()| file.sync_data()) {
+            // A full disk takes a part of a line: what was there before is to be unchanged.
+            let _ = file.set_len(sound);
+            return Err(unwritable(error));
+        }
         if is_new { files::sync_folder_of(&path) } else { Ok(()) }
     }
 }

@@ -63,6 +63,14 @@ fn look(path: &Path, entropy: &Entropy) -> Result<Option<SecretSight>, Problem> 
     Ok(Some(secret))
 }
 
+/// Removes what a killed run left beside the file: it may hold a private key.
+///
+/// # Errors
+/// `file-unwritable`, `file-unreadable`.
+pub fn tidy(path: &Path) -> Result<(), Problem> {
+    files::remove_leftovers(path)
+}
+
 /// Writes a set, if the file is still what was decided on.
 ///
 /// # Errors

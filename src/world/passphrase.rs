@@ -46,9 +46,26 @@ impl PassphraseSource {
             Self::Terminal => ask(&format!("Passphrase of {whose}: "))?,
         };
         if passphrase.is_empty() {
-            return Err(Problem::new(Code::PassphraseNeeded, format!("the passphrase of {whose} is empty")));
+            return Err(Problem::new(Code::PassphraseNeeded, format!("the passphrase of {whose} is empty"))
+                .hint("it is the first line of --passphrase-file FILE, or what is typed"));
         }
         Ok(passphrase)
+    }
+
+    /// Refuses one passphrase for two keys that must not open each other's door. Only two files can be compared without
+    /// asking people twice; what they type is theirs.
+    ///
+    /// # Errors
+    /// `passphrase-refused`, `file-unreadable`.
+    pub fn differs_from(&self, other: &Self, whose: &str) -> Result<(), Problem> {
+        let (Self::File(one), Self::File(two)) = (self, other) else { return Ok(()) };
+        let comparable = files::is_regular(one) && files::is_regular(two);
+        if !comparable || !self.existing(whose)?.is(&other.existing(whose)?) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::PassphraseRefused, format!("the root's passphrase must not open {whose}"))
+            .fact(format!("the same in  {} and {}", one.display(), two.display()))
+            .hint("openssl rand -base64 24   makes another one"))
     }
 
     /// A passphrase for a key that is about to be sealed: at least 12 bytes, and typed twice on a terminal.
@@ -68,7 +85,7 @@ impl PassphraseSource {
             .hint("openssl rand -base64 24   makes a good one"));
         }
         if matches!(self, Self::Terminal) && !ask("The same once more: ")?.is(&passphrase) {
-            return Err(Problem::new(Code::PassphraseRefused, "the two passphrases differ"));
+            return Err(Problem::new(Code::PassphraseRefused, "the two passphrases differ").hint("type the same twice"));
         }
         Ok(passphrase)
     }

@@ -4,17 +4,17 @@
 use crate::mesh::holdings::Held;
 use crate::pki::certificate::Certificate;
 use crate::pki::signing_key::SigningKey;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
-use crate::world::key_seal;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
+use crate::world::{files, key_seal};
 
 /// Opens the private key of a root.
 ///
 /// # Errors
-/// `wrong-passphrase`, `passphrase-needed`, `key-malformed`, `issuer-key-mismatch`, `plaintext-key-refused`,
-/// `file-unreadable`: the last where the root's key is elsewhere, as it should be.
+/// `root-key-elsewhere`, as it should be on most machines; `wrong-passphrase`, `passphrase-needed`, `key-malformed`,
+/// `issuer-key-mismatch`, `plaintext-key-refused`, `file-unreadable`.
 pub fn open(
     store: &Store,
     root: &Held,
@@ -22,7 +22,16 @@ pub fn open(
     lab: bool,
     entropy: &Entropy,
 ) -> Result<SigningKey, Problem> {
-    key_seal::open(&store.root(root.generation), &root.certificate, passphrase, lab, entropy)
+    let slot = store.root(root.generation);
+    if !files::is_there(&slot.key_path()) {
+        let path = slot.key_path();
+        return Err(Problem::new(
+            Code::RootKeyElsewhere,
+            format!("{} is not here: the root key lies elsewhere, as it should", path.display()),
+        )
+        .hint("do this where the root key is, or bring it here for the ceremony and take it away afterwards"));
+    }
+    key_seal::open(&slot, &root.certificate, passphrase, lab, entropy)
 }
 
 /// Writes a new root: folder, sealed key, certificate.

@@ -58,8 +58,7 @@ impl Slot {
         files::read(&self.key_path(), LARGEST_KEY)
     }
 
-    /// Writes a new generation: the folder first, then the key, then the certificate. A folder without its certificate
-    /// is what a crash leaves; it counts as nothing and is never written over.
+    /// Writes a new generation, all of it in one step: its folder appears when everything lies in it.
     ///
     /// # Errors
     /// `file-exists`, `file-unwritable`.
@@ -69,12 +68,13 @@ impl Slot {
         certificate: &Certificate,
         more: &[(&str, &[u8])],
     ) -> Result<(), Problem> {
-        files::create_folder(&self.folder, Readers::Owner)?;
-        files::create(&self.key_path(), key, Readers::Owner)?;
-        for (name, bytes) in more {
-            files::create(&self.folder.join(name), bytes, Readers::Everybody)?;
-        }
-        files::create(&self.certificate_path(), certificate.pem().as_bytes(), Readers::Everybody)
+        files::create_folder_whole(&self.folder, |folder| {
+            files::create_unseen(&folder.join(self.key), key, Readers::Owner)?;
+            for (name, bytes) in more {
+                files::create_unseen(&folder.join(name), bytes, Readers::Everybody)?;
+            }
+            files::create_unseen(&folder.join(self.certificate), certificate.pem().as_bytes(), Readers::Everybody)
+        })
     }
 }
 
@@ -160,7 +160,9 @@ impl Store {
                 let Some(Held { certificate, .. }) = held(&slot.certificate_path(), generation)? else { continue };
                 let upper = files::read_if_there(&slot.folder.join(UPPER), LARGEST)?;
                 let upper = certificates(upper.as_ref().map(Secret::expose).unwrap_or_default());
-                holdings.stock.push(Prepared { cluster: cluster.clone(), generation, signer: certificate, upper });
+                let has_key = files::is_there(&slot.key_path());
+                let cluster = cluster.clone();
+                holdings.stock.push(Prepared { cluster, generation, signer: certificate, upper, has_key });
             }
         }
         Ok(holdings)

@@ -108,7 +108,8 @@ pub fn write(
 pub fn tidy(cluster: &Cluster) -> Result<(), Problem> {
     match &cluster.access {
         Access::Directory(folder) => directory::tidy(folder),
-        Access::Manifest(_) | Access::Kubeconfig { .. } | Access::InCluster => Ok(()),
+        Access::Manifest(path) => manifest::tidy(path),
+        Access::Kubeconfig { .. } | Access::InCluster => Ok(()),
     }
 }
 

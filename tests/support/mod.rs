@@ -1,3 +1,5 @@
 //! What the integration tests share.
 
 pub(crate) mod judges;
+pub(crate) mod snapshot;
+pub(crate) mod story;

@@ -1,0 +1,3 @@
+module meshca.test/sets
+
+go 1.24

@@ -1,0 +1,270 @@
+//! Kills the program at every change that it makes to the disk, one after the other, and looks at what is left. strace
+//! sends the signal before the system call is done, so that each of them is once the first that is missing.
+
+#![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on is a failed test")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::judges;
+use support::snapshot::{private_keys, snapshot};
+use support::story::{FILES, Said, Story, lab, later, meshca, seconds, sound};
+use time::{Duration, OffsetDateTime};
+
+const NEW_YEAR: &str = "2027-01-01T00:00:00Z";
+
+/// Every system call by which meshca changes the disk, under all the names that the architectures have for it. Of
+/// `openat`, only those calls count that create something.
+const EFFECTS: &str = "openat,write,?pwrite64,?writev,fsync,fdatasync,ftruncate,?rename,?renameat,?renameat2,?symlink,\
+                       ?symlinkat,?link,?linkat,?mkdir,?mkdirat,?unlink,?unlinkat,?rmdir,?chmod,?fchmod,?fchmodat";
+
+/// One change of the disk: the system call, and which of its kind. strace counts each kind for itself.
+type Effect = (String, usize);
+
+/// A command of the story under strace with these options, on one processor: then meshca works in one thread, and each
+/// run makes the same calls.
+fn traced(story: &Story, command: &Command, options: &[String]) -> Said {
+    let allowed = fs::read_to_string("/proc/self/status").unwrap();
+    let allowed = allowed.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
+    let processor = allowed.split([',', '-']).next().unwrap();
+    let mut strace = Command::new(judges::program("taskset"));
+    strace
+        .args(["-c", processor])
+        .arg(judges::program("strace"))
+        .args(["-f", "-qq"])
+        .args(options)
+        .arg(command.get_program())
+        .args(command.get_args());
+    Said::of(&judges::run(strace.current_dir(story.path(""))))
+}
+
+/// Every change that the command makes, found by running it once to its end.
+fn effects(story: &Story, command: &Command) -> BTreeSet<Effect> {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let options = ["-o".to_owned(), log.path().display().to_string(), "-e".to_owned(), format!("trace={EFFECTS}")];
+    traced(story, command, &options).fine();
+    let mut counted: BTreeMap<(String, String), usize> = BTreeMap::new();
+    let mut effects = BTreeSet::new();
+    for line in fs::read_to_string(log.path()).unwrap().lines() {
+        let Some((thread, call)) = line.split_once(' ') else { continue };
+        let Some((name, arguments)) = call.trim_start().split_once('(') else { continue };
+        let count = counted.entry((thread.to_owned(), name.to_owned())).or_default();
+        *count += 1;
+        if name != "openat" || arguments.contains("O_CREAT") {
+            effects.insert((name.to_owned(), *count));
+        }
+    }
+    let kinds: BTreeSet<&str> = effects.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(kinds.contains("openat") && kinds.contains("fsync"), "strace does not see the changes: {kinds:?}");
+    effects
+}
+
+/// Runs a command, killed at this call.
+fn kill_at(story: &Story, command: &Command, (name, count): &Effect) -> Said {
+    let options = ["-o", "/dev/null", "-e", &format!("trace={name}"), "-e"].map(str::to_owned);
+    let inject = format!("inject={name}:signal=KILL:when={count}");
+    let said = traced(story, command, &[options.as_slice(), &[inject]].concat());
+    // strace ends as its command did: by the same signal.
+    assert_eq!(said.code, None, "{name} {count} was never reached: {said:?}");
+    said
+}
+
+/// A copy of the story, to be maltreated.
+fn trial_of(story: &Story) -> Story {
+    let trial = Story::new("");
+    copy(&story.path("."), &trial.path("."));
+    trial
+}
+
+/// Copies a folder with its links and modes.
+fn copy(from: &Path, to: &Path) {
+    let mut cp = Command::new("cp");
+    assert!(judges::run(cp.arg("-a").arg(from).arg(to)).status.success());
+}
+
+/// Nothing of an unfinished write is in the targets, each has exactly one private key, and it is a live one.
+fn tidy(story: &Story, folder: &str, clusters: &[&str]) {
+    let all = snapshot(&story.path(folder));
+    for path in all.keys() {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(!name.starts_with(".meshca-") && !name.ends_with("_tmp"), "left over: {}", path.display());
+    }
+    let keys = private_keys(&story.path(folder));
+    assert_eq!(keys.len(), clusters.len(), "{keys:?}");
+}
+
+/// What stands there already when a command is killed, and what must be true of it then.
+struct Case<'a> {
+    story: Story,
+    /// The command that is killed.
+    line: &'a str,
+    clusters: &'a [&'a str],
+    at: String,
+    /// Whether each target shows a set before.
+    has_sets: bool,
+}
+
+impl Case<'_> {
+    fn kill_everywhere(&self) {
+        let counted = trial_of(&self.story);
+        let effects = effects(&counted, &counted.command(self.line));
+        assert!(effects.len() > 30, "{effects:?}");
+        for effect in effects {
+            let trial = trial_of(&self.story);
+            kill_at(&trial, &trial.command(self.line), &effect);
+            self.judge(&trial, &format!("{} killed at {effect:?}", self.line));
+        }
+    }
+
+    fn judge(&self, trial: &Story, place: &str) {
+        let at = seconds(&self.at);
+        for cluster in self.clusters {
+            let folder = format!("clusters/{cluster}");
+            let shows = FILES.iter().filter(|file| trial.path(&format!("{folder}/{file}")).is_file()).count();
+            match shows {
+                4 => trial.sound(&folder, at).unwrap_or_else(|why| panic!("{place}: {cluster}: {why}")),
+                0 if !self.has_sets => {}
+                shows => panic!("{place}: {cluster} shows {shows} of four files"),
+            }
+        }
+        let said = trial.with_passphrase(&format!("--at {} publish", self.at));
+        assert_eq!(said.code, Some(0), "{place}: {said:?}");
+        let said = trial.with_passphrase(&format!("--at {} rotate", self.at));
+        assert_eq!(said.code, Some(0), "{place}: {said:?}");
+        for cluster in self.clusters {
+            trial.sound(&format!("clusters/{cluster}"), at).unwrap_or_else(|why| panic!("{place}: {cluster}: {why}"));
+        }
+        trial.meshca(&format!("--at {} rotate --dry-run", self.at)).fine().saying("nothing is due");
+        tidy(trial, "clusters", self.clusters);
+        assert_eq!(private_keys(&trial.path("material/stock")), Vec::<PathBuf>::new(), "{place}");
+        trial.meshca("ledger verify").fine();
+    }
+}
+
+fn founded(clusters: &[&str]) -> Story {
+    let story = Story::new(&lab("shop", "rotation: { write: 1, observe: 1 }", clusters)).founded("shop", NEW_YEAR);
+    story.with_passphrase(&format!("--at {NEW_YEAR} issue")).fine();
+    story
+}
+
+#[test]
+fn a_publish_that_is_killed_anywhere_is_finished_by_the_next_one() {
+    let line = format!("--at {NEW_YEAR} publish --passphrase-file passphrase");
+    let case =
+        Case { story: founded(&["east"]), line: &line, clusters: &["east"], at: NEW_YEAR.to_owned(), has_sets: false };
+    case.kill_everywhere();
+}
+
+#[test]
+fn a_rotation_that_is_killed_anywhere_leaves_the_old_sets_or_the_new_ones() {
+    let story = founded(&["east", "west"]);
+    story.with_passphrase(&format!("--at {NEW_YEAR} publish")).fine();
+    let at = later(NEW_YEAR, Duration::days(60));
+    let line = format!("--at {at} rotate --passphrase-file passphrase");
+    Case { story, line: &line, clusters: &["east", "west"], at, has_sets: true }.kill_everywhere();
+}
+
+#[test]
+fn a_manifest_is_whole_or_not_there_wherever_its_writer_is_killed() {
+    let text = lab("shop", "", &["east"]).replace("directory: ./clusters/east", "manifest: ./clusters/east.yaml");
+    let story = Story::new(&text).founded("shop", NEW_YEAR);
+    story.with_passphrase(&format!("--at {NEW_YEAR} issue")).fine();
+    let due = later(NEW_YEAR, Duration::days(60));
+    for (command, at, is_there) in [("publish", NEW_YEAR, false), ("rotate", due.as_str(), true)] {
+        let line = format!("--at {at} {command} --passphrase-file passphrase");
+        let counted = trial_of(&story);
+        for effect in effects(&counted, &counted.command(&line)) {
+            let trial = trial_of(&story);
+            kill_at(&trial, &trial.command(&line), &effect);
+            let place = format!("{line} killed at {effect:?}");
+            let manifest = trial.path("clusters/east.yaml");
+            assert!(manifest.is_file() || !is_there, "{place}");
+            if manifest.is_file() {
+                let text = trial.read("clusters/east.yaml");
+                assert!(text.contains("root-cert.pem: "), "{place}: a part of a manifest");
+            }
+            trial.with_passphrase(&format!("--at {at} publish")).fine();
+            trial.with_passphrase(&format!("--at {at} rotate")).fine();
+            trial.meshca(&format!("--at {at} rotate --dry-run")).fine().saying("nothing is due");
+            tidy(&trial, "clusters", &["east"]);
+            trial.meshca("ledger verify").fine();
+        }
+        story.with_passphrase(&format!("--at {at} {command}")).fine();
+    }
+}
+
+#[test]
+fn ceremonies_that_are_killed_anywhere_can_be_held_again() {
+    let ceremonies = [
+        "root create --passphrase-file passphrase --confirm",
+        "issuing create --passphrase-file passphrase --issuing-passphrase-file passphrase",
+        "issue --passphrase-file passphrase",
+    ];
+    let command = |story: &Story, line: &str| {
+        let mut command = story.command(&format!("--at {NEW_YEAR} {line}"));
+        if line.starts_with("root") {
+            command.arg("shop root g1");
+        }
+        command
+    };
+    let story = Story::new(&lab("shop", "", &["east"]));
+    for (done, line) in ceremonies.iter().enumerate() {
+        let counted = trial_of(&story);
+        for effect in effects(&counted, &command(&counted, line)) {
+            let trial = trial_of(&story);
+            kill_at(&trial, &command(&trial, line), &effect);
+            let place = format!("{line} killed at {effect:?}");
+            for (later, line) in ceremonies.iter().enumerate().skip(done) {
+                let said = Said::of(&judges::run(&mut command(&trial, line)));
+                // It may have been done a moment before the program was killed: there is one root, and it stays.
+                let exists = later == 0 && said.err.contains("error: root-exists: ");
+                assert!(said.code == Some(0) || exists, "{place}: {said:?}");
+            }
+            trial.with_passphrase(&format!("--at {NEW_YEAR} publish")).fine();
+            trial.sound("clusters/east", seconds(NEW_YEAR)).unwrap_or_else(|why| panic!("{place}: {why}"));
+            let left: Vec<PathBuf> = snapshot(&trial.path("material")).into_keys().collect();
+            assert!(!left.iter().any(|it| it.to_string_lossy().contains(".meshca-")), "{place}: {left:?}");
+            trial.meshca("ledger verify").fine();
+        }
+        Said::of(&judges::run(&mut command(&story, line))).fine();
+    }
+}
+
+#[test]
+fn a_quickstart_that_is_killed_anywhere_claims_nothing_and_keeps_none_from_working_elsewhere() {
+    let story = Story::new("");
+    let quickstart = |folder: &Path| {
+        let mut command = meshca();
+        command.arg("quickstart").arg(folder);
+        command
+    };
+    let whole = effects(&story, &quickstart(&story.path("whole")));
+    // A quickstart is all of the commands above in a row, whose every call is killed there.
+    for (number, effect) in whole.iter().enumerate().step_by(5) {
+        let folder = story.path(&format!("try{number}"));
+        let said = kill_at(&story, &quickstart(&folder), effect);
+        let at_the_end = effect.0 == "write" && whole.iter().filter(|it| it.0 == "write").count() - effect.1 < 2;
+        assert!(at_the_end || !said.err.contains("go on with"), "{effect:?}: it claims success: {said:?}");
+        for cluster in ["east", "west"] {
+            let shown = folder.join("clusters").join(cluster);
+            if shown.join("ca-cert.pem").is_file() {
+                sound(&shown, OffsetDateTime::now_utc().unix_timestamp()).unwrap();
+            }
+        }
+        let is_there = folder.is_dir();
+        let again = Said::of(&judges::run(&mut quickstart(&folder)));
+        if is_there {
+            again.refused(1, "file-exists")
+        } else {
+            again.fine()
+        };
+    }
+    let elsewhere = story.path("elsewhere");
+    Said::of(&judges::run(meshca().arg("quickstart").arg(&elsewhere))).fine();
+    sound(&elsewhere.join("clusters/east"), OffsetDateTime::now_utc().unix_timestamp()).unwrap();
+}
