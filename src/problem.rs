@@ -228,6 +228,7 @@ codes! {
         UnknownCluster = "unknown-cluster": "the mesh file has no cluster of this name";
         RootDiffers = "root-differs": "a target runs under another root than the one that meshca may use; changing a root is a walk of its own";
         SharedSigningKey = "shared-signing-key": "two clusters sign with the same private key; whoever takes it from one signs for both";
+        IntermediateNotInLedger = "intermediate-not-in-ledger": "a target holds, under our mark, an intermediate that no entry of our ledger names; somebody else has minted under our roots, or records were lost";
     }
     Rotation {
         NoUsableRoot = "no-usable-root": "no root in the material folder is pinned in the mesh file, endorsed or the founding one";

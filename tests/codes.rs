@@ -24,8 +24,6 @@ const UNTESTED: &[(Code, &str)] = &[
     (Code::TargetChangedMeanwhile, NO_STORY),
     (Code::WrittenDiffersFromRead, NO_STORY),
     (Code::NoLedger, NO_STORY),
-    (Code::NotYet, NO_STORY),
-    (Code::NothingRecognised, NO_STORY),
     (Code::OutputFailed, NOT_PROVOKED),
     (Code::SigningFailed, NOT_PROVOKED),
     (Code::RandomnessUnavailable, NOT_PROVOKED),

@@ -301,6 +301,7 @@ impl<'a> Desk<'a> {
         } else {
             clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>().map_err(one)?
         };
+        findings.extend(check::records(&chosen, mesh, &self.entropy, self.now));
         let sets = check::clusters(&chosen, mesh, self.now);
         tell_checks(&sets, &findings, self.shared, self.voice, self.now)
     }

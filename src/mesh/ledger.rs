@@ -1,6 +1,7 @@
 //! What was done, as JSON lines that are chained by their hashes. Intent stands before the act, the result after it.
 //!
-//! An output, never an input of a decision: what to do next is read from the targets. The chain shows tampering, it
+//! An output, never an input of a decision: what to do next is read from the targets. `check` compares it with them, for
+//! a finding. The chain shows tampering, it
 //! does not prevent it: whoever can rewrite the file can rewrite all of it. Keep the hash of its head elsewhere.
 
 use serde::{Deserialize, Serialize};
@@ -184,6 +185,17 @@ impl Ledger {
         }
         Ok(Self { entries, head })
     }
+
+    /// Whether this very certificate stands in it as an intermediate that was minted or published, or was about to be:
+    /// after a crash an intent is all that there is.
+    #[must_use]
+    pub fn knows(&self, intermediate: &Certificate) -> bool {
+        let fingerprint = intermediate.fingerprint().to_string();
+        self.entries.iter().any(|entry| {
+            matches!(entry.act, Act::MintIntermediate | Act::Publish)
+                && entry.certificate.as_ref().is_some_and(|minted| minted.sha256 == fingerprint)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -211,6 +223,35 @@ mod tests {
             text.push(b'\n');
         }
         text
+    }
+
+    #[test]
+    fn an_intermediate_is_known_by_its_hash_however_its_act_ended_and_under_no_other_act() {
+        let story = crate::mesh::fleet_story::Story::new();
+        let end = datetime!(2027-02-01 10:00 UTC);
+        let [one, other] = [1, 2].map(|generation| story.intermediate("east", generation, end).certificate);
+        let ledger = |act: Act, outcome: Outcome| {
+            let entry = Entry {
+                at: datetime!(2026-11-23 10:00 UTC),
+                act,
+                outcome,
+                cluster: None,
+                generation: None,
+                certificate: Some(Minted::of(&one)),
+                detail: None,
+                previous: BEGINNING.to_owned(),
+            };
+            Ledger { entries: vec![entry], head: BEGINNING.to_owned() }
+        };
+        for outcome in [Outcome::Intent, Outcome::Done, Outcome::Failed] {
+            for act in [Act::MintIntermediate, Act::Publish] {
+                assert!(ledger(act, outcome).knows(&one));
+                assert!(!ledger(act, outcome).knows(&other));
+            }
+            for act in [Act::MintRoot, Act::ImportRoot, Act::MintIssuing, Act::Recover] {
+                assert!(!ledger(act, outcome).knows(&one));
+            }
+        }
     }
 
     #[test]

@@ -36,3 +36,4 @@ pub mod span;
 pub mod standing;
 pub mod status;
 mod status_document;
+pub mod unrecorded;
