@@ -234,15 +234,54 @@ fn an_rsa_root_from_outside_signs_from_2048_bits_on() {
 }
 
 #[test]
-fn nothing_is_minted_under_istios_published_sample_root() {
+fn nothing_is_minted_under_a_published_or_weak_root() {
+    for (fixture, code) in [
+        ("foreign/istio-samples/root-cert.pem", "published-sample-key"),
+        ("faulty/rsa-close-primes/ca-cert.pem", "rsa-close-primes"),
+        ("faulty/rsa-small-factor/ca-cert.pem", "rsa-small-factor"),
+    ] {
+        let lab = Lab::new("");
+        fs::create_dir_all(lab.path("material/root/g1")).unwrap();
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("pki-fixtures");
+        fs::copy(fixtures.join(fixture), lab.root()).unwrap();
+        let both = ["--passphrase-file", "passphrase", "--issuing-passphrase-file", "passphrase"];
+        for command in [&["issuing", "create"][..], &["rotate"], &["publish"]] {
+            let given = if command.len() == 2 { &both[..] } else { &both[..2] };
+            let refused = lab.meshca(&[command, given].concat()).code(1);
+            let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+            assert!(words.contains(&format!("error: {code}: ")), "{words}");
+        }
+    }
+}
+
+#[test]
+fn a_key_that_one_cluster_signs_with_is_published_to_no_other() {
     let lab = Lab::new("");
-    fs::create_dir_all(lab.path("material/root/g1")).unwrap();
-    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("pki-fixtures/foreign/istio-samples");
-    fs::copy(samples.join("root-cert.pem"), lab.root()).unwrap();
-    let both = ["--passphrase-file", "passphrase", "--issuing-passphrase-file", "passphrase"];
-    let refused = lab.meshca(&[&["issuing", "create"], &both[..]].concat()).code(1);
-    let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
-    assert!(words.contains("error: published-sample-key: "), "{words}");
+    let mesh = fs::read_to_string(lab.path("mesh.yaml")).unwrap();
+    let west = "  - name: west\n    role: primary\n    access: { directory: ./west }\n";
+    fs::write(lab.path("mesh.yaml"), mesh + west).unwrap();
+    lab.create_root();
+    let issuing = ["issuing", "create", "--passphrase-file", "passphrase", "--issuing-passphrase-file", "passphrase"];
+    lab.meshca(&issuing).success();
+    lab.meshca(&["issue", "east", "--passphrase-file", "passphrase"]).success();
+    // Somebody copies east's stock to west.
+    fs::create_dir_all(lab.path("material/stock/west/g1")).unwrap();
+    for file in ["ca-cert.pem", "ca-key.pem", "upper.pem"] {
+        fs::copy(lab.path("material/stock/east/g1").join(file), lab.path("material/stock/west/g1").join(file)).unwrap();
+    }
+    lab.meshca(&["publish", "east", "--passphrase-file", "passphrase"]).success();
+    for command in ["publish", "rotate"] {
+        let refused = lab.meshca(&[command, "--passphrase-file", "passphrase"]);
+        let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        if command == "publish" {
+            assert!(words.contains("error: shared-signing-key: "), "{words}");
+            assert!(!lab.path("west").exists(), "west got nothing");
+        } else {
+            refused.success();
+        }
+    }
+    // The tick made west a key of its own.
+    assert_ne!(fs::read(lab.path("west/ca-key.pem")).unwrap(), fs::read(lab.path("east/ca-key.pem")).unwrap());
 }
 
 #[test]
