@@ -108,8 +108,12 @@ fn guards_3_and_4_no_issuer_is_read_by_rcgen() {
 }
 
 #[test]
-fn guards_11_and_13_no_key_is_held_by_rcgen_and_none_is_ed25519() {
-    nobody_names(&["rcgen::KeyPair", "generate_for(", "PKCS_ED25519", "serialize_pem"]);
+fn guards_11_and_13_no_key_is_made_by_rcgen_none_is_ed25519_and_the_one_pair_that_it_loads_is_wiped() {
+    nobody_names(&["generate_for(", "PKCS_ED25519", "serialize_pem", "serialize_der"]);
+    let loads: Vec<_> = sources().into_iter().filter(|(_, text)| text.contains("rcgen::KeyPair")).collect();
+    let [(path, text)] = loads.as_slice() else { panic!("rcgen holds keys in {} files", loads.len()) };
+    assert!(path.ends_with("key_der.rs"), "{path}");
+    assert_eq!(text.matches("rcgen::KeyPair").count(), text.matches("pair.zeroize()").count());
 }
 
 #[test]

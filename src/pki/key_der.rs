@@ -2,7 +2,7 @@
 
 use rcgen::{PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
 use rustls_pki_types::PrivatePkcs8KeyDer;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::pki::certificate::bits;
 use crate::pki::key_file::Belongs;
@@ -48,7 +48,11 @@ impl EcKey {
         let whole = wrap(0x30, &[&[0x02, 1, 0], &identifier, &wrap(0x04, &[&inner])]);
         let pkcs8 = PrivatePkcs8KeyDer::from(whole.as_slice());
         match rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&pkcs8, algorithm) {
-            Ok(_) => Belongs::Yes,
+            Ok(mut pair) => {
+                // rcgen keeps a copy of the bytes, and does not wipe it by itself.
+                pair.zeroize();
+                Belongs::Yes
+            }
             Err(_) => Belongs::No,
         }
     }
