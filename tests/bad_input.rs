@@ -740,3 +740,24 @@ fn a_passphrase_that_is_typed_differently_the_second_time_makes_nothing() {
     assert!(!shown.contains(PASSPHRASE) && !shown.contains("stable"), "{shown}");
     assert_eq!(snapshot(&story.path("material")).len(), 0);
 }
+
+// --- long work
+
+#[test]
+fn long_work_shows_on_a_terminal_how_far_it_has_come_and_is_silent_in_a_pipe() {
+    let names: Vec<String> = (0..20).map(|number| format!("c{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let story = Story::new(&lab("shop", "", &names)).founded("shop", NEW_YEAR);
+    let command = format!("--at {NEW_YEAR} issue --passphrase-file passphrase");
+    let binary = env!("CARGO_BIN_EXE_meshca");
+    let shown = Command::new("script")
+        .current_dir(story.path(""))
+        .args(["-qec", &format!("{binary} {command}"), "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("minting 1 of 20") && shown.contains("minting 20 of 20"), "{shown}");
+    let said = story.with_passphrase(&format!("--at {NEW_YEAR} publish")).fine();
+    assert!(!said.err.contains("publishing"), "{said:?}");
+}

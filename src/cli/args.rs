@@ -92,7 +92,7 @@ pub struct Shared {
     /// Print results in this form.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
-    /// Print only problems.
+    /// Say nothing beside results and problems.
     #[arg(short, long, global = true)]
     pub(in crate::cli) quiet: bool,
     /// No colour, also on a terminal.

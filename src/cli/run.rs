@@ -156,6 +156,11 @@ impl<'a> Desk<'a> {
         LedgerFile::new(&self.mesh.records, self.now)
     }
 
+    fn courier<'b>(&'b self, ledger: &'b Mutex<LedgerFile>) -> Courier<'b> {
+        let shows_progress = !self.voice.quiet;
+        Courier { mesh: &self.mesh, entropy: &self.entropy, ledger, now: self.now, shows_progress }
+    }
+
     fn finish(&self, ledger: LedgerFile) {
         for line in ledger.into_lines() {
             self.voice.result(&line);
@@ -240,7 +245,8 @@ impl<'a> Desk<'a> {
         let mut ledger = self.ledger_file();
         let opens = PassphraseSource::new(passphrase.passphrase_file);
         let seals = stock.map(|path| PassphraseSource::new(Some(path)));
-        let order = issue::Order { clusters, until, opens: &opens, seals: seals.as_ref() };
+        let shows_progress = !self.voice.quiet;
+        let order = issue::Order { clusters, until, opens: &opens, shows_progress, seals: seals.as_ref() };
         let made = issue::run(&self.mesh, &self.store, &order, &self.entropy, &mut ledger, self.now);
         self.finish(ledger);
         let made = made.map_err(one)?;
@@ -252,7 +258,7 @@ impl<'a> Desk<'a> {
     fn publish(self, clusters: &[ClusterName], dry_run: bool, passphrase: PassphraseFile) -> Ended {
         let _lock = if dry_run { None } else { self.begin_writing()? };
         let ledger = Mutex::new(self.ledger_file());
-        let courier = Courier { mesh: &self.mesh, entropy: &self.entropy, ledger: &ledger, now: self.now };
+        let courier = self.courier(&ledger);
         let opens = PassphraseSource::new(passphrase.passphrase_file);
         let order = publish::Order { clusters, dry_run, opens: &opens };
         let deliveries = publish::run(&courier, &self.store, &order);
@@ -313,7 +319,7 @@ impl<'a> Desk<'a> {
         } else {
             let _lock = self.begin_writing()?;
             let ledger = Mutex::new(self.ledger_file());
-            let courier = Courier { mesh: &self.mesh, entropy: &self.entropy, ledger: &ledger, now: self.now };
+            let courier = self.courier(&ledger);
             let opens = PassphraseSource::new(passphrase.passphrase_file);
             let tick = rotate::run(&courier, &self.store, &opens);
             self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));

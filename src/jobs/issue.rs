@@ -15,6 +15,7 @@ use crate::world::entropy::Entropy;
 use crate::world::ledger_file::{About, LedgerFile};
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
+use crate::world::terminal::Progress;
 use crate::world::{issuing_key, key_seal, root_key, targets};
 
 /// What `issue` is asked for.
@@ -26,6 +27,8 @@ pub struct Order<'a> {
     pub until: Option<OffsetDateTime>,
     /// Opens the key that signs.
     pub opens: &'a PassphraseSource,
+    /// Whether people may be shown how far it has come.
+    pub shows_progress: bool,
     /// Seals the new keys; `None`: with what opened the issuing key.
     pub seals: Option<&'a PassphraseSource>,
 }
@@ -75,9 +78,13 @@ pub fn run(
             orders.push((cluster, generation, start));
         }
     }
+    let progress = Progress::new("minting", orders.len(), order.shows_progress);
     let made = targets::in_parallel(&orders, usize::MAX, |(cluster, generation, start)| {
-        prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now)
+        let made = prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now);
+        progress.step();
+        made
     });
+    drop(progress);
     let mut prepared = Vec::new();
     for one in made {
         let (one, sealed) = one?;

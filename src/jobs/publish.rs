@@ -23,6 +23,7 @@ use crate::world::entropy::Entropy;
 use crate::world::ledger_file::{About, LedgerFile};
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
+use crate::world::terminal::Progress;
 use crate::world::{issuing_key, targets};
 
 /// What happened to one target, or would.
@@ -49,6 +50,8 @@ pub struct Courier<'a> {
     pub ledger: &'a Mutex<LedgerFile>,
     /// The present moment.
     pub now: OffsetDateTime,
+    /// Whether people may be shown how far it has come.
+    pub shows_progress: bool,
 }
 
 /// How often a delivery decides again when the target changed under its hands.
@@ -177,7 +180,9 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         order.clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>()?
     };
     let fleet = targets::observe_all(mesh, courier.entropy, courier.now);
+    let progress = Progress::new("publishing", clusters.len(), courier.shows_progress);
     Ok(targets::in_parallel(&clusters, mesh.rotation.write, |cluster| {
+        progress.step();
         let observed = targets::observe(cluster, courier.entropy, courier.now);
         if !order.dry_run {
             sweep(&mesh.name, store, &holdings, cluster, &observed);

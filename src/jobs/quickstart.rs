@@ -57,10 +57,10 @@ pub fn run(folder: &Path, entropy: &Entropy, now: OffsetDateTime) -> Result<Quic
     let mut ledger = LedgerFile::new(&mesh.records, now);
     let root = root_create::run(&mesh, &store, &source, entropy, &mut ledger, now).map_err(one)?;
     issuing_create::run(&mesh, &store, &source, &source, entropy, &mut ledger, now).map_err(one)?;
-    let order = issue::Order { clusters: &[], until: None, opens: &source, seals: None };
+    let order = issue::Order { clusters: &[], until: None, opens: &source, shows_progress: false, seals: None };
     issue::run(&mesh, &store, &order, entropy, &mut ledger, now).map_err(one)?;
     let ledger = Mutex::new(ledger);
-    let courier = Courier { mesh: &mesh, entropy, ledger: &ledger, now };
+    let courier = Courier { mesh: &mesh, entropy, ledger: &ledger, now, shows_progress: false };
     let order = publish::Order { clusters: &[], dry_run: false, opens: &source };
     let deliveries = publish::run(&courier, &store, &order).map_err(one)?;
     let tick = rotate::run(&courier, &store, &source).map_err(one)?;

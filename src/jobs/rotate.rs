@@ -20,6 +20,7 @@ use crate::world::entropy::Entropy;
 use crate::world::ledger_file::About;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
+use crate::world::terminal::Progress;
 use crate::world::{issuing_key, targets};
 
 /// What one tick saw, planned and did.
@@ -70,7 +71,12 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
             due.clear();
         }
     }
-    let outcomes = targets::in_parallel(&due, mesh.rotation.write, |step| (step.cluster.clone(), hands.take(step)));
+    let progress = Progress::new("renewing", due.len(), courier.shows_progress);
+    let outcomes = targets::in_parallel(&due, mesh.rotation.write, |step| {
+        progress.step();
+        (step.cluster.clone(), hands.take(step))
+    });
+    drop(progress);
     done.extend(outcomes);
     Ok(Tick { plan, done })
 }
