@@ -92,7 +92,7 @@ pub struct Shared {
     /// Print results in this form.
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT")]
     pub(in crate::cli) output: Format,
-    /// Say nothing beside results and problems.
+    /// Say only what is wrong: good news is silent, except in forms for machines.
     #[arg(short, long, global = true)]
     pub(in crate::cli) quiet: bool,
     /// No colour, also on a terminal.
@@ -113,6 +113,14 @@ pub enum Format {
     Yaml,
     /// Text exposition format 0.0.4.
     Prometheus,
+}
+
+impl Format {
+    /// Whether people read it.
+    #[must_use]
+    pub const fn is_for_people(self) -> bool {
+        matches!(self, Format::Table | Format::Wide)
+    }
 }
 
 impl From<Format> for Form {

@@ -24,6 +24,7 @@ use crate::jobs::{issue, issuing_create, quickstart, root_create};
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::metrics;
+use crate::mesh::outcome::Outcome;
 use crate::mesh::plan::Act;
 use crate::pki::profile::Tier;
 use crate::problem::{Code, Finding, Problem};
@@ -108,7 +109,10 @@ impl Voice {
         words: impl Fn() -> String,
     ) -> Result<(), Vec<Problem>> {
         let text = document::written(document, shared.output).map_err(one)?;
-        self.result(&text.unwrap_or_else(words));
+        match text {
+            Some(text) => self.loud().result(&text),
+            None => self.result(&words()),
+        }
         Ok(())
     }
 }
@@ -265,7 +269,8 @@ impl<'a> Desk<'a> {
         self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
         let deliveries = deliveries.map_err(one)?;
         let words = || fleet_words::deliveries(&deliveries, dry_run);
-        self.voice.answer(self.shared, &document::deliveries(&deliveries, dry_run), words)?;
+        let good = !dry_run && deliveries.iter().all(|it| it.change.is_ok());
+        self.voice.about(good).answer(self.shared, &document::deliveries(&deliveries, dry_run), words)?;
         let problems: Vec<Problem> = deliveries.into_iter().filter_map(|it| it.change.err()).collect();
         if problems.is_empty() { Ok(Exit::Fine) } else { Err(problems) }
     }
@@ -276,7 +281,8 @@ impl<'a> Desk<'a> {
         let file = shared.file.display().to_string();
         let text =
             report_words::written(&status, shared.output.into(), &file, VERSION, self.voice.colour).map_err(one)?;
-        self.voice.result(&text);
+        let good = status.outcome() == Outcome::Fine && shared.output.is_for_people();
+        self.voice.about(good).result(&text);
         if let Some(path) = textfile {
             report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
         }
@@ -328,7 +334,8 @@ impl<'a> Desk<'a> {
             tick
         };
         let document = document::tick(&tick, dry_run);
-        self.voice.answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
+        let good = !dry_run && tick.is_good_news();
+        self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
         let exit = self.end_of(&tick);
         // Where the disk is full or closed, a step has said so already.
         match unwatched {
@@ -400,8 +407,10 @@ fn run_check(arguments: CheckArguments, shared: &Shared, voice: Voice, now: Offs
 }
 
 fn tell_checks(sets: &[Checked], fleet: &[Finding], shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+    let exit = check_words::exit(sets, fleet);
+    let voice = voice.about(exit == Exit::Fine);
     voice.answer(shared, &check_words::document(sets, fleet, now), || check_words::table(sets, fleet))?;
-    Ok(check_words::exit(sets, fleet))
+    Ok(exit)
 }
 
 #[cfg(feature = "ceremony")]

@@ -8,8 +8,10 @@ use std::io::{IsTerminal, Write};
 /// What is allowed to be said, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Voice {
-    /// Only problems.
+    /// Only problems, and results that are asked for or are no good news.
     pub quiet: bool,
+    /// Whether a result is not worth a word.
+    hushed: bool,
     /// Colour in results: only on a terminal, and not under `NO_COLOR` or `TERM=dumb`.
     pub colour: bool,
 }
@@ -21,11 +23,26 @@ impl Voice {
         let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let colour = !no_color && !dumb && !set("NO_COLOR") && !set("MESHCA_NO_COLOR");
-        Self { quiet, colour: colour && std::io::stdout().is_terminal() }
+        Self { quiet, hushed: false, colour: colour && std::io::stdout().is_terminal() }
+    }
+
+    /// The voice for a result: good news is kept back from those who want only problems.
+    #[must_use]
+    pub const fn about(self, is_good_news: bool) -> Self {
+        Self { hushed: self.quiet && is_good_news, ..self }
+    }
+
+    /// The voice for a result that a machine waits for.
+    #[must_use]
+    pub const fn loud(self) -> Self {
+        Self { hushed: false, ..self }
     }
 
     /// A result, to standard output.
     pub fn result(self, text: &str) {
+        if self.hushed {
+            return;
+        }
         let _ = write_line(&mut std::io::stdout().lock(), text);
     }
 

@@ -32,6 +32,15 @@ pub struct Tick {
     pub done: BTreeMap<ClusterName, Result<Change, Problem>>,
 }
 
+impl Tick {
+    /// Whether nothing is left for anybody: whatever was due was done, and nothing was refused or waits.
+    #[must_use]
+    pub fn is_good_news(&self) -> bool {
+        let waits = |step: &Step| matches!(step.act, Act::Refuse(_) | Act::AskForCeremony(_) | Act::Wait);
+        self.done.values().all(Result::is_ok) && !self.plan.steps.iter().any(waits)
+    }
+}
+
 /// Looks and plans, and changes nothing.
 ///
 /// # Errors
