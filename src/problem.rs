@@ -222,6 +222,7 @@ codes! {
         RemoteGetsNoCacerts = "remote-gets-no-cacerts": "a remote cluster has no signer of its own and gets no cacerts";
         TargetUnreadable = "target-unreadable": "a target could not be looked at, so nothing is known and nothing is changed";
         NothingInStock = "nothing-in-stock": "a target has no cacerts, and nothing that may be used now lies in stock for it";
+        CacertsMissing = "cacerts-missing": "a cluster that should have cacerts has none";
         TooManyValues = "too-many-values": "a target holds more values than any cacerts has";
         TargetChangedMeanwhile = "target-changed-meanwhile": "a target changed between the decision and the write; it was left as it is";
         WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";

@@ -239,3 +239,14 @@ fn a_ledger_that_is_cut_is_a_warning_and_one_that_is_broken_is_critical() {
     lab.write("records/ledger.jsonl", whole);
     ends(&lab, "check", 0);
 }
+
+#[test]
+fn a_cluster_without_cacerts_is_a_warning_and_named() {
+    let lab = Lab::new();
+    fs::remove_dir_all(lab.path("west")).unwrap();
+    let document = json(&lab, "check west", 3);
+    assert_eq!(codes(&document), ["cacerts-missing"]);
+    assert!(first(&document, "what").contains("west"), "{document}");
+    assert_eq!(codes(&json(&lab, "check", 3)), ["cacerts-missing"]);
+    assert_eq!(codes(&json(&lab, "check east", 0)), Vec::<&str>::new());
+}

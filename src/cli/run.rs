@@ -315,6 +315,7 @@ impl<'a> Desk<'a> {
         };
         findings.extend(check::records(&chosen, mesh, &self.entropy, self.now));
         let sets = check::clusters(&chosen, mesh, self.now);
+        findings.extend(check::missing(&sets, mesh));
         tell_checks(&sets, &findings, self.shared, self.voice, self.now)
     }
 

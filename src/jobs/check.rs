@@ -81,6 +81,20 @@ pub fn records(clusters: &[&Cluster], mesh: &Mesh, entropy: &Entropy, now: Offse
     }
 }
 
+/// A cluster that should have `cacerts` and has none is a finding: its istiod would run on a root of its own.
+#[must_use]
+pub fn missing(sets: &[Checked], mesh: &Mesh) -> Vec<Finding> {
+    let has_none = |set: &&Checked| matches!(set.judgement, Ok(None));
+    let finding = |set: &Checked| Finding {
+        severity: Severity::Warning,
+        place: mesh.name.clone(),
+        problem: Problem::new(Code::CacertsMissing, format!("{} has no cacerts", set.place))
+            .fact("an istiod that starts there now makes a root of its own")
+            .hint(format!("meshca publish {}", set.place)),
+    };
+    sets.iter().filter(has_none).map(finding).collect()
+}
+
 /// Judges one set of files: a folder, a Secret manifest (`-`: standard input), or single files, each named as in a
 /// Secret or given as `NAME=PATH`. A set without a private key is judged as far as that goes.
 ///
@@ -98,7 +112,13 @@ pub fn files(paths: &[String], terms: &Terms, now: OffsetDateTime) -> Result<Che
         ..Circumstances::default()
     };
     let judgement = judge(&files, &circumstances, now);
-    Ok(Checked { place: paths.join(" "), judgement: Ok(Some(judgement)) })
+    Ok(Checked {
+        place: match paths {
+            [only] => only.clone(),
+            _ => "these files".to_owned(),
+        },
+        judgement: Ok(Some(judgement)),
+    })
 }
 
 /// Some files, and whether they came as a whole Secret or folder, in which a missing key is a finding.

@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use crate::mesh::checks::parts::{critical, graded, warning};
 use crate::mesh::consumers::material::Material;
-use crate::mesh::consumers::verdict::timestamp;
 use crate::mesh::secret_files::Form;
 use crate::pki::certificate::Certificate;
+use crate::pki::moment::utc;
 use crate::problem::{Code, Finding, Problem};
 
 pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
@@ -45,7 +45,7 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
         let what = format!(
             "{name} starts with \"{}\", which ended {}: istiod exits at its next start",
             first.subject(),
-            timestamp(first.not_after())
+            utc(first.not_after())
         );
         found.push(critical(name, Problem::new(Code::ChainFirstExpired, what).hint(hint.as_str())));
     }

@@ -2,8 +2,8 @@
 
 use crate::mesh::checks::parts::critical;
 use crate::mesh::consumers::material::Material;
-use crate::mesh::consumers::verdict::timestamp;
 use crate::mesh::secret_files::CA_CRL;
+use crate::pki::moment::utc;
 use crate::problem::{Code, Finding, Problem};
 
 pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
@@ -35,13 +35,13 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
                 format!("{CA_CRL}: the list of \"{subject}\" was not signed by its key {}", ca.key_fingerprint()),
             );
         } else if !list.is_current(material.now) {
-            let end = list.next_update().map_or_else(|| "never".to_owned(), timestamp);
+            let end = list.next_update().map_or_else(|| "never".to_owned(), utc);
             add(
                 Code::CrlExpired,
                 format!(
                     "{CA_CRL}: the list of \"{subject}\" counts from {} to {end}; it is {}",
-                    timestamp(list.this_update()),
-                    timestamp(material.now)
+                    utc(list.this_update()),
+                    utc(material.now)
                 ),
             );
         }

@@ -4,7 +4,7 @@ use time::Duration;
 
 use crate::mesh::checks::parts::{Role, critical, graded, look_at, parts, warning};
 use crate::mesh::consumers::material::Material;
-use crate::mesh::consumers::verdict::timestamp;
+use crate::pki::moment::utc;
 use crate::problem::{Code, Finding, Problem};
 
 /// When less than this is left, an end is near. The alert rules in the field use the same line.
@@ -19,30 +19,26 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
         if validity.not_after() < validity.not_before() {
             let what = format!(
                 "{file}: \"{subject}\" ends {} and begins {}",
-                timestamp(validity.not_after()),
-                timestamp(validity.not_before())
+                utc(validity.not_after()),
+                utc(validity.not_before())
             );
             found.push(critical(file, Problem::new(Code::ValidityInverted, what).hint(look_at(file))));
             continue;
         }
         if now < validity.not_before() {
-            let what = format!(
-                "{file}: \"{subject}\" is not valid before {}; it is {}",
-                timestamp(validity.not_before()),
-                timestamp(now)
-            );
+            let what =
+                format!("{file}: \"{subject}\" is not valid before {}; it is {}", utc(validity.not_before()), utc(now));
             found.push(graded(part.is_on_path(), file, Problem::new(Code::CertificateNotYetValid, what).hint(hint)));
         } else if !part.is_on_path() {
             // Another root that has ended is the matter of `root-unused`.
         } else if now > validity.not_after() {
-            let what =
-                format!("{file}: \"{subject}\" ended {}; it is {}", timestamp(validity.not_after()), timestamp(now));
+            let what = format!("{file}: \"{subject}\" ended {}; it is {}", utc(validity.not_after()), utc(now));
             found.push(critical(file, Problem::new(Code::CertificateExpired, what).hint(hint)));
         } else if validity.left(now) < SOON {
             let left = validity.left(now);
             let what = format!(
                 "{file}: \"{subject}\" ends {}, in {} days and {} hours",
-                timestamp(validity.not_after()),
+                utc(validity.not_after()),
                 left.whole_days(),
                 left.whole_hours() % 24
             );

@@ -3,7 +3,7 @@
 use crate::mesh::checks::parts::{critical, warning};
 use crate::mesh::consumers::envoy::identifiers_allow;
 use crate::mesh::consumers::material::Material;
-use crate::mesh::consumers::verdict::timestamp;
+use crate::pki::moment::utc;
 use crate::problem::{Code, Finding, Problem};
 
 pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
@@ -49,7 +49,7 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
             continue;
         }
         let window = |validity: crate::pki::validity::Validity| {
-            format!("{} to {}", timestamp(validity.not_before()), timestamp(validity.not_after()))
+            format!("{} to {}", utc(validity.not_before()), utc(validity.not_after()))
         };
         let what = format!(
             "\"{}\" is valid from {}, its issuer \"{}\" only from {}",

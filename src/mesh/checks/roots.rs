@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::mesh::checks::parts::{Role, critical, graded, look_at, parts, warning};
 use crate::mesh::consumers::envoy::identifiers_allow;
 use crate::mesh::consumers::material::Material;
-use crate::mesh::consumers::verdict::timestamp;
 use crate::mesh::consumers::{agent, envoy};
 use crate::pki::certificate::Certificate;
 use crate::pki::go_reading;
+use crate::pki::moment::utc;
 use crate::pki::signature_check::{Signature, signature};
 use crate::problem::{Code, Finding, Problem};
 
@@ -35,7 +35,7 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
         let used = material.lineage.paths.iter().any(|path| path.last() == Some(root));
         if root.not_after() < material.now && !used {
             let what =
-                format!("{name}: \"{}\" ended {} and signed nothing here", root.subject(), timestamp(root.not_after()));
+                format!("{name}: \"{}\" ended {} and signed nothing here", root.subject(), utc(root.not_after()));
             found.push(warning(name, Problem::new(Code::RootUnused, what).hint(look_at(name))));
         }
     }

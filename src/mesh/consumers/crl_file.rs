@@ -5,8 +5,8 @@ use std::rc::Rc;
 use time::OffsetDateTime;
 
 use crate::mesh::consumers::material::Document;
-use crate::mesh::consumers::verdict::timestamp;
 use crate::pki::certificate::Certificate;
+use crate::pki::moment::utc;
 use crate::pki::pem_blocks::PemText;
 use crate::pki::revocation_list::RevocationList;
 use crate::problem::Problem;
@@ -79,7 +79,7 @@ impl CrlFile {
                 return Some(format!("CRL signature failure (\"{subject}\")"));
             }
             if !list.is_current(now) {
-                let end = list.next_update().map_or_else(|| "none".to_owned(), timestamp);
+                let end = list.next_update().map_or_else(|| "none".to_owned(), utc);
                 return Some(format!("CRL has expired or is not yet valid (of \"{subject}\", next update {end})"));
             }
             if let Some(revoked) = path.iter().find(|cert| list.revokes(cert)) {

@@ -6,8 +6,8 @@ use std::rc::Rc;
 
 use time::OffsetDateTime;
 
-use crate::mesh::consumers::verdict::timestamp;
 use crate::pki::certificate::{Certificate, NameConstraints, SERVER_AUTH};
+use crate::pki::moment::utc;
 use crate::pki::signature_check::weak_digest;
 
 pub(in crate::mesh) const UNKNOWN_AUTHORITY: &str = "x509: certificate signed by unknown authority";
@@ -82,8 +82,8 @@ pub(in crate::mesh) fn outside(cert: &Certificate, now: OffsetDateTime) -> Strin
         if now > cert.not_after() { ("after", cert.not_after()) } else { ("before", cert.validity().not_before()) };
     format!(
         "x509: certificate has expired or is not yet valid: current time {} is {word} {} (\"{}\")",
-        timestamp(now),
-        timestamp(bound),
+        utc(now),
+        utc(bound),
         cert.subject()
     )
 }

@@ -67,8 +67,3 @@ pub struct IstiodVerdicts {
     /// When it sees the files change while it runs.
     pub reload: Verdict,
 }
-
-/// A moment as Go and Kubernetes write it.
-pub(in crate::mesh) fn timestamp(moment: time::OffsetDateTime) -> String {
-    moment.format(&time::format_description::well_known::Rfc3339).unwrap_or_else(|_| moment.to_string())
-}

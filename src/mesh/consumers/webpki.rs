@@ -9,8 +9,9 @@ use std::rc::Rc;
 use rustls_pki_types::CertificateDer;
 
 use crate::mesh::consumers::material::Material;
-use crate::mesh::consumers::verdict::{Verdict, timestamp};
+use crate::mesh::consumers::verdict::Verdict;
 use crate::pki::certificate::{CLIENT_AUTH, Certificate, KeyFacts, SERVER_AUTH, bits};
+use crate::pki::moment::utc;
 use crate::pki::signature_check::weak_digest;
 
 /// The library gives up after this many signatures; so many anchors of one name are too many.
@@ -50,10 +51,10 @@ fn refusal(path: &[Rc<Certificate>], material: &Material<'_>) -> Option<String> 
             return Some(format!("{why:?} (\"{subject}\")"));
         }
         if material.now > cert.not_after() {
-            return Some(format!("CertExpired (\"{subject}\" at {})", timestamp(cert.not_after())));
+            return Some(format!("CertExpired (\"{subject}\" at {})", utc(cert.not_after())));
         }
         if material.now < cert.validity().not_before() {
-            return Some(format!("CertNotValidYet (\"{subject}\" before {})", timestamp(cert.validity().not_before())));
+            return Some(format!("CertNotValidYet (\"{subject}\" before {})", utc(cert.validity().not_before())));
         }
         if !cert.is_ca() {
             return Some(format!("EndEntityUsedAsCa (\"{subject}\")"));
