@@ -248,8 +248,7 @@ fn bring(
             Some(there) => Change::Replace { uid: there.uid.clone(), version: there.version.clone() },
         });
     }
-    let change = activate(courier, store, order.opens, cluster, prepared, anchor, observed)?;
-    Ok(change)
+    activate(courier, store, order.opens, cluster, prepared, anchor, observed)
 }
 
 /// Opens a prepared intermediate's key, brings the set to its target and forgets the key.

@@ -20,17 +20,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The exit code: 0, 3, 1 or 4. (2 is a wrong command line.) Which commands use it is theirs to decide.
-    #[must_use]
-    pub const fn exit_code(self) -> u8 {
-        match self {
-            Outcome::Fine => 0,
-            Outcome::Warning => 3,
-            Outcome::Unknown => 1,
-            Outcome::Critical => 4,
-        }
-    }
-
     /// The word that people and machines see.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -57,9 +46,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_exit_codes_4_beats_1_beats_3_beats_0() {
+    fn of_several_critical_beats_unknown_beats_warning_beats_fine() {
         let mut all = [Outcome::Warning, Outcome::Critical, Outcome::Fine, Outcome::Unknown];
-        all.sort_unstable_by(|a, b| b.cmp(a));
-        assert_eq!(all.map(Outcome::exit_code), [4, 1, 3, 0]);
+        all.sort_unstable();
+        assert_eq!(all, [Outcome::Fine, Outcome::Warning, Outcome::Unknown, Outcome::Critical]);
     }
 }

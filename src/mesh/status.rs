@@ -190,7 +190,7 @@ mod tests {
     fn a_sound_mesh_is_fine_and_says_when_the_first_renewal_is_due() {
         let status = seen(&Story::new());
         assert_eq!(status.verdict(), "all 3 clusters are fine; the first renewal is due in 41 d (east)");
-        assert_eq!((status.outcome().exit_code(), status.findings.len()), (0, 0));
+        assert_eq!((status.outcome(), status.findings.len()), (Outcome::Fine, 0));
         assert!(status.rows.iter().all(|row| row.standing == Standing::Fine));
         let next = status.next_ceremony().unwrap();
         assert_eq!((next.tier, next.last_safe), (Tier::Issuing, NOW + days(335 - 90 - 30)));
@@ -249,14 +249,14 @@ mod tests {
             status.verdict(),
             "1 of 3 clusters needs action: west renewal is overdue by 24 d 21 h, ends in 5 d 3 h"
         );
-        assert_eq!(status.outcome().exit_code(), 3);
+        assert_eq!(status.outcome(), Outcome::Warning);
         assert_eq!(status.rows[0].cluster, Some(name("west")));
         story.look_at("far").system_roots = Err(refused_connection());
         let status = seen(&story);
-        assert_eq!(status.outcome().exit_code(), 1);
+        assert_eq!(status.outcome(), Outcome::Unknown);
         assert!(status.verdict().starts_with("2 of 3 clusters need action: west renewal"), "{}", status.verdict());
         story.publish("west", 1, NOW + days(2) - SECOND);
-        assert_eq!(seen(&story).outcome().exit_code(), 4);
+        assert_eq!(seen(&story).outcome(), Outcome::Critical);
         assert_eq!(seen(&story).verdict(), "2 of 3 clusters need action: west intermediate ends in 1 d 23 h");
         story.publish("west", 1, NOW - SECOND);
         assert_eq!(seen(&story).rows[0].standing, Standing::Expired);
@@ -273,7 +273,7 @@ mod tests {
         for (cluster, tier) in [("east", Tier::Root), ("far", Tier::Root), ("far", Tier::Intermediate)] {
             assert_eq!(row(&status, cluster, tier).standing, Standing::Unknown, "{cluster}");
         }
-        assert_eq!(status.outcome().exit_code(), 1);
+        assert_eq!(status.outcome(), Outcome::Unknown);
         assert!(!status.is_all_seen());
         // One line for each in the table: the root's would only say the same again.
         assert_eq!(status.headlines().iter().filter(|row| row.standing == Standing::Unknown).count(), 2);
@@ -365,7 +365,7 @@ mod tests {
         let status = seen(&story);
         assert_eq!(codes(&status), [Code::SharedSigningKey]);
         assert_eq!(status.findings[0].place, "east, west");
-        assert_eq!(status.outcome().exit_code(), 4);
+        assert_eq!(status.outcome(), Outcome::Critical);
         assert_eq!(status.verdict(), "2 of 3 clusters need action: east and west sign with the same private key");
     }
 
