@@ -69,7 +69,8 @@ pub fn read_if_there(path: &Path, at_most: usize) -> Result<Option<Secret>, Prob
             .hint(format!("ls -ld {}", path.display())));
     }
     wait_for_writers(&file).map_err(|error| unreadable(path, &error))?;
-    read_open(file, path, at_most).map(Some)
+    let size = usize::try_from(metadata.len()).unwrap_or(usize::MAX);
+    read_open(file, path, at_most, size).map(Some)
 }
 
 /// Opening a named pipe that nobody writes to would otherwise wait for ever.
@@ -82,9 +83,16 @@ fn wait_for_writers(file: &File) -> io::Result<()> {
     Ok(rustix::fs::fcntl_setfl(file, flags - rustix::fs::OFlags::NONBLOCK)?)
 }
 
-/// Reads an open file, pipe or terminal of at most this many bytes.
-pub(in crate::world) fn read_open(source: impl Read, path: &Path, at_most: usize) -> Result<Secret, Problem> {
-    let mut bytes = Vec::new();
+/// Reads an open file, pipe or terminal of at most this many bytes. About how many it has is expected in `size`: a
+/// buffer that grows would be read into in small pieces, and would leave parts of a key behind that nobody wipes.
+pub(in crate::world) fn read_open(
+    source: impl Read,
+    path: &Path,
+    at_most: usize,
+    size: usize,
+) -> Result<Secret, Problem> {
+    // One more than expected, so that the end is seen without growing.
+    let mut bytes = Vec::with_capacity(size.min(at_most).saturating_add(1));
     let bound = u64::try_from(at_most).unwrap_or(u64::MAX).saturating_add(1);
     source.take(bound).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
     let bytes = Secret::new(bytes);
@@ -103,7 +111,7 @@ pub(in crate::world) fn read_open(source: impl Read, path: &Path, at_most: usize
 /// # Errors
 /// `file-unreadable`, `file-too-large`.
 pub fn read_standard_input(at_most: usize) -> Result<Secret, Problem> {
-    read_open(io::stdin(), Path::new("standard input"), at_most)
+    read_open(io::stdin(), Path::new("standard input"), at_most, 0)
 }
 
 /// Creates a file that must not exist, in one step: readers see no file or all of it.

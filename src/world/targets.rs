@@ -59,8 +59,9 @@ pub fn observe_all(mesh: &Mesh, entropy: &Entropy, now: OffsetDateTime) -> BTree
 /// Does the same with every item, at most so many at once and no more than there are processors; results in the order
 /// of the items.
 pub fn in_parallel<T: Sync, R: Send>(items: &[T], at_once: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = at_once.min(processors).min(items.len()).max(1);
+    // Asking for the processors reads several files, which a single item is not worth.
+    let wanted = at_once.min(items.len());
+    let threads = if wanted > 1 { wanted.min(std::thread::available_parallelism().map_or(1, usize::from)) } else { 1 };
     if threads == 1 {
         return items.iter().map(work).collect();
     }
