@@ -20,10 +20,8 @@ const NOT_PROVOKED: &str = "what fails is the system or another crate, and a tes
 
 /// Codes that no test shows yet, and why. One that a test shows must leave this list.
 const UNTESTED: &[(Code, &str)] = &[
-    (Code::NoIssuingTier, NO_STORY),
     (Code::TargetChangedMeanwhile, NO_STORY),
     (Code::WrittenDiffersFromRead, NO_STORY),
-    (Code::NoLedger, NO_STORY),
     (Code::OutputFailed, NOT_PROVOKED),
     (Code::SigningFailed, NOT_PROVOKED),
     (Code::RandomnessUnavailable, NOT_PROVOKED),

@@ -313,3 +313,27 @@ fn outside_a_lab_the_roots_passphrase_opens_no_other_key() {
     assert!(words.contains("error: passphrase-refused: "), "{words}");
     meshca(&[&issuing[..], &["another"]].concat()).success();
 }
+
+#[test]
+fn without_an_issuing_tier_there_is_no_issuing_ca_to_make() {
+    let lab = Lab::new("issuing: { mode: none }");
+    lab.create_root();
+    let both = ["--passphrase-file", "passphrase", "--issuing-passphrase-file", "passphrase"];
+    let refused = lab.meshca(&[&["issuing", "create"], &both[..]].concat()).code(1);
+    let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(words.contains("error: no-issuing-tier: ") && words.contains("hint: "), "{words}");
+}
+
+#[test]
+fn records_on_standard_output_are_chained_lines_and_leave_no_ledger_to_read() {
+    let lab = Lab::new("records: stdout");
+    let passphrase = ["--passphrase-file", "passphrase"];
+    let made = lab.meshca(&[&["root", "create", "--confirm", "m1 root g1"], &passphrase[..]].concat()).success();
+    let out = String::from_utf8_lossy(&made.get_output().stdout).into_owned();
+    let entries: Vec<&str> = out.lines().filter(|line| line.starts_with('{')).collect();
+    assert_eq!(entries.len(), 2, "intent and result: {out}");
+    assert!(!lab.path("records").exists());
+    let refused = lab.meshca(&["ledger", "verify"]).code(1);
+    let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(words.contains("error: no-ledger: "), "{words}");
+}
