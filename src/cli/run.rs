@@ -26,6 +26,7 @@ use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::plan::Act;
+use crate::mesh::status::Status;
 use crate::pki::profile::Tier;
 use crate::problem::{Code, Finding, Problem};
 use crate::world::entropy::Entropy;
@@ -291,16 +292,16 @@ impl<'a> Desk<'a> {
 
     /// What the unattended side leaves for its watchers: the public status and the metrics. A tick that acted has
     /// acted, whether or not they can be written.
-    fn tell_watchers(&self, textfile: Option<&Path>) -> Result<(), Problem> {
+    fn tell_watchers(&self, textfile: Option<&Path>) -> Result<Status, Problem> {
         let status = report::run(&self.mesh, &self.store, &self.entropy, self.now)?;
         if let Some(folder) = mesh_folder::records_folder(&self.mesh) {
             let text = report_words::written(&status, Form::Json, "", VERSION, false)?;
             report::write_status(folder, &text)?;
         }
-        match textfile {
-            Some(path) => report::write_textfile(path, &metrics::render(&status, self.now, VERSION)),
-            None => Ok(()),
+        if let Some(path) = textfile {
+            report::write_textfile(path, &metrics::render(&status, self.now, VERSION))?;
         }
+        Ok(status)
     }
 
     fn check(self, clusters: &[ClusterName], warnings: Vec<Finding>) -> Ended {
@@ -427,8 +428,7 @@ fn run_quickstart(folder: &Path, shared: &Shared, voice: Voice, now: OffsetDateT
     let file = made.file.display().to_string();
     let metrics = folder.join("meshca.prom");
     let desk = Desk::of(made.mesh, shared, voice, now);
-    desk.tell_watchers(Some(&metrics)).map_err(one)?;
-    let status = report::run(&desk.mesh, &desk.store, &desk.entropy, now).map_err(one)?;
+    let status = desk.tell_watchers(Some(&metrics)).map_err(one)?;
     voice.result(&report_words::written(&status, Form::Table, &file, VERSION, voice.colour).map_err(one)?);
     voice.words(&format!(
         "metrics are in {}\ngo on with:\n  meshca -f {file} report\n  meshca -f {file} rotate --passphrase-file {}\n  \

@@ -168,7 +168,7 @@ impl ServerCertVerifier for PathOnly {
     }
 }
 
-/// Two workloads that never resume a session.
+/// Two workloads that never resume a TLS session.
 struct Pair {
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
