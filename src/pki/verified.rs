@@ -4,7 +4,7 @@
 //! Whether a key made a signature depends on the bytes alone, so an answer stays true for ever. It is kept under the
 //! digests of the whole certificate and of the whole public key.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{LazyLock, PoisonError, RwLock};
 
 use crate::pki::fingerprint::Fingerprint;
@@ -14,7 +14,7 @@ const MOST: usize = 16 * 1024;
 
 type Question = (Fingerprint, Fingerprint);
 
-static ANSWERS: LazyLock<RwLock<HashMap<Question, bool>>> = LazyLock::new(RwLock::default);
+static ANSWERS: LazyLock<RwLock<BTreeMap<Question, bool>>> = LazyLock::new(RwLock::default);
 
 /// The answer to whether this key made the signature on this certificate (both DER); worked out by `verify` where it is
 /// not known yet.
