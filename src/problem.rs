@@ -245,6 +245,7 @@ codes! {
         LockHeld = "lock-held": "another run of meshca works on the same records";
         PassphraseNeeded = "passphrase-needed": "a key is sealed, and there is no passphrase and no terminal to ask on";
         PassphraseRefused = "passphrase-refused": "a passphrase for a new key is too short, or was typed differently the second time";
+        PassphraseShared = "passphrase-shared": "outside a lab, the passphrase of the root key would seal another key as well; whoever opens that one could open the root's";
         WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
         LedgerBroken = "ledger-broken": "a line of the ledger is not an entry, or does not name the line before it";
         NoLedger = "no-ledger": "records go to standard output, so there is no ledger file to read";

@@ -371,6 +371,20 @@ fn a_passphrase_can_come_from_a_descriptor_or_a_slow_pipe_but_not_from_an_argume
 }
 
 #[test]
+fn a_passphrase_that_can_be_read_only_once_opens_all_keys_of_a_run() {
+    let story = Story::new(&lab("shop", "", &["east", "west"])).founded("shop", NEW_YEAR);
+    story.with_passphrase(&format!("--at {NEW_YEAR} issue")).fine();
+    let program = assert_cmd::cargo::cargo_bin!("meshca").display().to_string();
+    let line = format!("{program} --at {NEW_YEAR} publish --passphrase-file <(cat passphrase)");
+    let mut bash = Command::new("bash");
+    let said = Said::of(&judges::run(bash.current_dir(story.path("")).args(["-c", &line])));
+    discreet(said, &[]).fine();
+    for cluster in ["east", "west"] {
+        story.sound(&format!("clusters/{cluster}"), seconds(NEW_YEAR)).unwrap();
+    }
+}
+
+#[test]
 fn a_new_passphrase_has_twelve_bytes() {
     for (bytes, enough) in [(11, false), (12, true)] {
         let story = Story::new(&lab("shop", "", &["east"]));
@@ -739,6 +753,22 @@ fn a_passphrase_that_is_typed_differently_the_second_time_makes_nothing() {
     assert!(!fine && shown.contains("passphrase-refused"), "{shown}");
     assert!(!shown.contains(PASSPHRASE) && !shown.contains("stable"), "{shown}");
     assert_eq!(snapshot(&story.path("material")).len(), 0);
+}
+
+#[test]
+fn outside_a_lab_the_roots_passphrase_typed_again_for_the_issuing_key_makes_nothing() {
+    let story = Story::new(&lab("shop", "", &["east"]).replace("lab: true", "lab: false"));
+    let mut create = story.command("root create --passphrase-file passphrase --confirm");
+    Said::of(&judges::run(create.arg("shop root g1"))).fine();
+    let typed = [
+        ("root-key.pem: ", PASSPHRASE),
+        ("Passphrase of the new issuing key: ", PASSPHRASE),
+        ("The same once more: ", PASSPHRASE),
+    ];
+    let (fine, shown) = on_a_terminal(&story, "issuing create", &typed, |_| {});
+    assert!(!fine && shown.contains("passphrase-shared"), "{shown}");
+    assert!(!shown.contains(PASSPHRASE), "{shown}");
+    assert!(!story.path("material/issuing").exists());
 }
 
 // --- long work

@@ -310,8 +310,27 @@ fn outside_a_lab_the_roots_passphrase_opens_no_other_key() {
     let issuing = ["issuing", "create", "--passphrase-file", "passphrase", "--issuing-passphrase-file"];
     let refused = meshca(&[&issuing[..], &["passphrase"]].concat()).code(1);
     let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
-    assert!(words.contains("error: passphrase-refused: "), "{words}");
+    assert!(words.contains("error: passphrase-shared: "), "{words}");
     meshca(&[&issuing[..], &["another"]].concat()).success();
+}
+
+#[test]
+fn outside_a_lab_the_roots_passphrase_seals_no_stock() {
+    let lab = Lab::new("issuing: { mode: none }");
+    let mesh = fs::read_to_string(lab.path("mesh.yaml")).unwrap().replace("lab: true", "lab: false");
+    fs::write(lab.path("mesh.yaml"), mesh).unwrap();
+    fs::write(lab.path("another"), "a passphrase of its own\n").unwrap();
+    let meshca = |arguments: &[&str]| {
+        let mut command = Command::cargo_bin("meshca").unwrap();
+        command.current_dir(lab.folder.path()).args(arguments).assert()
+    };
+    meshca(&["root", "create", "--confirm", "m1 root g1", "--passphrase-file", "passphrase"]).success();
+    let issue = ["issue", "--passphrase-file", "passphrase", "--stock-passphrase-file"];
+    let refused = meshca(&[&issue[..], &["passphrase"]].concat()).code(1);
+    let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(words.contains("error: passphrase-shared: "), "{words}");
+    assert!(!lab.path("material/stock").exists());
+    meshca(&[&issue[..], &["another"]].concat()).success();
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub fn run(folder: &Path, entropy: &Entropy, now: OffsetDateTime) -> Result<Quic
     let passphrase = entropy.passphrase().map_err(one)?;
     let passphrase_file = folder.join("passphrase");
     key_seal::write_passphrase(&passphrase_file, &passphrase).map_err(one)?;
-    let source = PassphraseSource::Known(passphrase);
+    let source = PassphraseSource::known(passphrase);
     let lock = mesh_folder::records_folder(&mesh).map(Lock::take).transpose().map_err(one)?;
     let store = Store::new(mesh.material.clone());
     let mut ledger = LedgerFile::new(&mesh.records, now);
