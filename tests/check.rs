@@ -73,6 +73,27 @@ fn a_set_is_judged_from_a_folder_files_named_files_and_a_secret() {
 }
 
 #[test]
+fn files_are_judged_for_the_trust_domain_that_is_said() {
+    let lab = Lab::new();
+    let permits_cluster_local =
+        concat!("check ", env!("CARGO_MANIFEST_DIR"), "/pki-fixtures/faulty/uri-name-constraint/permitted");
+    for (domain, envoy, code) in [
+        ("", "accepts", 3),
+        (" --trust-domain cluster.local", "accepts", 3),
+        (" --trust-domain mesh.example", "refuses", 4),
+    ] {
+        let document = json(&lab, &format!("{permits_cluster_local}{domain}"), code);
+        assert_eq!(outcome(&document, "envoy"), envoy, "{domain}");
+    }
+    for (words, why) in
+        [("./east --trust-domain spiffe://mesh.example", "no `spiffe://`"), ("--trust-domain a", "CLUSTER|PATH")]
+    {
+        let told = ends(&lab, &format!("check {words}"), 2);
+        assert!(told.err.contains(why), "{words}: {}", told.err);
+    }
+}
+
+#[test]
 fn clusters_and_the_whole_fleet_are_judged_by_the_mesh_file() {
     let lab = Lab::new();
     for (subject, place) in [("", "2 sets"), (" east", "east"), (" east west", "2 sets")] {

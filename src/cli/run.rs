@@ -398,13 +398,13 @@ impl<'a> Desk<'a> {
 /// The subjects are clusters of the mesh file where all of them are names of clusters; else they are paths, and no mesh
 /// file is needed.
 fn run_check(arguments: CheckArguments, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
-    let CheckArguments { subjects, loaded, multi_root } = arguments;
+    let CheckArguments { subjects, loaded, multi_root, trust_domain } = arguments;
     let names: Option<Vec<ClusterName>> = subjects.iter().map(|subject| ClusterName::parse(subject)).collect();
-    if let Some(names) = names.filter(|_| loaded.is_none() && !multi_root) {
+    if let Some(names) = names.filter(|_| loaded.is_none() && !multi_root && trust_domain.is_none()) {
         let (mesh, warnings) = mesh_folder::read(&shared.file)?;
         return Desk::of(mesh, shared, voice, now).check(&names, warnings);
     }
-    let set = check::files(&subjects, &check::Terms { loaded, multi_root }, now).map_err(one)?;
+    let set = check::files(&subjects, &check::Terms { loaded, multi_root, trust_domain }, now).map_err(one)?;
     tell_checks(&[set], &[], shared, voice, now)
 }
 

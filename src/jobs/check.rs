@@ -35,6 +35,8 @@ pub struct Terms {
     pub loaded: Option<PathBuf>,
     /// istiod runs with multi-root on.
     pub multi_root: bool,
+    /// The trust domain of the workloads; `None`: Istio's default.
+    pub trust_domain: Option<String>,
 }
 
 /// Judges the `cacerts` of these clusters.
@@ -105,11 +107,13 @@ pub fn files(paths: &[String], terms: &Terms, now: OffsetDateTime) -> Result<Che
     let Gathered { files, is_whole } = gather(paths)?;
     let loaded = terms.loaded.as_ref().map(|path| gather(&[path.display().to_string()])).transpose()?;
     let loaded = loaded.map(|gathered| gathered.files);
+    let defaults = Circumstances::default();
     let circumstances = Circumstances {
         multi_root: terms.multi_root,
         loaded: loaded.as_ref(),
         key_withheld: !is_whole && !files.has(CA_KEY),
-        ..Circumstances::default()
+        trust_domain: terms.trust_domain.as_deref().unwrap_or(defaults.trust_domain),
+        ..defaults
     };
     let judgement = judge(&files, &circumstances, now);
     Ok(Checked {
