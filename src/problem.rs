@@ -249,6 +249,7 @@ codes! {
         WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
         LedgerBroken = "ledger-broken": "a line of the ledger is not an entry, or does not name the line before it";
         NoLedger = "no-ledger": "records go to standard output, so there is no ledger file to read";
+        LedgerMissing = "ledger-missing": "a target holds a set of ours, and there is no ledger that could know its intermediate; records were lost, or lie elsewhere";
         LedgerCut = "ledger-cut": "the ledger ends in the middle of a line, as a crash leaves it";
         RandomnessUnavailable = "randomness-unavailable": "the operating system gave no random bytes";
     }

@@ -241,10 +241,30 @@ fn an_intermediate_that_the_ledger_does_not_know_is_critical() {
     assert_eq!(outcome(&document, "istiod/start"), "accepts", "nothing else gives it away");
     ends(&lab, "check east", 4);
     ends(&lab, "check west", 0);
-    // As a set outside of the mesh it is compared with no records; and without a ledger there is nothing to say.
+    // As a set outside of the mesh it is compared with no records.
     ends(&lab, "check ./east", 0);
+}
+
+#[test]
+fn a_ledger_that_is_missing_is_a_warning_once_something_is_published() {
+    let lab = Lab::new();
     fs::remove_file(lab.path("records/ledger.jsonl")).unwrap();
+    let document = json(&lab, "check", 3);
+    assert_eq!((codes(&document), first(&document, "severity")), (vec!["ledger-missing"], "warning"));
+    assert!(first(&document, "what").contains("records/ledger.jsonl"), "{document}");
+    ends(&lab, "check east", 3);
+    ends(&lab, "check ./east", 0);
+    lab.write("mesh.yaml", format!("{}records: stdout\n", lab.read("mesh.yaml")));
     ends(&lab, "check", 0);
+}
+
+#[test]
+fn before_anything_is_published_a_missing_ledger_is_nothing() {
+    let lab = Lab::new();
+    for folder in ["east", "west", "records"] {
+        fs::remove_dir_all(lab.path(folder)).unwrap();
+    }
+    assert!(!codes(&json(&lab, "check", 3)).contains(&"ledger-missing"));
 }
 
 #[test]

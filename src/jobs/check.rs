@@ -13,7 +13,7 @@ use crate::mesh::consumers::circumstances::Circumstances;
 use crate::mesh::fleet::{Cluster, Mesh};
 use crate::mesh::secret_files::{SecretFiles, TLS_THREE};
 use crate::mesh::secret_manifest::SecretManifest;
-use crate::mesh::unrecorded::unrecorded;
+use crate::mesh::unrecorded::{unrecorded, without_ledger};
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Finding, Problem, Severity};
 use crate::world::entropy::Entropy;
@@ -58,23 +58,21 @@ fn of_cluster(cluster: &Cluster, mesh: &Mesh, values: BTreeMap<String, Secret>, 
     judge(&secret_files(values), &circumstances, now)
 }
 
-/// Compares the intermediates of these clusters with the ledger, where there is one. The ledger is an input of these
-/// findings and of no decision. A ledger that is broken or cut off, or cannot be read, is a finding itself.
+/// Compares the intermediates of these clusters with the ledger, unless records go to standard output. The ledger is an
+/// input of these findings and of no decision. A ledger that is broken or cut off, cannot be read, or is missing though
+/// something is published, is a finding itself.
 #[must_use]
 pub fn records(clusters: &[&Cluster], mesh: &Mesh, entropy: &Entropy, now: OffsetDateTime) -> Vec<Finding> {
     let Some(path) = mesh_folder::records_folder(mesh).map(|folder| folder.join(ledger_file::NAME)) else {
         return Vec::new();
     };
+    let seen =
+        || targets::in_parallel(clusters, mesh.rotation.observe, |cluster| targets::observe(cluster, entropy, now));
     if !crate::world::files::is_there(&path) {
-        return Vec::new();
+        return without_ledger(&path, &mesh.name, &seen()).into_iter().collect();
     }
     match ledger_file::read(&path) {
-        Ok(ledger) => {
-            let seen = targets::in_parallel(clusters, mesh.rotation.observe, |cluster| {
-                targets::observe(cluster, entropy, now)
-            });
-            unrecorded(&ledger, &mesh.name, &seen)
-        }
+        Ok(ledger) => unrecorded(&ledger, &mesh.name, &seen()),
         Err(problem) => {
             // A crash cuts a ledger off, and the next command that writes mends it.
             let severity = if problem.code() == Code::LedgerCut { Severity::Warning } else { Severity::Critical };
