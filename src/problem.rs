@@ -242,7 +242,7 @@ codes! {
         FileTooLarge = "file-too-large": "a file is larger than anything meshca reads of its kind";
         FileUnwritable = "file-unwritable": "a file or folder cannot be written; what was there is unchanged";
         FileExists = "file-exists": "a file or folder that would be created is already there";
-        LockHeld = "lock-held": "another run of meshca works on the same records";
+        LockHeld = "lock-held": "another run of meshca works on the same records or the same material";
         PassphraseNeeded = "passphrase-needed": "a key is sealed, and there is no passphrase and no terminal to ask on";
         PassphraseRefused = "passphrase-refused": "a passphrase for a new key is too short, or was typed differently the second time";
         PassphraseShared = "passphrase-shared": "outside a lab, the passphrase of the root key would seal another key as well; whoever opens that one could open the root's";

@@ -616,6 +616,40 @@ fn while_another_run_holds_the_lock_every_writing_command_is_refused_and_looking
 }
 
 #[test]
+fn with_records_on_standard_output_the_lock_lies_in_the_material_folder() {
+    let story = published();
+    story.write("mesh.yaml", lab("shop", "records: stdout", &["east"]));
+    let held = File::create(story.path("material/lock")).unwrap();
+    held.lock().unwrap();
+    let before = snapshot(&story.path(""));
+    for command in ["rotate", "publish", "issue"] {
+        let said = discreet(story.with_passphrase(&format!("--at {} {command}", due())), &[]);
+        said.refused(1, "lock-held").saying("material/lock").saying("hint: ");
+    }
+    assert_eq!(snapshot(&story.path("")), before);
+    drop(held);
+    story.with_passphrase(&format!("--at {} rotate", due())).fine().saying("1 of 1 renewed");
+}
+
+#[test]
+fn with_records_on_standard_output_a_material_folder_that_cannot_be_written_needs_no_lock() {
+    let story = published();
+    story.write("mesh.yaml", lab("shop", "records: stdout", &["east"]));
+    story.write("meshca", "");
+    story.open_to_all();
+    set_mode(&story.path("meshca"), 0o755);
+    set_mode(&story.path("material"), 0o555);
+    let data = fs::canonicalize(story.path("clusters/east/..data")).unwrap();
+    for folder in [story.path("clusters/east"), data] {
+        set_mode(&folder, 0o777);
+    }
+    let line = format!("--at {} rotate --passphrase-file passphrase", due());
+    discreet(as_nobody(&story, &line), &[]).fine().saying("1 of 1 renewed");
+    assert!(!story.path("material/lock").exists());
+    set_mode(&story.path("material"), 0o755);
+}
+
+#[test]
 fn of_two_rotations_at_once_one_does_the_work_and_nothing_is_minted_twice() {
     let story = published();
     let line = format!("--at {} rotate --passphrase-file passphrase", due());

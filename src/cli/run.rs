@@ -154,7 +154,7 @@ impl<'a> Desk<'a> {
             )
             .hint("leave --at out, add --dry-run, or say `lab: true` in the mesh file")));
         }
-        mesh_folder::records_folder(&self.mesh).map(Lock::take).transpose().map_err(one)
+        mesh_folder::lock(&self.mesh).map_err(one)
     }
 
     fn ledger_file(&self) -> LedgerFile {
