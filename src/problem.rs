@@ -214,7 +214,7 @@ codes! {
         LifetimeNotNested = "lifetime-not-nested": "a certificate would outlive the one that signs it";
     }
     Target {
-        AlreadyRunningUnderAnotherRoot = "already-running-under-another-root": "there is no cacerts here, but istiod runs on a root of its own; publishing would swap signer and root at its next restart";
+        AlreadyRunningUnderAnotherRoot = "already-running-under-another-root": "there is no cacerts here, but istiod runs on a root that is not ours; publishing would swap signer and root at its next restart";
         OwnedBySomebodyElse = "owned-by-somebody-else": "the cacerts there was not written by meshca for this mesh and cluster; it is never overwritten";
         IstioGeneratedSecret = "istio-generated-secret": "istiod made this cacerts for itself and would overwrite what is published";
         SecretTypeFixed = "secret-type-fixed": "the cacerts there is not of type Opaque, and a Secret's type never changes";
