@@ -10,6 +10,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use crate::pki::distinguished_name::DistinguishedName;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::validity::Validity;
+use crate::pki::verified;
 use crate::problem::{Code, Problem};
 
 /// One parsed certificate. Parsing says nothing about whether it is valid, trusted or sound.
@@ -260,12 +261,14 @@ impl Certificate {
     }
 
     /// Whether its signature verifies under this public key (a SubjectPublicKeyInfo). Nothing else is checked, and
-    /// a SHA-1 signature counts as none.
+    /// a SHA-1 signature counts as none. The arithmetic is done once in a process for each certificate and key.
     #[must_use]
     pub fn is_signed_by(&self, issuer_spki: &[u8]) -> bool {
-        let Ok((_, spki)) = SubjectPublicKeyInfo::from_der(issuer_spki) else { return false };
-        let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else { return false };
-        self.signature_algorithm != SHA1_WITH_RSA && parsed.verify_signature(Some(&spki)).is_ok()
+        verified::answer(&self.der, issuer_spki, || {
+            let Ok((_, spki)) = SubjectPublicKeyInfo::from_der(issuer_spki) else { return false };
+            let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else { return false };
+            self.signature_algorithm != SHA1_WITH_RSA && parsed.verify_signature(Some(&spki)).is_ok()
+        })
     }
 }
 

@@ -25,4 +25,5 @@ pub mod signature_check;
 pub mod signing_key;
 mod to_be_signed;
 pub mod validity;
+mod verified;
 pub mod weak_key;

@@ -13,6 +13,7 @@ use rcgen::{
 use crate::pki::certificate::{Certificate, key_identifier};
 use crate::pki::signing_key::SigningKey;
 use crate::pki::to_be_signed::{Authority, to_be_signed, unsigned, with_signature};
+use crate::pki::verified;
 use crate::problem::{Code, Problem};
 
 /// What a rehearsal needs: the new intermediate's own key, which signs the throw-away certificate as istiod would.
@@ -74,6 +75,7 @@ impl Rehearsal<'_> {
                 None,
             )
             .map_err(|error| failed(error.to_string()))?;
+        verified::holds(intermediate.der(), issuer.spki());
         let identity = self.identity();
         if !end_entity.valid_uri_names().any(|uri| uri == identity) {
             return Err(failed(format!("it does not carry {identity}")));
