@@ -9,9 +9,9 @@ use std::fs;
 use std::path::Path;
 
 use meshca::pki::certificate::{Certificate, key_identifier};
-use meshca::pki::draft::{Draft, Proof};
+use meshca::pki::draft::Proof;
 use meshca::pki::key_kind::KeyKind;
-use meshca::pki::profile::{Subject, Tier};
+use meshca::pki::profile::{Draft, Subject, Tier};
 use meshca::pki::serial::SerialNumber;
 use meshca::pki::signing_key::SigningKey;
 use meshca::pki::validity::Validity;
