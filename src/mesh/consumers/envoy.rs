@@ -10,7 +10,8 @@ use crate::mesh::consumers::go_path::{ANY_USAGE, host, outside, unknown_critical
 use crate::mesh::consumers::material::Material;
 use crate::mesh::consumers::public_file::PublicFile;
 use crate::mesh::consumers::verdict::Verdict;
-use crate::pki::certificate::{CLIENT_AUTH, Certificate, NameConstraints, SERVER_AUTH};
+use crate::pki::certificate::Certificate;
+use crate::pki::extensions::{CLIENT_AUTH, NameConstraints, SERVER_AUTH};
 use crate::pki::pem_boringssl;
 use crate::pki::signature_check::{Signature, signature};
 
