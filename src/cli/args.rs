@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::report_words::Form;
-use crate::mesh::fleet::ClusterName;
+use crate::mesh::fleet::{ClusterName, is_trust_domain};
 
 /// A certificate authority and certificate distribution tool for multi-cluster Istio meshes.
 ///
@@ -226,11 +226,14 @@ pub struct CheckArguments {
     #[arg(value_name = "CLUSTER|PATH")]
     pub(in crate::cli) subjects: Vec<String>,
     /// The set that istiod has loaded, for what it would do at a hot reload.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", requires = "subjects")]
     pub(in crate::cli) loaded: Option<PathBuf>,
-    /// istiod runs with multi-root on.
-    #[arg(long)]
+    /// istiod runs with multi-root on. For files: of a cluster, the mesh file says it.
+    #[arg(long, requires = "subjects")]
     pub(in crate::cli) multi_root: bool,
+    /// The trust domain of the workloads, where it is not cluster.local. For files: of a cluster, the mesh file says it.
+    #[arg(long, value_name = "DOMAIN", requires = "subjects", value_parser = trust_domain)]
+    pub(in crate::cli) trust_domain: Option<String>,
 }
 
 /// What is done with the root.
@@ -283,6 +286,14 @@ pub struct PassphraseFile {
 
 fn cluster(text: &str) -> Result<ClusterName, String> {
     ClusterName::parse(text).ok_or_else(|| "a cluster's name is a DNS label other than `unknown`".to_owned())
+}
+
+fn trust_domain(text: &str) -> Result<String, String> {
+    if is_trust_domain(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a trust domain has lower-case letters, digits, `.`, `-` and `_`, and no `spiffe://`".to_owned())
+    }
 }
 
 /// A moment as `2027-01-31T10:00:00Z`, or a day as `2027-01-31`, which begins at midnight UTC.

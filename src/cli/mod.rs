@@ -1,7 +1,10 @@
 //! SPEAK: words in, words out.
 
 pub mod args;
+#[cfg(feature = "ceremony")]
+mod ceremony;
 pub mod check_words;
+mod desk;
 pub mod document;
 pub mod exit;
 pub mod fleet_words;

@@ -71,6 +71,12 @@ impl Cacerts {
         &self.signer
     }
 
+    /// The trust bundle: the roots that it would bring.
+    #[must_use]
+    pub fn bundle(&self) -> &[u8] {
+        &self.roots
+    }
+
     /// The four files: name and bytes. One of them is the private key.
     #[must_use]
     pub fn files(&self) -> [(&'static str, Secret); 4] {

@@ -152,6 +152,13 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
     !text.is_empty() && text.len() <= 63 && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
+/// A SPIFFE trust domain: its characters (SPIFFE-ID §2.1), and a length that fits into a certificate.
+#[must_use]
+pub fn is_trust_domain(text: &str) -> bool {
+    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.len() <= 255 && text.chars().all(sound)
+}
+
 /// A label value of Kubernetes that is not empty: Istio carries mesh IDs and networks as such.
 pub(crate) fn is_label_value(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');

@@ -1,4 +1,4 @@
-//! The mesh file on disk, and the folders that it names.
+//! The mesh file on disk, the folders that it names, and the lock of those who write there.
 
 use std::path::Path;
 
@@ -6,6 +6,7 @@ use crate::mesh::fleet::{Mesh, Records};
 use crate::mesh::mesh_file;
 use crate::problem::{Code, Finding, Problem};
 use crate::world::files;
+use crate::world::lock::Lock;
 
 /// Reads and parses a mesh file. Returns what is worth a warning as well.
 ///
@@ -34,5 +35,17 @@ pub fn records_folder(mesh: &Mesh) -> Option<&Path> {
     match &mesh.records {
         Records::Folder(folder) => Some(folder),
         Records::Stdout => None,
+    }
+}
+
+/// Takes the lock of a mesh: in the records folder; where records go to standard output, in the material folder, if that
+/// can be written. A container may well mount it read-only.
+///
+/// # Errors
+/// `lock-held`; `file-unwritable`, of the records folder.
+pub fn lock(mesh: &Mesh) -> Result<Option<Lock>, Problem> {
+    match records_folder(mesh) {
+        Some(folder) => Lock::take(folder).map(Some),
+        None => Lock::take_where_writable(&mesh.material),
     }
 }
