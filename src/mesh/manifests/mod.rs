@@ -1,0 +1,8 @@
+//! Kubernetes objects that meshca prints for people to apply: what it may do in each cluster, and how it runs in one.
+
+pub mod api_rule;
+pub mod cron_job;
+pub mod grant;
+pub mod kube_object;
+pub mod pod_files;
+pub mod schedule;
