@@ -8,6 +8,8 @@ pub mod files;
 pub mod issuing_key;
 mod key_half;
 pub mod key_seal;
+#[cfg(feature = "k8s")]
+pub mod kubernetes;
 pub mod ledger_file;
 pub mod lock;
 pub mod manifest;
