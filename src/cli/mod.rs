@@ -9,6 +9,8 @@ pub mod document;
 pub mod exit;
 pub mod fleet_words;
 pub mod inspect_words;
+pub mod manifest_words;
+pub mod manifests;
 pub mod problem_words;
 pub mod report_words;
 pub mod run;

@@ -13,7 +13,7 @@ use crate::cli::ceremony;
 use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
 use crate::cli::voice::Voice;
-use crate::cli::{check_words, document, fleet_words, inspect_words, problem_words, report_words};
+use crate::cli::{check_words, document, fleet_words, inspect_words, manifests, problem_words, report_words};
 use crate::jobs::check::Checked;
 use crate::jobs::publish;
 use crate::jobs::rotate::{self, Tick};
@@ -80,6 +80,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             Ok(Exit::Fine)
         }
         Command::Ledger(what) => Desk::open(shared, voice, now)?.ledger(what),
+        Command::Manifests(what) => manifests::run(&what, shared, voice, now),
     }
 }
 

@@ -278,17 +278,25 @@ impl Mesh {
         self.clusters.iter().find(|cluster| cluster.name == *name)
     }
 
+    /// The cluster of this name, which is to be there.
+    ///
+    /// # Errors
+    /// `unknown-cluster`.
+    pub fn known_cluster(&self, name: &ClusterName) -> Result<&Cluster, Problem> {
+        self.cluster(name).ok_or_else(|| {
+            let known: Vec<&str> = self.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
+            Problem::new(Code::UnknownCluster, format!("the mesh file has no cluster named {name}"))
+                .fact(format!("it has  {}", known.join(", ")))
+                .hint("name one of these, or add it to the mesh file")
+        })
+    }
+
     /// The cluster of this name, if it is one that gets `cacerts`.
     ///
     /// # Errors
     /// `unknown-cluster`, `remote-gets-no-cacerts`.
     pub fn signing_cluster(&self, name: &ClusterName) -> Result<&Cluster, Problem> {
-        let cluster = self.cluster(name).ok_or_else(|| {
-            let known: Vec<&str> = self.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
-            Problem::new(Code::UnknownCluster, format!("the mesh file has no cluster named {name}"))
-                .fact(format!("it has  {}", known.join(", ")))
-                .hint("name one of these, or add it to the mesh file")
-        })?;
+        let cluster = self.known_cluster(name)?;
         if cluster.role.has_cacerts() {
             return Ok(cluster);
         }

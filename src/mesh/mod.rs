@@ -17,6 +17,7 @@ pub mod holdings;
 pub(crate) mod judge;
 pub mod ledger;
 pub(crate) mod lifetime_rules;
+pub mod manifests;
 pub mod mesh_file;
 pub(crate) mod mesh_rules;
 pub mod mesh_schema;

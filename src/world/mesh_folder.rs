@@ -13,20 +13,25 @@ use crate::world::lock::Lock;
 /// # Errors
 /// `file-unreadable`, `file-too-large`, or whatever is wrong with it.
 pub fn read(path: &Path) -> Result<(Mesh, Vec<Finding>), Vec<Problem>> {
-    let text = files::read(path, mesh_file::LARGEST).map_err(|problem| {
+    mesh_file::parse(&text(path).map_err(|problem| vec![problem])?, path)
+}
+
+/// The text of a mesh file, letter for letter.
+///
+/// # Errors
+/// `file-unreadable`, `file-too-large`; `mesh-file-syntax`, where it is not UTF-8.
+pub fn text(path: &Path) -> Result<String, Problem> {
+    let bytes = files::read(path, mesh_file::LARGEST).map_err(|problem| {
         let missing = problem.code() == Code::FileUnreadable && !files::is_there(path);
-        vec![if missing { problem.hint("meshca init   writes one; -f FILE names another") } else { problem }]
+        if missing { problem.hint("meshca init   writes one; -f FILE names another") } else { problem }
     })?;
-    let text = std::str::from_utf8(text.expose()).map_err(|error| {
-        vec![
-            Problem::new(
-                Code::MeshFileSyntax,
-                format!("{} is not UTF-8 text, from byte {} on", path.display(), error.valid_up_to()),
-            )
-            .hint(format!("file {}", path.display())),
-        ]
-    })?;
-    mesh_file::parse(text, path)
+    std::str::from_utf8(bytes.expose()).map(str::to_owned).map_err(|error| {
+        Problem::new(
+            Code::MeshFileSyntax,
+            format!("{} is not UTF-8 text, from byte {} on", path.display(), error.valid_up_to()),
+        )
+        .hint(format!("file {}", path.display()))
+    })
 }
 
 /// The folder of ledger and status, where there is one.
