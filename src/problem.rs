@@ -227,6 +227,7 @@ codes! {
         TargetChangedMeanwhile = "target-changed-meanwhile": "a target changed between the decision and the write; it was left as it is";
         WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";
         NamespaceMissing = "namespace-missing": "a cluster has no namespace of the name that its target has";
+        ControlPlaneNotNamed = "control-plane-not-named": "the namespace of a remote does not name its control plane, which therefore never hands it a trust bundle";
         KubeconfigUnusable = "kubeconfig-unusable": "a kubeconfig, or the service account of a pod, gives no way to an API server";
         CredentialPluginFailed = "credential-plugin-failed": "the credential plug-in of a kubeconfig failed, took too long or gave nothing that can be used";
         ApiServerUnreachable = "api-server-unreachable": "no connection to an API server comes about";

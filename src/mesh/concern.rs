@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice::from_ref;
 
+use crate::mesh::cacerts::CONTROL_PLANES;
 use crate::mesh::change::may_write;
 use crate::mesh::deadline::Ceremony;
-use crate::mesh::fleet::{Cluster, ClusterName};
+use crate::mesh::fleet::{Cluster, ClusterName, Role};
 use crate::mesh::plan::root_differs;
 use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::sighting::{Roots, Sighting};
@@ -73,7 +74,30 @@ fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster) -> Vec<Finding> {
             .hint("a change of root is walked in stages; pin its root in root.trusted if it is the right one");
         found.push(find(Severity::Critical, problem));
     }
+    found.extend(unclaimed(sighting, cluster).map(|problem| find(Severity::Warning, problem)));
     found
+}
+
+/// A remote whose namespace does not name its primary never gets the trust bundle. An external control plane leads in
+/// the cluster whose configuration it reads without being named there.
+fn unclaimed(sighting: &Sighting<'_>, cluster: &Cluster) -> Option<Problem> {
+    let Role::Remote { primary } = &cluster.role else { return None };
+    let is_primary = sighting.mesh.cluster(primary).is_some_and(|it| it.role == Role::Primary);
+    let named = sighting.observed.get(&cluster.name)?.control_planes.as_ref().filter(|_| is_primary)?;
+    if named.iter().any(|it| it == "*" || it == primary.as_str()) {
+        return None;
+    }
+    let Cluster { name, namespace, .. } = cluster;
+    let found = if named.is_empty() { "no annotation".to_owned() } else { named.join(", ") };
+    Some(
+        Problem::new(
+            Code::ControlPlaneNotNamed,
+            format!("namespace {namespace} of {name} does not name {primary}, which never hands it a trust bundle"),
+        )
+        .fact(format!("found   {found}"))
+        .fact(format!("wanted  {CONTROL_PLANES}: {primary}"))
+        .hint(format!("kubectl annotate namespace {namespace} {CONTROL_PLANES}={primary}   in {name}")),
+    )
 }
 
 fn paused(sighting: &Sighting<'_>, rows: &[Row]) -> Option<Finding> {

@@ -30,6 +30,9 @@ pub struct Observed {
     pub replicas: Vec<Replica>,
     /// When the present set was written, where that can be seen.
     pub written_at: Option<OffsetDateTime>,
+    /// Whom the namespace of a remote names as its control planes: cluster IDs, or `*`; empty: nobody. `None`: this is no
+    /// remote, or it could not be seen.
+    pub control_planes: Option<Vec<String>>,
 }
 
 /// The public part of a `cacerts` Secret.
@@ -129,6 +132,7 @@ impl Observed {
             self_signed: false,
             replicas: Vec::new(),
             written_at: None,
+            control_planes: None,
         }
     }
 

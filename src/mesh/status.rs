@@ -485,4 +485,19 @@ mod tests {
         assert_eq!(east["fingerprint"].as_str().unwrap().len(), 64);
         assert_eq!(document["ceremonies"][1]["role"], "issuing");
     }
+
+    #[test]
+    fn a_remote_whose_namespace_names_other_control_planes_is_a_finding_and_one_that_names_its_own_is_not() {
+        let found = |named: Option<&[&str]>| {
+            let mut story = Story::new();
+            story.look_at("far").control_planes =
+                named.map(|named| named.iter().map(|&it| it.to_owned()).collect::<Vec<_>>());
+            codes(&seen(&story)).contains(&Code::ControlPlaneNotNamed)
+        };
+        assert!(found(Some(&[])));
+        assert!(found(Some(&["west", "eastern"])));
+        assert!(!found(Some(&["west", "east"])));
+        assert!(!found(Some(&["*"])));
+        assert!(!found(None), "what nobody may read is no finding");
+    }
 }
