@@ -52,7 +52,13 @@ pub fn values(cluster: &Cluster) -> Result<Option<BTreeMap<String, Secret>>, Pro
 /// Looks at every target of the mesh, `rotation.observe` at once.
 #[must_use]
 pub fn observe_all(mesh: &Mesh, entropy: &Entropy, now: OffsetDateTime) -> BTreeMap<ClusterName, Observed> {
-    let seen = in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| observe(cluster, entropy, now));
+    let seen = in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| {
+        #[cfg_attr(not(feature = "k8s"), expect(unused_mut, reason = "only a build with a network looks at istiod"))]
+        let mut observed = observe(cluster, entropy, now);
+        #[cfg(feature = "k8s")]
+        crate::world::istiod::look(cluster, mesh.rotation.deadline, &mut observed);
+        observed
+    });
     seen.into_iter().map(|observed| (observed.cluster.clone(), observed)).collect()
 }
 
