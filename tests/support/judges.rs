@@ -5,7 +5,7 @@
 //! | judge | variable | then |
 //! |---|---|---|
 //! | Python with pkilint | `MESHCA_TEST_PYTHON` | `target/tools/venv/bin/python` |
-//! | Go, 1.24 or newer | `MESHCA_TEST_GO` | `target/tools/venv/bin/go`, `go` on the `PATH` |
+//! | Go, 1.26 or newer | `MESHCA_TEST_GO` | `target/tools/venv/bin/go`, `go` on the `PATH` |
 //! | any other program | | `target/tools/bin`, the `PATH` |
 //!
 //! `tests/run` sets the variables. A judge that is missing fails the test: a test that skips itself proves nothing.
@@ -175,7 +175,7 @@ fn go() -> PathBuf {
     // An older crypto/x509 forgives what istiod's does not, such as negative serial numbers.
     let version = said(&run(Command::new(&go).args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local")));
     let minor = version.trim().strip_prefix("go1.").and_then(|rest| rest.split('.').next()?.parse::<u32>().ok());
-    assert!(minor >= Some(24), "{} is {version:?}, not Go 1.24 or newer: run tests/run tools", go.display());
+    assert!(minor >= Some(26), "{} is {version:?}, not Go 1.26 or newer: run tests/run tools", go.display());
     go
 }
 
