@@ -126,6 +126,7 @@ mod tests {
     fn the_signer_is_whoever_signed_wherever_it_stands() {
         let (made, other) = (istiod("east g2"), istiod("west g1"));
         let spki = Certificate::from_der(&made.ca).unwrap().spki().to_vec();
+        assert!(Certificate::from_der(&made.leaf).unwrap().spki().ends_with(made.key.public_key_raw()));
         let wanted = ServedChain { signer_spki: spki, since: FROM };
         assert_eq!(read(&[&made.leaf, &made.ca], "a:1", SPACE), Ok(wanted.clone()));
         assert_eq!(read(&[&made.leaf, b"junk", &other.ca, &made.ca], "a:1", SPACE), Ok(wanted));
