@@ -226,6 +226,18 @@ codes! {
         TooManyValues = "too-many-values": "a target holds more values than any cacerts has";
         TargetChangedMeanwhile = "target-changed-meanwhile": "a target changed between the decision and the write; it was left as it is";
         WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";
+        NamespaceMissing = "namespace-missing": "a cluster has no namespace of the name that its target has";
+        KubeconfigUnusable = "kubeconfig-unusable": "a kubeconfig, or the service account of a pod, gives no way to an API server";
+        CredentialPluginFailed = "credential-plugin-failed": "the credential plug-in of a kubeconfig failed, took too long or gave nothing that can be used";
+        ApiServerUnreachable = "api-server-unreachable": "no connection to an API server comes about";
+        ApiServerUntrusted = "api-server-untrusted": "the certificate of an API server does not lead to the CA that the kubeconfig names";
+        ApiServerSlow = "api-server-slow": "an API server did not answer within the deadline of a target";
+        ApiServerFailing = "api-server-failing": "an API server answers that it is overloaded or broken";
+        ApiAnswerMalformed = "api-answer-malformed": "an answer is not one that an API server gives";
+        AnswerLost = "answer-lost": "a connection ended before the answer was whole; whether a write was done is not known, and was looked up";
+        NotAuthenticated = "not-authenticated": "an API server does not know who asks; a token or client certificate is wrong or has ended";
+        NotAllowed = "not-allowed": "an API server knows who asks and does not allow it; the rule that is missing is named";
+        ApiRefused = "api-refused": "an API server refused a request for a reason of its own";
         UnknownCluster = "unknown-cluster": "the mesh file has no cluster of this name";
         RootDiffers = "root-differs": "a target runs under another root than the one that meshca may use; changing a root is a walk of its own";
         SharedSigningKey = "shared-signing-key": "two clusters sign with the same private key; whoever takes it from one signs for both";
@@ -261,6 +273,7 @@ codes! {
         NotConfirmed = "not-confirmed": "what cannot be undone was not confirmed by its name; nothing was made";
         NoTerminal = "no-terminal": "something must be asked, and there is no terminal";
         BadArgument = "bad-argument": "an argument cannot be understood";
+        NotBuiltIn = "not-built-in": "what is asked for was left out of this build of meshca";
         NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
         OutputFailed = "output-failed": "a result could not be put into the form that was asked for";
     }
@@ -309,6 +322,12 @@ impl Problem {
     #[must_use]
     pub const fn code(&self) -> Code {
         self.code
+    }
+
+    /// Whether it is about a write that was sent and of which nobody said what became.
+    #[must_use]
+    pub const fn leaves_open_whether_it_was_done(&self) -> bool {
+        matches!(self.code, Code::AnswerLost | Code::ApiServerFailing | Code::ApiServerSlow | Code::ApiAnswerMalformed)
     }
 
     /// The sentence.

@@ -116,7 +116,7 @@ fn the_exit_code_turns_at_the_second_and_the_worst_one_wins() {
     let mesh = lab.read("mesh.yaml").replace("directory: ./west", "kubeconfig: ./west.config");
     lab.write("mesh.yaml", mesh);
     let document = json(&lab, "check east west --at 2027-02-14T10:00:01Z", 1);
-    assert_eq!(document.pointer("/sets/1/problem/code").and_then(Value::as_str), Some("not-yet"));
+    assert_eq!(document.pointer("/sets/1/problem/code").and_then(Value::as_str), Some("file-unreadable"));
     assert_eq!(codes(&document), ["certificate-expires-soon"]);
     ends(&lab, "check east west --at 2027-02-21T10:00:01Z", 4);
 }

@@ -367,7 +367,7 @@ fn refused() -> Vec<(Code, String, &'static str)> {
             "cluster `east` is excluded, but does not say `reason` at mesh.yml:4:5",
         ),
         (
-            NotYet,
+            Code::NotYet,
             and("rotation: { windows: [{ cron: 0 2 * * 6, duration: 4h, timeZone: Etc/UTC }] }"),
             "`rotation.windows` is not built yet at mesh.yml:19:23",
         ),

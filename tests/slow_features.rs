@@ -91,5 +91,12 @@ fn the_offline_tool_has_every_ceremony_and_the_commands_that_need_no_network() {
         assert_eq!(output.status.code(), Some(0), "{command:?}: {}", words(&output));
         assert!(listed(&tool).iter().any(|it| it == command[0]), "the help of the offline tool lacks {command:?}");
     }
+    let folder = tempfile::tempdir().unwrap();
+    let mesh = folder.path().join("mesh.yaml");
+    let text =
+        "version: 1\nmesh: m1\nclusters:\n  - { name: east, network: n, role: primary, access: { kubeconfig: ./k } }\n";
+    std::fs::write(&mesh, text).unwrap();
+    let said = words(&run(&tool, &["-f", mesh.to_str().unwrap(), "check", "east"]));
+    assert!(said.contains("not-built-in"), "a cluster behind an API server is out of its reach: {said}");
     assert!(knows_a_root_key(&tool), "a root key's name cannot be found like this");
 }

@@ -110,8 +110,12 @@ impl Report {
         self.row("intermediate")["loadedWhy"].as_str().unwrap()
     }
 
+    fn replicas(&self) -> &[Value] {
+        self.0["clusters"][0]["replicas"].as_array().unwrap()
+    }
+
     fn replica(&self, way: &str) -> &Value {
-        self.0["clusters"][0]["replicas"].as_array().unwrap().iter().find(|it| it["way"] == way).unwrap()
+        self.replicas().iter().find(|it| it["way"] == way).unwrap()
     }
 
     fn codes(&self) -> Vec<&str> {
@@ -185,8 +189,16 @@ fn an_update_that_istiod_drops_is_seen_until_it_is_restarted() {
     lab.look_by(&format!("metrics: ['{}']", istiod.metrics()));
     assert_eq!(lab.report().loaded(), "no", "its gauges say the same");
 
+    // A second replica starts with what is published; the first one still signs with the old intermediate.
+    let second = lab.start_istiod(1, "istiod-again");
+    lab.look_by(&format!("addresses: ['{}', '{}']", istiod.address(), second.address()));
+    let half = lab.report();
+    assert_eq!((half.loaded(), half.why()), ("no", why.as_str()));
+    let signers: Vec<_> = half.replicas().iter().map(|it| it["signer"].as_str().unwrap()).collect();
+    assert!(signers.len() == 2 && signers[0] != signers[1], "{signers:?}");
+
     drop(istiod);
-    let istiod = lab.start_istiod(1, "istiod-again");
+    let istiod = second;
     lab.look_by(&format!("addresses: ['{}'], metrics: ['{}']", istiod.address(), istiod.metrics()));
     assert_eq!(lab.report().loaded(), "seen");
     assert!(lab.meshca("report -o prometheus").contains("meshca_istiod_loaded{cluster=\"east\",grade=\"seen\"} 1\n"));

@@ -9,7 +9,7 @@ use crate::cli::problem_words::printable;
 use crate::jobs::check::Checked;
 use crate::mesh::consumers::verdict::{Predictions, Verdict};
 use crate::pki::moment::utc;
-use crate::problem::{Finding, Severity};
+use crate::problem::{Finding, Problem, Severity};
 
 /// Everything that was found, worst first, and how the command ends: a warning fails it.
 #[must_use]
@@ -52,7 +52,8 @@ pub fn table(sets: &[Checked], fleet: &[Finding]) -> String {
     for set in sets {
         match &set.judgement {
             Err(problem) => {
-                text.push_str(&format!("\n× {}: {}\n", printable(&set.place), printable(&problem.to_string())));
+                text.push('\n');
+                text.push_str(&told("×", &set.place, problem));
             }
             Ok(None) => text.push_str(&format!("\n  {}: no cacerts yet\n", printable(&set.place))),
             Ok(Some(judgement)) => {
@@ -79,7 +80,10 @@ fn lines(place: &str, finding: &Finding) -> String {
         Severity::Critical => "×",
         Severity::Warning => "!",
     };
-    let Finding { problem, .. } = finding;
+    told(mark, place, &finding.problem)
+}
+
+fn told(mark: &str, place: &str, problem: &Problem) -> String {
     let place = if place.is_empty() { String::new() } else { format!("{}: ", printable(place)) };
     let mut text = format!("{mark} {}: {place}{}\n", problem.code(), printable(problem.what()));
     for fact in problem.facts() {

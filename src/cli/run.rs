@@ -35,6 +35,7 @@ use crate::world::lock::Lock;
 use crate::world::mesh_folder;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
+use crate::world::targets::Targets;
 
 /// The program's version, as it stands in metrics.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -161,9 +162,13 @@ impl<'a> Desk<'a> {
         LedgerFile::new(&self.mesh.records, self.now)
     }
 
-    fn courier<'b>(&'b self, ledger: &'b Mutex<LedgerFile>) -> Courier<'b> {
+    fn targets(&self) -> Targets<'_> {
+        Targets::new(&self.mesh, &self.entropy, self.now)
+    }
+
+    fn courier<'b>(&'b self, targets: &'b Targets<'b>, ledger: &'b Mutex<LedgerFile>) -> Courier<'b> {
         let shows_progress = !self.voice.quiet;
-        Courier { mesh: &self.mesh, entropy: &self.entropy, ledger, now: self.now, shows_progress }
+        Courier { mesh: &self.mesh, targets, entropy: &self.entropy, ledger, now: self.now, shows_progress }
     }
 
     fn finish(&self, ledger: LedgerFile) {
@@ -262,8 +267,9 @@ impl<'a> Desk<'a> {
 
     fn publish(self, clusters: &[ClusterName], dry_run: bool, passphrase: PassphraseFile) -> Ended {
         let _lock = if dry_run { None } else { self.begin_writing()? };
+        let targets = self.targets();
         let ledger = Mutex::new(self.ledger_file());
-        let courier = self.courier(&ledger);
+        let courier = self.courier(&targets, &ledger);
         let opens = PassphraseSource::new(passphrase.passphrase_file);
         let order = publish::Order { clusters, dry_run, opens: &opens };
         let deliveries = publish::run(&courier, &self.store, &order);
@@ -277,7 +283,7 @@ impl<'a> Desk<'a> {
     }
 
     fn report(self, textfile: Option<&Path>) -> Ended {
-        let status = report::run(&self.mesh, &self.store, &self.entropy, self.now).map_err(one)?;
+        let status = report::run(&self.mesh, &self.store, &self.targets(), self.now).map_err(one)?;
         let shared = self.shared;
         let file = shared.file.display().to_string();
         let text =
@@ -292,8 +298,8 @@ impl<'a> Desk<'a> {
 
     /// What the unattended side leaves for its watchers: the public status and the metrics. A tick that acted has
     /// acted, whether or not they can be written.
-    fn tell_watchers(&self, textfile: Option<&Path>) -> Result<Status, Problem> {
-        let status = report::run(&self.mesh, &self.store, &self.entropy, self.now)?;
+    fn tell_watchers(&self, targets: &Targets<'_>, textfile: Option<&Path>) -> Result<Status, Problem> {
+        let status = report::run(&self.mesh, &self.store, targets, self.now)?;
         if let Some(folder) = mesh_folder::records_folder(&self.mesh) {
             let text = report_words::written(&status, Form::Json, "", VERSION, false)?;
             report::write_status(folder, &text)?;
@@ -306,33 +312,35 @@ impl<'a> Desk<'a> {
 
     fn check(self, clusters: &[ClusterName], warnings: Vec<Finding>) -> Ended {
         let mesh = &self.mesh;
+        let targets = self.targets();
         let mut findings = warnings;
         let chosen: Vec<&Cluster> = if clusters.is_empty() {
-            let status = report::run(mesh, &self.store, &self.entropy, self.now).map_err(one)?;
+            let status = report::run(mesh, &self.store, &targets, self.now).map_err(one)?;
             findings.extend(status.findings);
             mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
         } else {
             clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>().map_err(one)?
         };
-        findings.extend(check::records(&chosen, mesh, &self.entropy, self.now));
-        let sets = check::clusters(&chosen, mesh, self.now);
+        findings.extend(check::records(&chosen, mesh, &targets));
+        let sets = check::clusters(&chosen, mesh, &targets, self.now);
         findings.extend(check::missing(&sets, mesh));
         tell_checks(&sets, &findings, self.shared, self.voice, self.now)
     }
 
     fn rotate(self, dry_run: bool, passphrase: PassphraseFile, textfile: Option<&Path>) -> Ended {
         let mut unwatched = None;
+        let targets = self.targets();
         let tick = if dry_run {
-            rotate::dry_run(&self.mesh, &self.store, &self.entropy, self.now).map_err(one)?
+            rotate::dry_run(&self.mesh, &self.store, &targets, self.now).map_err(one)?
         } else {
             let _lock = self.begin_writing()?;
             let ledger = Mutex::new(self.ledger_file());
-            let courier = self.courier(&ledger);
+            let courier = self.courier(&targets, &ledger);
             let opens = PassphraseSource::new(passphrase.passphrase_file);
             let tick = rotate::run(&courier, &self.store, &opens);
             self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
             let tick = tick.map_err(one)?;
-            unwatched = self.tell_watchers(textfile).err();
+            unwatched = self.tell_watchers(&targets, textfile).err();
             tick
         };
         let document = document::tick(&tick, dry_run);
@@ -428,7 +436,7 @@ fn run_quickstart(folder: &Path, shared: &Shared, voice: Voice, now: OffsetDateT
     let file = made.file.display().to_string();
     let metrics = folder.join("meshca.prom");
     let desk = Desk::of(made.mesh, shared, voice, now);
-    let status = desk.tell_watchers(Some(&metrics)).map_err(one)?;
+    let status = desk.tell_watchers(&desk.targets(), Some(&metrics)).map_err(one)?;
     voice.result(&report_words::written(&status, Form::Table, &file, VERSION, voice.colour).map_err(one)?);
     voice.words(&format!(
         "metrics are in {}\ngo on with:\n  meshca -f {file} report\n  meshca -f {file} rotate --passphrase-file {}\n  \

@@ -16,8 +16,8 @@ use crate::mesh::secret_manifest::SecretManifest;
 use crate::mesh::unrecorded::unrecorded;
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Finding, Problem, Severity};
-use crate::world::entropy::Entropy;
-use crate::world::{directory, ledger_file, mesh_folder, targets};
+use crate::world::targets::Targets;
+use crate::world::{directory, ledger_file, mesh_folder};
 
 /// One set that was judged, or why it could not be.
 #[derive(Debug)]
@@ -39,10 +39,10 @@ pub struct Terms {
 
 /// Judges the `cacerts` of these clusters.
 #[must_use]
-pub fn clusters(clusters: &[&Cluster], mesh: &Mesh, now: OffsetDateTime) -> Vec<Checked> {
-    targets::in_parallel(clusters, mesh.rotation.observe, |cluster| Checked {
+pub fn clusters(clusters: &[&Cluster], mesh: &Mesh, targets: &Targets<'_>, now: OffsetDateTime) -> Vec<Checked> {
+    targets.in_parallel(clusters, mesh.rotation.observe, |cluster| Checked {
         place: cluster.name.to_string(),
-        judgement: targets::values(cluster).map(|values| values.map(|values| of_cluster(cluster, mesh, values, now))),
+        judgement: targets.values(cluster).map(|values| values.map(|values| of_cluster(cluster, mesh, values, now))),
     })
 }
 
@@ -59,7 +59,7 @@ fn of_cluster(cluster: &Cluster, mesh: &Mesh, values: BTreeMap<String, Secret>, 
 /// Compares the intermediates of these clusters with the ledger, where there is one. The ledger is an input of these
 /// findings and of no decision. A ledger that is broken or cut off, or cannot be read, is a finding itself.
 #[must_use]
-pub fn records(clusters: &[&Cluster], mesh: &Mesh, entropy: &Entropy, now: OffsetDateTime) -> Vec<Finding> {
+pub fn records(clusters: &[&Cluster], mesh: &Mesh, targets: &Targets<'_>) -> Vec<Finding> {
     let Some(path) = mesh_folder::records_folder(mesh).map(|folder| folder.join(ledger_file::NAME)) else {
         return Vec::new();
     };
@@ -68,9 +68,7 @@ pub fn records(clusters: &[&Cluster], mesh: &Mesh, entropy: &Entropy, now: Offse
     }
     match ledger_file::read(&path) {
         Ok(ledger) => {
-            let seen = targets::in_parallel(clusters, mesh.rotation.observe, |cluster| {
-                targets::observe(cluster, entropy, now)
-            });
+            let seen = targets.in_parallel(clusters, mesh.rotation.observe, |cluster| targets.observe(cluster));
             unrecorded(&ledger, &mesh.name, &seen)
         }
         Err(problem) => {

@@ -15,8 +15,9 @@ use crate::world::entropy::Entropy;
 use crate::world::ledger_file::{About, LedgerFile};
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
+use crate::world::targets::{self, Targets};
 use crate::world::terminal::Progress;
-use crate::world::{issuing_key, key_seal, root_key, targets};
+use crate::world::{issuing_key, key_seal, root_key};
 
 /// What `issue` is asked for.
 #[derive(Debug)]
@@ -51,7 +52,8 @@ pub fn run(
 ) -> Result<Vec<Prepared>, Problem> {
     let holdings = store.holdings()?;
     let anchor = holdings.anchor(mesh)?;
-    let clusters = chosen(mesh, &holdings, order.clusters, entropy, now)?;
+    let targets = Targets::new(mesh, entropy, now);
+    let clusters = chosen(mesh, &holdings, order.clusters, &targets)?;
     if clusters.is_empty() {
         return Ok(Vec::new());
     }
@@ -73,7 +75,7 @@ pub fn run(
     let authority = Authority { certificate: &issuer.certificate, key: &key };
     let mut orders = Vec::new();
     for cluster in clusters {
-        let first = store.next_prepared(&cluster.name)?.max(published(cluster, entropy, now).saturating_add(1));
+        let first = store.next_prepared(&cluster.name)?.max(targets.observe(cluster).generation().saturating_add(1));
         for (generation, start) in (first..).zip(starts(mesh, &holdings, cluster, order.until, now)) {
             orders.push((cluster, generation, start));
         }
@@ -148,23 +150,17 @@ fn chosen<'a>(
     mesh: &'a Mesh,
     holdings: &Holdings,
     names: &[ClusterName],
-    entropy: &Entropy,
-    now: OffsetDateTime,
+    targets: &Targets<'_>,
 ) -> Result<Vec<&'a Cluster>, Problem> {
     if names.is_empty() {
         let needs = |cluster: &&Cluster| {
             cluster.role.has_cacerts()
                 && cluster.state == Membership::Member
-                && holdings.newest_prepared(&cluster.name) <= published(cluster, entropy, now)
+                && holdings.newest_prepared(&cluster.name) <= targets.observe(cluster).generation()
         };
         return Ok(mesh.clusters.iter().filter(needs).collect());
     }
     names.iter().map(|name| mesh.signing_cluster(name)).collect()
-}
-
-/// The generation that a target runs; 0: none of ours, or it cannot be seen.
-fn published(cluster: &Cluster, entropy: &Entropy, now: OffsetDateTime) -> u32 {
-    targets::observe(cluster, entropy, now).generation()
 }
 
 /// When each generation takes over: the first now (or when the newest in stock is due), each next one when the one

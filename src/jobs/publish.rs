@@ -20,11 +20,12 @@ use crate::mesh::shared_key;
 use crate::pki::certificate::Certificate;
 use crate::problem::{Code, Problem, Severity};
 use crate::world::entropy::Entropy;
+use crate::world::issuing_key;
 use crate::world::ledger_file::{About, LedgerFile};
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
+use crate::world::targets::{self, Targets};
 use crate::world::terminal::Progress;
-use crate::world::{issuing_key, targets};
 
 /// What happened to one target, or would.
 #[derive(Debug)]
@@ -44,6 +45,8 @@ pub struct Delivery {
 pub struct Courier<'a> {
     /// The declared mesh.
     pub mesh: &'a Mesh,
+    /// Its targets.
+    pub targets: &'a Targets<'a>,
     /// Random bytes.
     pub entropy: &'a Entropy,
     /// The ledger, shared by deliveries that run at once.
@@ -69,25 +72,26 @@ impl Courier<'_> {
         let about = About { cluster: Some(&cluster.name), generation: Some(generation), certificate: Some(signer) };
         self.examine(cluster, set)?;
         for _ in 0..ATTEMPTS {
-            let observed = targets::observe(cluster, self.entropy, self.now);
+            let observed = self.targets.observe(cluster);
             let change = match decide(set, cluster, &self.mesh.name, &observed) {
                 Change::Leave => return Ok(Change::Leave),
                 Change::Refuse(problem) => return Err(problem),
                 change @ (Change::Create | Change::Replace { .. }) => change,
             };
             self.record(|ledger| ledger.intent(Act::Publish, about))?;
-            match targets::write(cluster, set, &mark, &change, self.entropy, self.now) {
-                Ok(()) => {}
-                Err(problem) => {
-                    self.record(|ledger| ledger.failed(Act::Publish, about, &problem))?;
-                    if problem.code() == Code::TargetChangedMeanwhile {
-                        continue;
-                    }
-                    return Err(problem);
-                }
-            }
-            if let Err(problem) = self.look_again(cluster, set) {
+            let written = self.targets.write(cluster, set, &mark, &change);
+            // Whether a write without an answer was done is not assumed: what is there now says it.
+            let unsure = written.as_ref().err().filter(|problem| problem.leaves_open_whether_it_was_done());
+            let seen = match (&written, unsure) {
+                (Err(problem), None) => Err(problem.clone()),
+                (Err(problem), Some(_)) => self.look_again(cluster, set).map_err(|_| problem.clone()),
+                (Ok(()), _) => self.look_again(cluster, set),
+            };
+            if let Err(problem) = seen {
                 self.record(|ledger| ledger.failed(Act::Publish, about, &problem))?;
+                if problem.code() == Code::TargetChangedMeanwhile {
+                    continue;
+                }
                 return Err(problem);
             }
             self.record(|ledger| ledger.done(Act::Publish, about))?;
@@ -130,7 +134,7 @@ impl Courier<'_> {
     }
 
     fn look_again(&self, cluster: &Cluster, set: &Cacerts) -> Result<(), Problem> {
-        let observed = targets::observe(cluster, self.entropy, self.now);
+        let observed = self.targets.observe(cluster);
         let there = observed.secret?;
         if there.as_ref().is_some_and(|there| holds(there, set)) {
             return Ok(());
@@ -179,11 +183,11 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
     } else {
         order.clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>()?
     };
-    let fleet = targets::observe_all(mesh, courier.entropy, courier.now);
+    let fleet = courier.targets.observe_all();
     let progress = Progress::new("publishing", clusters.len(), courier.shows_progress);
-    Ok(targets::in_parallel(&clusters, mesh.rotation.write, |cluster| {
+    Ok(courier.targets.in_parallel(&clusters, mesh.rotation.write, |cluster| {
         progress.step();
-        let observed = targets::observe(cluster, courier.entropy, courier.now);
+        let observed = courier.targets.observe(cluster);
         if !order.dry_run {
             sweep(&mesh.name, store, &holdings, cluster, &observed);
         }

@@ -19,6 +19,7 @@ use crate::world::ledger_file::LedgerFile;
 use crate::world::lock::Lock;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
+use crate::world::targets::Targets;
 use crate::world::{key_seal, mesh_folder};
 
 /// What the quickstart made.
@@ -60,7 +61,8 @@ pub fn run(folder: &Path, entropy: &Entropy, now: OffsetDateTime) -> Result<Quic
     let order = issue::Order { clusters: &[], until: None, opens: &source, shows_progress: false, seals: None };
     issue::run(&mesh, &store, &order, entropy, &mut ledger, now).map_err(one)?;
     let ledger = Mutex::new(ledger);
-    let courier = Courier { mesh: &mesh, entropy, ledger: &ledger, now, shows_progress: false };
+    let targets = Targets::new(&mesh, entropy, now);
+    let courier = Courier { mesh: &mesh, targets: &targets, entropy, ledger: &ledger, now, shows_progress: false };
     let order = publish::Order { clusters: &[], dry_run: false, opens: &source };
     let deliveries = publish::run(&courier, &store, &order).map_err(one)?;
     let tick = rotate::run(&courier, &store, &source).map_err(one)?;

@@ -7,10 +7,9 @@ use time::OffsetDateTime;
 use crate::mesh::fleet::Mesh;
 use crate::mesh::status::{Status, status};
 use crate::problem::Problem;
-use crate::world::entropy::Entropy;
 use crate::world::files::{self, Readers};
 use crate::world::store::Store;
-use crate::world::targets;
+use crate::world::targets::Targets;
 
 /// The name of the public status in the records folder: what an exporter reads. It holds no private key.
 const STATUS: &str = "status.json";
@@ -20,8 +19,8 @@ const STATUS: &str = "status.json";
 /// # Errors
 /// `file-unreadable`, `certificate-malformed`: the material folder itself cannot be read. What cannot be seen of a
 /// target is a row.
-pub fn run(mesh: &Mesh, store: &Store, entropy: &Entropy, now: OffsetDateTime) -> Result<Status, Problem> {
-    let observed = targets::observe_all(mesh, entropy, now);
+pub fn run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Status, Problem> {
+    let observed = targets.observe_all();
     Ok(status(mesh, &store.holdings()?, &observed, now))
 }
 

@@ -16,12 +16,12 @@ use crate::mesh::plan::{self, Act, Plan, Step};
 use crate::mesh::shared_key;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
-use crate::world::entropy::Entropy;
+use crate::world::issuing_key;
 use crate::world::ledger_file::About;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
+use crate::world::targets::Targets;
 use crate::world::terminal::Progress;
-use crate::world::{issuing_key, targets};
 
 /// What one tick saw, planned and did.
 #[derive(Debug)]
@@ -45,8 +45,8 @@ impl Tick {
 ///
 /// # Errors
 /// `no-usable-root`, `clock-implausible`, `file-unreadable`.
-pub fn dry_run(mesh: &Mesh, store: &Store, entropy: &Entropy, now: OffsetDateTime) -> Result<Tick, Problem> {
-    let observed = targets::observe_all(mesh, entropy, now);
+pub fn dry_run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Tick, Problem> {
+    let observed = targets.observe_all();
     let plan = plan::next(mesh, &store.holdings()?, &observed, now)?;
     Ok(Tick { plan, done: BTreeMap::new() })
 }
@@ -59,7 +59,7 @@ pub fn dry_run(mesh: &Mesh, store: &Store, entropy: &Entropy, now: OffsetDateTim
 pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Result<Tick, Problem> {
     let mesh = courier.mesh;
     let holdings = store.holdings()?;
-    let observed = targets::observe_all(mesh, courier.entropy, courier.now);
+    let observed = courier.targets.observe_all();
     let plan = plan::next(mesh, &holdings, &observed, courier.now)?;
     for cluster in &mesh.clusters {
         if let Some(observed) = observed.get(&cluster.name) {
@@ -81,7 +81,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
         }
     }
     let progress = Progress::new("renewing", due.len(), courier.shows_progress);
-    let outcomes = targets::in_parallel(&due, mesh.rotation.write, |step| {
+    let outcomes = courier.targets.in_parallel(&due, mesh.rotation.write, |step| {
         progress.step();
         (step.cluster.clone(), hands.take(step))
     });

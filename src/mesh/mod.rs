@@ -8,6 +8,7 @@ pub(crate) mod cluster_rules;
 mod concern;
 pub mod consumers;
 pub mod deadline;
+pub mod field_manager;
 pub mod fleet;
 #[cfg(test)]
 pub(crate) mod fleet_story;

@@ -165,6 +165,20 @@ impl Replica {
 }
 
 impl Observed {
+    /// A target that could not be looked at.
+    #[must_use]
+    pub fn unseen(cluster: &ClusterName, at: OffsetDateTime, problem: &Problem) -> Self {
+        Self {
+            cluster: cluster.clone(),
+            at,
+            secret: Err(problem.clone()),
+            system_roots: Err(problem.clone()),
+            self_signed: false,
+            replicas: Vec::new(),
+            written_at: None,
+        }
+    }
+
     /// The generation of the intermediate that the target holds; 0: none of ours, or it could not be seen.
     #[must_use]
     pub fn generation(&self) -> u32 {

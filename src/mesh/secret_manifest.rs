@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use crate::mesh::cacerts::{Cacerts, SECRET_NAME};
+use crate::mesh::field_manager::FieldManager;
+use crate::mesh::observed::{Owner, SecretKind, SecretSight};
 use crate::mesh::ownership::Ownership;
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
@@ -23,6 +26,12 @@ pub struct SecretManifest {
     pub namespace: Option<String>,
     /// `metadata.annotations`.
     pub annotations: BTreeMap<String, String>,
+    /// `metadata.uid`; a Secret that was made anew has another.
+    pub uid: Option<String>,
+    /// `metadata.resourceVersion`, which identifies its present content.
+    pub resource_version: Option<String>,
+    /// `metadata.managedFields`: who wrote what of it.
+    pub managers: Vec<FieldManager>,
     /// `data`, decoded, with `stringData` on top of it, as the API server does it.
     pub values: BTreeMap<String, Secret>,
 }
@@ -43,11 +52,15 @@ struct Raw {
     string_data: Option<BTreeMap<String, Zeroizing<String>>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
 struct RawMetadata {
     name: Option<String>,
     namespace: Option<String>,
     annotations: Option<BTreeMap<String, String>>,
+    uid: Option<String>,
+    resource_version: Option<String>,
+    managed_fields: Option<Vec<FieldManager>>,
 }
 
 impl SecretManifest {
@@ -66,26 +79,73 @@ impl SecretManifest {
             let place = error.location().map_or_else(String::new, |at| format!(" at line {}", at.line()));
             malformed(format!("it is not YAML or JSON of the expected shape{place}"))
         })?;
+        Self::from_raw(raw).map_err(malformed)
+    }
+
+    /// Reads what an API server answers. `None`: it is not a Secret; nothing of it is quoted.
+    #[must_use]
+    pub fn from_json(text: &Secret) -> Option<Self> {
+        serde_json::from_slice(text.expose()).ok().and_then(|raw| Self::from_raw(raw).ok())
+    }
+
+    fn from_raw(raw: Raw) -> Result<Self, String> {
         if raw.kind.as_deref() != Some("Secret") {
-            return Err(malformed(format!("its kind is {:?}", raw.kind.unwrap_or_default())));
+            return Err(format!("its kind is {:?}", raw.kind.unwrap_or_default()));
         }
         let mut values = BTreeMap::new();
         for (name, value) in raw.data.unwrap_or_default() {
-            let bytes = decode(&value).ok_or_else(|| malformed(format!("data.{} is not base64", printable(&name))))?;
+            let bytes = decode(&value).ok_or_else(|| format!("data.{} is not base64", printable(&name)))?;
             values.insert(name, bytes);
         }
         for (name, value) in raw.string_data.unwrap_or_default() {
             values.insert(name, Secret::new(value.as_bytes().to_vec()));
         }
-        let metadata = raw.metadata.unwrap_or(RawMetadata { name: None, namespace: None, annotations: None });
+        let metadata = raw.metadata.unwrap_or_default();
         Ok(Self {
             kind: raw.secret_type.unwrap_or_else(|| "Opaque".to_owned()),
             immutable: raw.immutable.unwrap_or(false),
             name: metadata.name.unwrap_or_default(),
             namespace: metadata.namespace,
             annotations: metadata.annotations.unwrap_or_default(),
+            uid: metadata.uid,
+            resource_version: metadata.resource_version,
+            managers: metadata.managed_fields.unwrap_or_default(),
             values,
         })
+    }
+
+    /// When meshca last wrote its values, as the API server says.
+    #[must_use]
+    pub fn written_at(&self) -> Option<OffsetDateTime> {
+        self.managers.iter().filter(|it| it.is_ours() && it.owns_values()).filter_map(FieldManager::time).max()
+    }
+
+    /// Whose it is: ours by our annotations, unless somebody else wrote one of its values.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        let stranger = self.managers.iter().find(|it| it.owns_values() && !it.is_ours());
+        match (Ownership::from_annotations(&self.annotations), stranger) {
+            (Some(mark), None) => Owner::Ours(mark),
+            (_, Some(stranger)) => Owner::Somebody(format!("field manager {}", printable(&stranger.manager))),
+            (None, None) => Owner::Somebody("no annotations of meshca".to_owned()),
+        }
+    }
+
+    /// The public part of it. `key_spki` is the public half of its private key, which the one who read it worked out.
+    #[must_use]
+    pub fn sight(self, key_spki: Option<Vec<u8>>) -> SecretSight {
+        let kind = match self.kind.as_str() {
+            "Opaque" => SecretKind::Opaque,
+            "kubernetes.io/tls" => SecretKind::Tls,
+            other => SecretKind::Other(printable(other)),
+        };
+        let owner = self.owner();
+        let values = self.values.iter().map(|(name, value)| (name.clone(), value.expose().to_vec())).collect();
+        let mut sight = SecretSight::new(kind, owner, values, key_spki);
+        sight.immutable = self.immutable;
+        sight.uid = self.uid;
+        sight.version = self.resource_version;
+        sight
     }
 }
 
@@ -107,11 +167,25 @@ struct Written<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct WrittenMetadata<'a> {
     name: &'a str,
     namespace: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_version: Option<&'a str>,
     labels: BTreeMap<&'a str, &'a str>,
     annotations: BTreeMap<String, String>,
+}
+
+/// What a Secret must still be when it is written: the object, and its content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Precondition<'a> {
+    /// Its uid. Without it, an API server makes a Secret anew that was deleted meanwhile.
+    pub uid: &'a str,
+    /// Its version.
+    pub resource_version: &'a str,
 }
 
 /// A set as a Secret that `kubectl apply --server-side` takes. It holds a
@@ -120,25 +194,51 @@ struct WrittenMetadata<'a> {
 /// # Errors
 /// `secret-manifest-malformed`, should the text not come about.
 pub fn render(set: &Cacerts, namespace: &str, mark: &Ownership) -> Result<Secret, Problem> {
-    let files = set.files();
-    let written = Written {
-        api_version: "v1",
-        kind: "Secret",
-        metadata: WrittenMetadata {
-            name: SECRET_NAME,
-            namespace,
-            labels: [("app.kubernetes.io/managed-by", "meshca")].into_iter().collect(),
-            annotations: mark.annotations(),
-        },
-        secret_type: "Opaque",
-        data: files.iter().map(|(name, value)| (*name, encode(value))).collect(),
-    };
-    let text = serde_saphyr::to_string(&written)
+    let text = serde_saphyr::to_string(&written(set, namespace, mark, None))
         .map(Zeroizing::new)
         .map_err(|_| Problem::new(Code::SecretManifestMalformed, "the Secret could not be written as YAML"))?;
     Ok(Secret::new(
         format!("# Holds a private key. kubectl apply --server-side -f THIS\n{}", text.as_str()).into_bytes(),
     ))
+}
+
+/// A set as the body of a server-side apply. It holds a private key.
+///
+/// # Errors
+/// `secret-manifest-malformed`, should the text not come about.
+pub fn apply_body(
+    set: &Cacerts,
+    namespace: &str,
+    mark: &Ownership,
+    precondition: Option<Precondition<'_>>,
+) -> Result<Secret, Problem> {
+    // A buffer that does not grow leaves no copy of the key behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(LARGEST / 16));
+    serde_json::to_writer(&mut *text, &written(set, namespace, mark, precondition))
+        .map_err(|_| Problem::new(Code::SecretManifestMalformed, "the Secret could not be written as JSON"))?;
+    Ok(Secret::new(std::mem::take(&mut *text)))
+}
+
+fn written<'a>(
+    set: &Cacerts,
+    namespace: &'a str,
+    mark: &Ownership,
+    precondition: Option<Precondition<'a>>,
+) -> Written<'a> {
+    Written {
+        api_version: "v1",
+        kind: "Secret",
+        metadata: WrittenMetadata {
+            name: SECRET_NAME,
+            namespace,
+            uid: precondition.map(|it| it.uid),
+            resource_version: precondition.map(|it| it.resource_version),
+            labels: [("app.kubernetes.io/managed-by", "meshca")].into_iter().collect(),
+            annotations: mark.annotations(),
+        },
+        secret_type: "Opaque",
+        data: set.files().iter().map(|(name, value)| (*name, encode(value))).collect(),
+    }
 }
 
 /// Standard base64 with padding (RFC 4648 §4), as Kubernetes writes it.

@@ -1,11 +1,13 @@
 //! A running istiod, looked at from outside: every replica that the mesh file names, all at once, within one time.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use time::Duration;
 
-use crate::mesh::fleet::Cluster;
+use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::observed::{Observed, Replica, Way};
 use crate::problem::{Code, Problem};
 use crate::world::clock::Patience;
@@ -15,13 +17,43 @@ use crate::world::{istiod_chain, istiod_connection, istiod_metrics};
 /// More replicas than anybody runs behind one name.
 const MOST_REPLICAS: usize = 16;
 
+/// Fills in what the istiod of each target shows, of `rotation.observe` targets at once, each within
+/// `rotation.deadline`. However few processors there are: nearly all of it is waiting.
+#[must_use]
+pub fn look_at_all(mesh: &Mesh, mut observed: BTreeMap<ClusterName, Observed>) -> BTreeMap<ClusterName, Observed> {
+    let targets: Vec<(&Cluster, &mut Observed)> = observed
+        .values_mut()
+        .filter_map(|observed| mesh.cluster(&observed.cluster).map(|cluster| (cluster, observed)))
+        .filter(|(cluster, observed)| is_looked_at(cluster, observed))
+        .collect();
+    let workers = mesh.rotation.observe.min(targets.len());
+    let targets = Mutex::new(targets.into_iter());
+    let next = || targets.lock().unwrap_or_else(PoisonError::into_inner).next();
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some((cluster, observed)) = next() {
+                    look(cluster, mesh.rotation.deadline, observed);
+                }
+            });
+        }
+    });
+    observed
+}
+
+fn is_looked_at(cluster: &Cluster, observed: &Observed) -> bool {
+    let istiod = &cluster.istiod;
+    let is_named = !istiod.addresses.is_empty() || !istiod.metrics.is_empty() || istiod.prometheus.is_some();
+    is_named && cluster.role.has_cacerts() && observed.secret.is_ok()
+}
+
 /// Fills in what each replica of the cluster's istiod shows. Never fails: a replica that could not be seen says why.
 ///
 /// A host name counts as one replica for each of its addresses; behind the address of a load balancer only one of its
 /// replicas shows itself. Not looked at: the istiod of a target that could not be read, of which nothing could be
 /// judged.
 pub fn look(cluster: &Cluster, within: Duration, observed: &mut Observed) {
-    if !cluster.role.has_cacerts() || observed.secret.is_err() {
+    if !is_looked_at(cluster, observed) {
         return;
     }
     let patience = Patience::of(within.try_into().unwrap_or_default());
@@ -72,6 +104,9 @@ fn each(entry: &str, addresses: &[SocketAddr], look: impl Fn(String, SocketAddr)
         [_] => entry.to_owned(),
         _ => format!("{entry} ({})", address.ip()),
     };
+    if let [only] = addresses {
+        return vec![look(name(only), *only)];
+    }
     let look = &look;
     thread::scope(|scope| {
         let looks: Vec<_> = addresses
@@ -151,6 +186,19 @@ mod tests {
         story.look_at("east").secret = Err(Problem::new(Code::TargetUnreadable, "refused"));
         look(&east, Duration::SECOND, story.look_at("east"));
         assert!(story.observed.values().all(|it| it.replicas.is_empty()));
+    }
+
+    #[test]
+    fn all_that_have_an_istiod_to_look_at_are_looked_at_however_few_at_once() {
+        let mut story = Story::new();
+        let address = format!("127.0.0.1:{}", closed());
+        ["east", "west", "far"].iter().for_each(|name| story.cluster(name).istiod.addresses.push(address.clone()));
+        for at_once in [1, 64] {
+            story.mesh.rotation.observe = at_once;
+            let observed = look_at_all(&story.mesh, story.observed.clone());
+            let replicas = |cluster: &str| observed[&name(cluster)].replicas.len();
+            assert_eq!(["east", "west", "far"].map(replicas), [1, 1, 0]);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A connection to an istiod, bounded in time and in bytes whatever the other side does.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::mpsc;
 use std::thread;
 
@@ -15,6 +15,9 @@ use crate::world::clock::Patience;
 /// itself.
 pub(in crate::world) fn addresses(host: &str, port: u16, patience: Patience) -> io::Result<Vec<SocketAddr>> {
     let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host).to_owned();
+    if let Ok(number) = bare.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(number, port)]);
+    }
     let (answer, answered) = mpsc::channel();
     thread::spawn(move || {
         let found = (bare.as_str(), port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
@@ -123,6 +126,6 @@ mod tests {
         assert_eq!(addresses("127.0.0.1", 15012, patience).unwrap(), [v4]);
         assert_eq!(addresses("[::1]", 1, patience).unwrap(), ["[::1]:1".parse().unwrap()]);
         assert!(addresses("nobody.invalid", 1, patience).is_err());
-        assert_eq!(addresses("127.0.0.1", 1, Patience::of(Duration::ZERO)).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(addresses("localhost", 1, Patience::of(Duration::ZERO)).unwrap_err().kind(), ErrorKind::TimedOut);
     }
 }

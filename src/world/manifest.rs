@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::mesh::cacerts::Cacerts;
 use crate::mesh::change::Change;
 use crate::mesh::fleet::Cluster;
-use crate::mesh::observed::{Observed, Owner, SecretKind, SecretSight};
+use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::ownership::Ownership;
 use crate::mesh::secret_manifest::{self, LARGEST, SecretManifest};
 use crate::pki::fingerprint::Fingerprint;
@@ -45,20 +45,8 @@ pub fn values(path: &Path) -> Result<BTreeMap<String, Secret>, Problem> {
 fn look(path: &Path, entropy: &Entropy) -> Result<Option<SecretSight>, Problem> {
     let Some(text) = files::read_if_there(path, LARGEST)? else { return Ok(None) };
     let manifest = SecretManifest::parse(&text, &path.display().to_string())?;
-    let kind = match manifest.kind.as_str() {
-        "Opaque" => SecretKind::Opaque,
-        "kubernetes.io/tls" => SecretKind::Tls,
-        other => SecretKind::Other(other.to_owned()),
-    };
-    let owner = match Ownership::from_annotations(&manifest.annotations) {
-        Some(mark) => Owner::Ours(mark),
-        None => Owner::Somebody("no annotations of meshca".to_owned()),
-    };
     let spki = key_half::of(&manifest.values, entropy);
-    let public: BTreeMap<String, Vec<u8>> =
-        manifest.values.iter().map(|(name, value)| (name.clone(), value.expose().to_vec())).collect();
-    let mut secret = SecretSight::new(kind, owner, public, spki);
-    secret.immutable = manifest.immutable;
+    let mut secret = manifest.sight(spki);
     secret.version = Some(Fingerprint::of(text.expose()).to_string());
     Ok(Some(secret))
 }

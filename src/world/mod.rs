@@ -16,6 +16,8 @@ mod istiod_connection;
 mod istiod_metrics;
 mod key_half;
 pub mod key_seal;
+#[cfg(feature = "k8s")]
+pub mod kubernetes;
 pub mod ledger_file;
 pub mod lock;
 pub mod manifest;

@@ -11,55 +11,136 @@ use crate::mesh::fleet::{Access, Cluster, ClusterName, Mesh};
 use crate::mesh::observed::Observed;
 use crate::mesh::ownership::Ownership;
 use crate::pki::secret::Secret;
-use crate::problem::{Code, Problem};
+#[cfg(not(feature = "k8s"))]
+use crate::problem::Code;
+use crate::problem::Problem;
 use crate::world::entropy::Entropy;
+#[cfg(feature = "k8s")]
+use crate::world::kubernetes::{self, api_servers::ApiServers};
 use crate::world::{directory, manifest};
 
-/// Looks at one target. Never fails: what could not be seen is said in what was observed.
-#[must_use]
-pub fn observe(cluster: &Cluster, entropy: &Entropy, now: OffsetDateTime) -> Observed {
-    match &cluster.access {
-        Access::Directory(folder) => directory::observe(folder, cluster, entropy, now),
-        Access::Manifest(path) => manifest::observe(path, cluster, entropy, now),
-        Access::Kubeconfig { .. } | Access::InCluster => {
-            let problem = through_kubernetes(cluster);
-            Observed {
-                cluster: cluster.name.clone(),
-                at: now,
-                secret: Err(problem.clone()),
-                system_roots: Err(problem),
-                self_signed: false,
-                replicas: Vec::new(),
-                written_at: None,
-            }
+/// The targets of a mesh, as they are reached: each observed and written by its kind of access.
+#[derive(Debug)]
+pub struct Targets<'a> {
+    mesh: &'a Mesh,
+    entropy: &'a Entropy,
+    now: OffsetDateTime,
+    #[cfg(feature = "k8s")]
+    api_servers: ApiServers,
+}
+
+impl<'a> Targets<'a> {
+    /// The targets of this mesh at one moment. Nothing is touched yet.
+    #[must_use]
+    pub fn new(mesh: &'a Mesh, entropy: &'a Entropy, now: OffsetDateTime) -> Self {
+        Self {
+            mesh,
+            entropy,
+            now,
+            #[cfg(feature = "k8s")]
+            api_servers: ApiServers::new(mesh.rotation.deadline),
         }
+    }
+
+    /// Looks at one target. Never fails: what could not be seen is said in what was observed.
+    #[must_use]
+    pub fn observe(&self, cluster: &Cluster) -> Observed {
+        match &cluster.access {
+            Access::Directory(folder) => directory::observe(folder, cluster, self.entropy, self.now),
+            Access::Manifest(path) => manifest::observe(path, cluster, self.entropy, self.now),
+            Access::Kubeconfig { .. } | Access::InCluster => self.observe_through_kubernetes(cluster),
+        }
+    }
+
+    /// Looks at every target of the mesh, `rotation.observe` at once.
+    #[must_use]
+    pub fn observe_all(&self) -> BTreeMap<ClusterName, Observed> {
+        let seen = self.in_parallel(&self.mesh.clusters, self.mesh.rotation.observe, |cluster| self.observe(cluster));
+        let observed = seen.into_iter().map(|observed| (observed.cluster.clone(), observed)).collect();
+        #[cfg(feature = "k8s")]
+        let observed = crate::world::istiod::look_at_all(self.mesh, observed);
+        observed
+    }
+
+    /// The values of a target's `cacerts` as they are, a private key included, for `check`; `None`: it has none.
+    ///
+    /// # Errors
+    /// `file-unreadable`, `file-too-large`, `too-many-values`, `secret-manifest-malformed`; what the way to an API
+    /// server refuses.
+    pub fn values(&self, cluster: &Cluster) -> Result<Option<BTreeMap<String, Secret>>, Problem> {
+        let values = match &cluster.access {
+            Access::Directory(folder) => directory::values(folder)?,
+            Access::Manifest(path) => manifest::values(path)?,
+            Access::Kubeconfig { .. } | Access::InCluster => self.values_through_kubernetes(cluster)?,
+        };
+        Ok((!values.is_empty()).then_some(values))
+    }
+
+    /// Writes a set to a target, if it is still what was decided on.
+    ///
+    /// # Errors
+    /// `target-changed-meanwhile`, `file-unwritable`, what an API server refuses; then the target is what it was.
+    pub fn write(&self, cluster: &Cluster, set: &Cacerts, mark: &Ownership, change: &Change) -> Result<(), Problem> {
+        match &cluster.access {
+            Access::Directory(folder) => directory::write(folder, set, mark, change, self.entropy, self.now),
+            Access::Manifest(path) => manifest::write(path, cluster, set, mark, change),
+            Access::Kubeconfig { .. } | Access::InCluster => self.write_through_kubernetes(cluster, set, mark, change),
+        }
+    }
+
+    /// Does the same with every item, at most so many at once; results in the order of the items. Where no target is
+    /// reached over a network there is nothing to wait for, and no more run at once than there are processors.
+    pub fn in_parallel<T: Sync, R: Send>(&self, items: &[T], at_once: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+        let is_remote = |cluster: &Cluster| matches!(cluster.access, Access::Kubeconfig { .. } | Access::InCluster);
+        if self.mesh.clusters.iter().any(is_remote) {
+            return spread(items, at_once.min(items.len()), work);
+        }
+        in_parallel(items, at_once, work)
     }
 }
 
-/// The values of a target's `cacerts` as they are, a private key included, for `check`; `None`: it has none.
-///
-/// # Errors
-/// `file-unreadable`, `file-too-large`, `too-many-values`, `secret-manifest-malformed`, `not-yet`.
-pub fn values(cluster: &Cluster) -> Result<Option<BTreeMap<String, Secret>>, Problem> {
-    let values = match &cluster.access {
-        Access::Directory(folder) => directory::values(folder)?,
-        Access::Manifest(path) => manifest::values(path)?,
-        Access::Kubeconfig { .. } | Access::InCluster => return Err(through_kubernetes(cluster)),
-    };
-    Ok((!values.is_empty()).then_some(values))
+#[cfg(feature = "k8s")]
+impl Targets<'_> {
+    fn observe_through_kubernetes(&self, cluster: &Cluster) -> Observed {
+        kubernetes::target::observe(&self.api_servers, cluster, self.mesh, self.entropy, self.now)
+    }
+
+    fn values_through_kubernetes(&self, cluster: &Cluster) -> Result<BTreeMap<String, Secret>, Problem> {
+        kubernetes::target::values(&self.api_servers, cluster)
+    }
+
+    fn write_through_kubernetes(
+        &self,
+        cluster: &Cluster,
+        set: &Cacerts,
+        mark: &Ownership,
+        change: &Change,
+    ) -> Result<(), Problem> {
+        kubernetes::target::write(&self.api_servers, cluster, set, mark, change, self.entropy)
+    }
 }
 
-/// Looks at every target of the mesh, `rotation.observe` at once.
-#[must_use]
-pub fn observe_all(mesh: &Mesh, entropy: &Entropy, now: OffsetDateTime) -> BTreeMap<ClusterName, Observed> {
-    let seen = in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| {
-        #[cfg_attr(not(feature = "k8s"), expect(unused_mut, reason = "only a build with a network looks at istiod"))]
-        let mut observed = observe(cluster, entropy, now);
-        #[cfg(feature = "k8s")]
-        crate::world::istiod::look(cluster, mesh.rotation.deadline, &mut observed);
-        observed
-    });
-    seen.into_iter().map(|observed| (observed.cluster.clone(), observed)).collect()
+#[cfg(not(feature = "k8s"))]
+impl Targets<'_> {
+    fn observe_through_kubernetes(&self, cluster: &Cluster) -> Observed {
+        Observed::unseen(&cluster.name, self.now, &without_kubernetes(cluster))
+    }
+
+    #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
+    fn values_through_kubernetes(&self, cluster: &Cluster) -> Result<BTreeMap<String, Secret>, Problem> {
+        Err(without_kubernetes(cluster))
+    }
+
+    #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
+    fn write_through_kubernetes(
+        &self,
+        cluster: &Cluster,
+        _: &Cacerts,
+        _: &Ownership,
+        _: &Change,
+    ) -> Result<(), Problem> {
+        Err(without_kubernetes(cluster))
+    }
 }
 
 /// Does the same with every item, at most so many at once and no more than there are processors; results in the order
@@ -68,7 +149,11 @@ pub fn in_parallel<T: Sync, R: Send>(items: &[T], at_once: usize, work: impl Fn(
     // Asking for the processors reads several files, which a single item is not worth.
     let wanted = at_once.min(items.len());
     let threads = if wanted > 1 { wanted.min(std::thread::available_parallelism().map_or(1, usize::from)) } else { 1 };
-    if threads == 1 {
+    spread(items, threads, work)
+}
+
+fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if threads <= 1 {
         return items.iter().map(work).collect();
     }
     let next = AtomicUsize::new(0);
@@ -89,25 +174,6 @@ pub fn in_parallel<T: Sync, R: Send>(items: &[T], at_once: usize, work: impl Fn(
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Writes a set to a target, if it is still what was decided on.
-///
-/// # Errors
-/// `target-changed-meanwhile`, `file-unwritable`, `not-yet`; then the target is what it was.
-pub fn write(
-    cluster: &Cluster,
-    set: &Cacerts,
-    mark: &Ownership,
-    change: &Change,
-    entropy: &Entropy,
-    now: OffsetDateTime,
-) -> Result<(), Problem> {
-    match &cluster.access {
-        Access::Directory(folder) => directory::write(folder, set, mark, change, entropy, now),
-        Access::Manifest(path) => manifest::write(path, cluster, set, mark, change),
-        Access::Kubeconfig { .. } | Access::InCluster => Err(through_kubernetes(cluster)),
-    }
-}
-
 /// Removes what a crash left in a target.
 ///
 /// # Errors
@@ -120,10 +186,11 @@ pub fn tidy(cluster: &Cluster) -> Result<(), Problem> {
     }
 }
 
-fn through_kubernetes(cluster: &Cluster) -> Problem {
+#[cfg(not(feature = "k8s"))]
+fn without_kubernetes(cluster: &Cluster) -> Problem {
     Problem::new(
-        Code::NotYet,
-        format!("{} is reached through the Kubernetes API, which this version of meshca cannot do", cluster.name),
+        Code::NotBuiltIn,
+        format!("{} is reached through the Kubernetes API, for which this meshca was not built", cluster.name),
     )
-    .hint("access: { manifest: PATH } and `kubectl apply --server-side`, or access: { directory: PATH }")
+    .hint("build it with the feature k8s, or reach the cluster by access: { manifest: PATH }")
 }

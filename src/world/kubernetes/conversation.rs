@@ -1,0 +1,265 @@
+//! One visit at an API server on behalf of one target: single requests, their answers, and which are asked again.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use kube::Client;
+use kube::client::Body;
+
+use crate::mesh::fleet::Cluster;
+use crate::pki::plain_text::plain;
+use crate::pki::secret::Secret;
+use crate::problem::{Code, Problem};
+use crate::world::kubernetes::refusal::refusal;
+
+/// The largest answer that is read, in bytes: a Secret of 1 MiB in base64, with its metadata.
+const LARGEST: usize = 3 * 1024 * 1024;
+
+/// The pauses before a request is made again, where the server does not name one.
+const PAUSES: [Duration; 4] =
+    [Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+/// The longest pause that a server may ask for; the deadline of the visit is what really bounds it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// One object that is asked for: its path at the API server, and how people and rules call it.
+#[derive(Debug, Clone)]
+pub(super) struct Object {
+    /// The path of its kind, in its namespace if it has one.
+    pub(super) path: String,
+    /// `secrets`, as in a rule of a Role.
+    pub(super) resource: &'static str,
+    /// Its name.
+    pub(super) name: String,
+}
+
+/// What is done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verb {
+    Get,
+    Patch,
+}
+
+impl Verb {
+    /// The verb of a rule.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Verb::Get => "get",
+            Verb::Patch => "patch",
+        }
+    }
+}
+
+/// One answer: what a status code says, and the bytes, which may hold a private key.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Secret,
+    retry_after: Option<Duration>,
+}
+
+/// One visit.
+pub(super) struct Conversation<'a> {
+    client: Client,
+    cluster: &'a Cluster,
+    trouble: Arc<Mutex<Option<Problem>>>,
+}
+
+impl<'a> Conversation<'a> {
+    /// A visit for this target. `trouble` keeps what was last heard, for when the deadline passes.
+    pub(super) fn new(client: Client, cluster: &'a Cluster, trouble: Arc<Mutex<Option<Problem>>>) -> Self {
+        Self { client, cluster, trouble }
+    }
+
+    /// Reads one object; `None`: there is none.
+    ///
+    /// # Errors
+    /// `not-authenticated`, `not-allowed`, `api-server-unreachable`, `api-server-untrusted`, `api-server-failing`,
+    /// `api-answer-malformed`, `api-refused`.
+    pub(super) async fn get(&self, object: &Object) -> Result<Option<Secret>, Problem> {
+        self.read(object, false).await
+    }
+
+    /// Whether an object is there. Its content is not sent.
+    ///
+    /// # Errors
+    /// As [`Conversation::get`].
+    pub(super) async fn is_there(&self, object: &Object) -> Result<bool, Problem> {
+        self.read(object, true).await.map(|found| found.is_some())
+    }
+
+    async fn read(&self, object: &Object, metadata_only: bool) -> Result<Option<Secret>, Problem> {
+        let answer = self
+            .ask_again(object, Verb::Get, || {
+                let request = kube::core::Request::new(&object.path);
+                let parameters = kube::api::GetParams::default();
+                if metadata_only {
+                    request.get_metadata(&object.name, &parameters)
+                } else {
+                    request.get(&object.name, &parameters)
+                }
+            })
+            .await?;
+        match answer.status {
+            200 => Ok(Some(answer.body)),
+            404 => Ok(None),
+            _ => Err(refusal(self.cluster, object, Verb::Get, &answer)),
+        }
+    }
+
+    /// Sends a server-side apply. Of the object that comes of it, only the metadata is sent back.
+    ///
+    /// # Errors
+    /// As [`Conversation::get`]; `target-changed-meanwhile`; `namespace-missing`; `answer-lost`, `api-server-failing`:
+    /// whether it was done is not known.
+    pub(super) async fn apply(
+        &self,
+        object: &Object,
+        parameters: &kube::api::PatchParams,
+        body: &Secret,
+    ) -> Result<(), Problem> {
+        let answer = self
+            .ask_again(object, Verb::Patch, || {
+                let path = kube::core::Request::new(&object.path);
+                // The body is written already; only address and headers are taken from here.
+                let request = path.patch(&object.name, parameters, &kube::api::Patch::Apply(()))?;
+                let (mut parts, _) = request.into_parts();
+                parts.headers.insert(http::header::ACCEPT, http::HeaderValue::from_static(METADATA_ONLY));
+                Ok(http::Request::from_parts(parts, body.expose().to_vec()))
+            })
+            .await?;
+        match answer.status {
+            200 | 201 => Ok(()),
+            _ => Err(refusal(self.cluster, object, Verb::Patch, &answer)),
+        }
+    }
+
+    /// Makes a request until it is answered for good. A read is made again whenever the server is in trouble; a write
+    /// only where the server says that it did nothing.
+    async fn ask_again(
+        &self,
+        object: &Object,
+        verb: Verb,
+        request: impl Fn() -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Answer, Problem> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let request = request().map_err(|error| self.malformed(object, &error.to_string()))?;
+            let asked = self.ask(object, verb, request).await;
+            let (again, wished) = match &asked {
+                Ok(answer) => (
+                    matches!((verb, answer.status), (_, 429 | 503) | (Verb::Get, 500 | 502 | 504)),
+                    answer.retry_after.map(|pause| pause.min(LONGEST_PAUSE)),
+                ),
+                Err(problem) => (verb == Verb::Get && problem.code() == Code::AnswerLost, None),
+            };
+            let Some(pause) = pauses.next().filter(|_| again) else { return asked };
+            let heard = match asked {
+                Ok(answer) => refusal(self.cluster, object, verb, &answer),
+                Err(problem) => problem,
+            };
+            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(heard);
+            tokio::time::sleep(wished.unwrap_or(*pause)).await;
+        }
+    }
+
+    async fn ask(&self, object: &Object, verb: Verb, request: http::Request<Vec<u8>>) -> Result<Answer, Problem> {
+        let answer =
+            self.client.send(request.map(Body::from)).await.map_err(|error| self.unheard(object, verb, &error))?;
+        let status = answer.status().as_u16();
+        let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let retry_after = header(http::header::RETRY_AFTER).and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        let announced = header(http::header::CONTENT_LENGTH).and_then(|text| text.parse().ok()).unwrap_or(0_usize);
+        // A buffer that does not grow leaves no copy of a key behind.
+        let mut bytes = Vec::with_capacity(announced.min(LARGEST));
+        let mut body = answer.into_body();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| self.unheard(object, verb, &error))?;
+            if let Some(data) = frame.data_ref() {
+                if bytes.len() + data.len() > LARGEST {
+                    return Err(self.malformed(object, &format!("it is longer than {LARGEST} bytes")));
+                }
+                bytes.extend_from_slice(data);
+            }
+        }
+        Ok(Answer { status, body: Secret::new(bytes), retry_after })
+    }
+
+    /// The problem of an answer that cannot be read. It never quotes the answer.
+    pub(super) fn malformed(&self, object: &Object, why: &str) -> Problem {
+        let Cluster { name, namespace, .. } = self.cluster;
+        Problem::new(
+            Code::ApiAnswerMalformed,
+            format!("{name}/{namespace}: the answer about {object} is not one of an API server: {why}"),
+        )
+        .hint("look what stands between here and the API server")
+    }
+
+    fn unheard(&self, object: &Object, verb: Verb, error: &(dyn Error + 'static)) -> Problem {
+        let Cluster { name, namespace, .. } = self.cluster;
+        let place = format!("{name}/{namespace}");
+        let why = plain(&causes(error).last().map_or_else(String::new, ToString::to_string), 300);
+        match trouble(error) {
+            Trouble::Untrusted => Problem::new(
+                Code::ApiServerUntrusted,
+                format!("{place}: the certificate of the API server is not trusted: {why}"),
+            )
+            .hint("give its CA as certificate-authority-data in the kubeconfig"),
+            Trouble::Unreachable => {
+                Problem::new(Code::ApiServerUnreachable, format!("{place}: the API server cannot be reached: {why}"))
+                    .hint("look whether it runs, and whether the server of the kubeconfig is right")
+            }
+            Trouble::Cut => Problem::new(
+                Code::AnswerLost,
+                format!("{place}: the connection ended before the answer about {object} ({}): {why}", verb.as_str()),
+            ),
+        }
+    }
+}
+
+const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+
+impl std::fmt::Display for Object {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.resource, self.name)
+    }
+}
+
+enum Trouble {
+    Untrusted,
+    Unreachable,
+    Cut,
+}
+
+fn causes<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| cause(*error))
+}
+
+fn cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    // An I/O error names what it wraps only here.
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(inner) => Some(inner),
+        None => error.source(),
+    }
+}
+
+fn is_about_trust(cause: &(dyn Error + 'static)) -> bool {
+    cause.is::<rustls::Error>()
+}
+
+fn trouble(error: &(dyn Error + 'static)) -> Trouble {
+    for cause in causes(error) {
+        if is_about_trust(cause) {
+            return Trouble::Untrusted;
+        }
+        if cause
+            .downcast_ref::<hyper_util::client::legacy::Error>()
+            .is_some_and(hyper_util::client::legacy::Error::is_connect)
+        {
+            return if causes(cause).any(is_about_trust) { Trouble::Untrusted } else { Trouble::Unreachable };
+        }
+    }
+    Trouble::Cut
+}

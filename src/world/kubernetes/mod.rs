@@ -1,0 +1,10 @@
+//! The Kubernetes API: who it is reached as, one request and its answer, and what of a target lies behind it.
+//!
+//! Only single objects are asked for, by name. Nothing here lists or watches, and nothing here deletes.
+
+pub mod api_servers;
+mod conversation;
+mod credential_plugin;
+mod kubeconfig;
+mod refusal;
+pub mod target;

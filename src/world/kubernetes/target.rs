@@ -1,0 +1,214 @@
+//! A target behind a Kubernetes API: its Secret `cacerts` and the object that carries its trust bundle.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use crate::mesh::cacerts::{Cacerts, ROOT_CERT, SECRET_NAME, SELF_SIGNED_SECRET};
+use crate::mesh::change::Change;
+use crate::mesh::field_manager::{CREATOR, FIELD_MANAGER};
+use crate::mesh::fleet::{Access, Cluster, Mesh, Role, TrustBundle};
+use crate::mesh::observed::{Observed, SecretSight};
+use crate::mesh::ownership::Ownership;
+use crate::mesh::secret_manifest::{Precondition, SecretManifest, apply_body};
+use crate::pki::secret::Secret;
+use crate::problem::{Code, Problem};
+use crate::world::entropy::Entropy;
+use crate::world::key_half;
+use crate::world::kubernetes::api_servers::ApiServers;
+use crate::world::kubernetes::conversation::{Conversation, Object};
+
+/// Looks at a target: two requests where it has its `cacerts`. Never fails: what could not be seen is said.
+#[must_use]
+pub fn observe(
+    servers: &ApiServers,
+    cluster: &Cluster,
+    mesh: &Mesh,
+    entropy: &Entropy,
+    now: OffsetDateTime,
+) -> Observed {
+    let seen = servers.converse(cluster, async |talk: Conversation<'_>| {
+        let secret = async {
+            match cluster.role.has_cacerts() {
+                true => read(&talk, cluster).await,
+                false => Ok(None),
+            }
+        };
+        let (secret, system_roots) = tokio::join!(secret, own_bundle(&talk, cluster));
+        let self_signed = match &secret {
+            Ok(None) if cluster.role.has_cacerts() => look_around(&talk, cluster).await?,
+            _ => false,
+        };
+        Ok((secret, system_roots, self_signed))
+    });
+    let (secret, mut system_roots, self_signed) = match seen {
+        Ok(seen) => seen,
+        Err(problem) => return Observed::unseen(&cluster.name, now, &problem),
+    };
+    if let Some(shown) = elsewhere(servers, cluster, mesh) {
+        system_roots = shown;
+    }
+    let (secret, written_at) = match secret {
+        Ok(Some(manifest)) => {
+            let written_at = manifest.written_at();
+            (Ok(Some(sight(manifest, entropy))), written_at)
+        }
+        Ok(None) => (Ok(None), None),
+        Err(problem) => (Err(problem), None),
+    };
+    Observed {
+        cluster: cluster.name.clone(),
+        at: now,
+        secret,
+        system_roots,
+        self_signed,
+        replicas: Vec::new(),
+        written_at,
+    }
+}
+
+/// The values of a target's `cacerts` as they are, a private key included; none where there is no such Secret.
+///
+/// # Errors
+/// What the way to the API server refuses; `api-answer-malformed`.
+pub fn values(servers: &ApiServers, cluster: &Cluster) -> Result<BTreeMap<String, Secret>, Problem> {
+    let there = servers.converse(cluster, async |talk: Conversation<'_>| read(&talk, cluster).await)?;
+    Ok(there.map(|manifest| manifest.values).unwrap_or_default())
+}
+
+/// Writes a set by server-side apply, if the target is still what was decided on.
+///
+/// `Create` has no precondition, since a server creates what it finds absent whatever version is named; a field
+/// manager that nobody else uses, without force, makes the second of two creators fail. `Replace` names the uid and
+/// the version that were decided on: the version alone would bring a Secret back that was deleted meanwhile.
+///
+/// # Errors
+/// `target-changed-meanwhile`, `namespace-missing`, `not-allowed` and what else the way to the API server refuses. After
+/// `answer-lost`, `api-server-failing` and `api-server-slow` it is not known whether it was written.
+pub fn write(
+    servers: &ApiServers,
+    cluster: &Cluster,
+    set: &Cacerts,
+    mark: &Ownership,
+    change: &Change,
+    entropy: &Entropy,
+) -> Result<(), Problem> {
+    let (manager, precondition) = match change {
+        Change::Leave | Change::Refuse(_) => return Ok(()),
+        Change::Create => (format!("{CREATOR}{}", entropy.serial()?), None),
+        Change::Replace { uid: Some(uid), version: Some(version) } => {
+            (FIELD_MANAGER.to_owned(), Some(Precondition { uid, resource_version: version }))
+        }
+        Change::Replace { .. } => {
+            return Err(Problem::new(
+                Code::ApiAnswerMalformed,
+                format!("{}/{}: cacerts has no uid or no version to write upon", cluster.name, cluster.namespace),
+            ));
+        }
+    };
+    let mut parameters = kube::api::PatchParams::apply(&manager);
+    parameters.force = precondition.is_some();
+    let body = apply_body(set, &cluster.namespace, mark, precondition)?;
+    let cacerts = secret(cluster, SECRET_NAME);
+    servers.converse(cluster, async |talk: Conversation<'_>| talk.apply(&cacerts, &parameters, &body).await)
+}
+
+async fn read(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option<SecretManifest>, Problem> {
+    let cacerts = secret(cluster, SECRET_NAME);
+    let Some(text) = talk.get(&cacerts).await? else { return Ok(None) };
+    SecretManifest::from_json(&text).map(Some).ok_or_else(|| talk.malformed(&cacerts, "it is not a Secret"))
+}
+
+/// What matters where there is no `cacerts`: whether its namespace is there at all, and whether istiod keeps a CA of
+/// its own. Who may not ask has to go by the trust bundle.
+///
+/// # Errors
+/// `namespace-missing`; what the way to the API server refuses.
+async fn look_around(talk: &Conversation<'_>, cluster: &Cluster) -> Result<bool, Problem> {
+    let namespace =
+        Object { path: "/api/v1/namespaces".to_owned(), resource: "namespaces", name: cluster.namespace.clone() };
+    let own = secret(cluster, SELF_SIGNED_SECRET);
+    let (namespace, self_signed) = tokio::join!(talk.is_there(&namespace), talk.is_there(&own));
+    let if_allowed = |answer: Result<bool, Problem>, otherwise| match answer {
+        Err(problem) if problem.code() == Code::NotAllowed => Ok(otherwise),
+        answer => answer,
+    };
+    if !if_allowed(namespace, true)? {
+        let name = &cluster.name;
+        return Err(Problem::new(Code::NamespaceMissing, format!("{name} has no namespace {}", cluster.namespace))
+            .hint(format!("kubectl create namespace {}   in {name}", cluster.namespace)));
+    }
+    if_allowed(self_signed, false)
+}
+
+/// The trust bundle of an external control plane's workloads is shown in the cluster whose configuration it reads.
+fn elsewhere(servers: &ApiServers, cluster: &Cluster, mesh: &Mesh) -> Option<Result<Option<Vec<u8>>, Problem>> {
+    let Role::External { config_cluster } = &cluster.role else { return None };
+    let other = mesh.cluster(config_cluster)?;
+    match &other.access {
+        Access::Kubeconfig { .. } | Access::InCluster => {
+            Some(servers.converse(other, async |talk: Conversation<'_>| own_bundle(&talk, other).await))
+        }
+        Access::Directory(_) | Access::Manifest(_) => None,
+    }
+}
+
+#[derive(Deserialize)]
+struct ConfigMap {
+    data: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClusterTrustBundle {
+    spec: ClusterTrustBundleSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ClusterTrustBundleSpec {
+    trust_bundle: String,
+}
+
+/// The trust bundle that this cluster shows its workloads.
+async fn own_bundle(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option<Vec<u8>>, Problem> {
+    let object = match &cluster.trust_bundle {
+        TrustBundle::ConfigMap(name) => Object {
+            path: format!("/api/v1/namespaces/{}/configmaps", cluster.namespace),
+            resource: "configmaps",
+            name: name.clone(),
+        },
+        TrustBundle::ClusterTrustBundle(name) => Object {
+            path: "/apis/certificates.k8s.io/v1beta1/clustertrustbundles".to_owned(),
+            resource: "clustertrustbundles",
+            name: name.clone(),
+        },
+    };
+    let Some(text) = talk.get(&object).await? else { return Ok(None) };
+    let malformed = |_| talk.malformed(&object, "it is not of the expected shape");
+    let bundle = match &cluster.trust_bundle {
+        TrustBundle::ConfigMap(_) => {
+            let map: ConfigMap = serde_json::from_slice(text.expose()).map_err(malformed)?;
+            map.data.and_then(|mut data| data.remove(ROOT_CERT))
+        }
+        TrustBundle::ClusterTrustBundle(_) => {
+            let bundle: ClusterTrustBundle = serde_json::from_slice(text.expose()).map_err(malformed)?;
+            Some(bundle.spec.trust_bundle)
+        }
+    };
+    Ok(bundle.map(String::into_bytes))
+}
+
+fn sight(manifest: SecretManifest, entropy: &Entropy) -> SecretSight {
+    let spki = key_half::of(&manifest.values, entropy);
+    manifest.sight(spki)
+}
+
+fn secret(cluster: &Cluster, name: &str) -> Object {
+    Object {
+        path: format!("/api/v1/namespaces/{}/secrets", cluster.namespace),
+        resource: "secrets",
+        name: name.to_owned(),
+    }
+}

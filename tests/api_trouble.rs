@@ -1,0 +1,271 @@
+//! What is said when the way to an API server is broken. The servers here are stubs that do what a real one does not:
+//! say nothing, cut the connection, answer rubbish. What a real one refuses is in `slow_clusters.rs`.
+
+#![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
+#![expect(clippy::unwrap_used, reason = "a stub that cannot listen is a failed test")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use support::story::{Said, Story};
+
+/// What the key in the stub's Secret looks like in any of its forms: nothing that is said may have it.
+const KEY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg";
+
+/// A listener on loopback that treats each connection in the same way; how many there were.
+fn stub(treat: impl Fn(TcpStream) + Send + Sync + 'static) -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let count = Arc::new(AtomicUsize::new(0));
+    let (treat, counted) = (Arc::new(treat), Arc::clone(&count));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let treat = Arc::clone(&treat);
+            thread::spawn(move || treat(stream));
+        }
+    });
+    (port, count)
+}
+
+/// Reads one request and sends this.
+fn answer(mut stream: &TcpStream, bytes: &[u8]) {
+    let mut request = [0; 16 * 1024];
+    let _ = stream.read(&mut request);
+    let _ = stream.write_all(bytes);
+}
+
+fn http(status: &str, more: &str, body: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{more}connection: close\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+/// A mesh of one cluster behind this kubeconfig.
+fn story(kubeconfig: &str, deadline: &str) -> Story {
+    let story = Story::new(&format!(
+        "version: 1\nmesh: m1\nlab: true\nrotation: {{ deadline: {deadline} }}\nclusters:\n  - {{ name: east, network: n, \
+         role: primary, access: {{ kubeconfig: ./kubeconfig }} }}\n"
+    ));
+    story.write("kubeconfig", kubeconfig);
+    story
+}
+
+fn kubeconfig(server: &str, user: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{ name: c, cluster: {{ server: '{server}' }} }}]\n\
+         contexts: [{{ name: c, context: {{ cluster: c, user: u }} }}]\nusers:\n  - name: u\n    user: {user}\n"
+    )
+}
+
+/// `check east`, which asks for nothing but that cluster's Secret.
+fn checked(kubeconfig: &str) -> Said {
+    checked_within(kubeconfig, "20s")
+}
+
+fn checked_within(kubeconfig: &str, deadline: &str) -> Said {
+    let story = story(kubeconfig, deadline);
+    Said::of(&support::judges::run(story.command("check east").env("RUST_LOG", "trace")))
+}
+
+fn refused(said: &Said, code: &str) {
+    assert_eq!(said.code, Some(1), "{said:?}");
+    assert!(said.out.contains(code) || said.err.contains(code), "no {code} in {said:?}");
+    assert!(!said.out.contains(KEY) && !said.err.contains(KEY), "a key was shown: {said:?}");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_unreachable() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    refused(&checked(&kubeconfig(&format!("http://127.0.0.1:{port}"), "{ token: t }")), "api-server-unreachable");
+}
+
+#[test]
+fn a_server_that_says_nothing_is_slow_once_the_deadline_has_passed() {
+    let (port, _) = stub(|stream| {
+        thread::park();
+        drop(stream);
+    });
+    refused(&checked_within(&kubeconfig(&format!("http://127.0.0.1:{port}"), "{ token: t }"), "1s"), "api-server-slow");
+}
+
+#[test]
+fn a_server_whose_certificate_nobody_vouches_for_is_untrusted() {
+    let story = Story::new("version: 1");
+    let pair = [story.path("key.pem"), story.path("cert.pem")].map(|path| path.display().to_string());
+    let made = support::judges::openssl([
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=localhost",
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-days",
+        "2",
+        "-keyout",
+        &pair[0],
+        "-out",
+        &pair[1],
+    ]);
+    assert!(made.status.success());
+    let provider = rustls::crypto::ring::default_provider();
+    let chain = pem::parse(story.read("cert.pem")).unwrap().into_contents().into();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(pem::parse(story.read("key.pem")).unwrap().into_contents());
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![chain], key.unwrap())
+        .unwrap();
+    let config = Arc::new(config);
+    let (port, _) = stub(move |mut stream| {
+        let mut tls = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+        let _ = tls.complete_io(&mut stream);
+    });
+    refused(&checked(&kubeconfig(&format!("https://127.0.0.1:{port}"), "{ token: t }")), "api-server-untrusted");
+}
+
+#[test]
+fn a_server_that_is_broken_is_asked_again_and_then_named() {
+    let (port, count) = stub(|stream| answer(&stream, &http("500 Internal Server Error", "", "{}")));
+    refused(&checked(&kubeconfig(&format!("http://127.0.0.1:{port}"), "{ token: t }")), "api-server-failing");
+    assert_eq!(count.load(Ordering::SeqCst), 5, "four times more");
+}
+
+#[test]
+fn a_server_that_asks_for_patience_gets_it() {
+    let asked = AtomicUsize::new(0);
+    let (port, count) = stub(move |stream| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => answer(&stream, &http("429 Too Many Requests", "retry-after: 1\r\n", "{}")),
+        _ => answer(&stream, &http("401 Unauthorized", "", "{}")),
+    });
+    refused(&checked(&kubeconfig(&format!("http://127.0.0.1:{port}"), "{ token: t }")), "not-authenticated");
+    assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_connection_that_is_cut_in_the_middle_of_a_secret_shows_nothing_of_it() {
+    let (port, count) = stub(|stream| {
+        let part = format!(
+            "HTTP/1.1 200 OK\r\ncontent-length: 4000\r\n\r\n{{\"kind\":\"Secret\",\"data\":{{\"ca-key.pem\":\"{KEY}"
+        );
+        answer(&stream, part.as_bytes());
+    });
+    refused(&checked(&kubeconfig(&format!("http://127.0.0.1:{port}"), "{ token: t }")), "answer-lost");
+    assert_eq!(count.load(Ordering::SeqCst), 5, "a read is made again");
+}
+
+#[test]
+fn an_answer_that_is_no_secret_is_malformed_and_not_quoted() {
+    for body in [
+        format!("{{\"kind\":\"Secret\",\"data\":{{\"ca-key.pem\":\"{KEY}"),
+        format!("{{\"kind\":\"Secret\",\"data\":{{\"ca-key.pem\":\"{KEY}!\"}}}}"),
+        format!("<html>{KEY}</html>"),
+    ] {
+        let (port, _) = stub(move |stream| answer(&stream, &http("200 OK", "", &body)));
+        refused(&checked(&kubeconfig(&format!("http://127.0.0.1:{port}"), "{ token: t }")), "api-answer-malformed");
+    }
+}
+
+#[test]
+fn an_answer_without_an_end_is_not_read_to_its_end() {
+    let (port, _) = stub(|mut stream| {
+        answer(&stream, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n");
+        let chunk = [format!("{:x}\r\n", 64 * 1024).into_bytes(), vec![b' '; 64 * 1024], b"\r\n".to_vec()].concat();
+        while stream.write_all(&chunk).is_ok() {}
+    });
+    refused(&checked(&kubeconfig(&format!("http://127.0.0.1:{port}"), "{ token: t }")), "api-answer-malformed");
+}
+
+#[test]
+fn a_refusal_of_no_known_kind_is_passed_on_with_its_status() {
+    let body = format!("{{\"kind\":\"Status\",\"message\":\"no teapots\\u001b[31m\",\"data\":\"{KEY}\"}}");
+    let (port, _) = stub(move |stream| answer(&stream, &http("418 I'm a teapot", "", &body)));
+    let said = checked(&kubeconfig(&format!("http://127.0.0.1:{port}"), "{ token: t }"));
+    refused(&said, "api-refused");
+    assert!(!said.err.contains('\u{1b}') && !said.out.contains('\u{1b}'), "{said:?}");
+    said.saying("no teapots").saying("418");
+}
+
+#[test]
+fn a_kubeconfig_that_is_none_is_named_with_its_line_and_no_word_of_it() {
+    let said = checked(
+        "apiVersion: v1\nusers:\n  - name: u\n    user: { token: MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg, [ }\n",
+    );
+    refused(&said, "kubeconfig-unusable");
+    said.saying("at line 4");
+}
+
+#[test]
+fn a_context_that_is_missing_is_named_with_those_that_are_there() {
+    let text = kubeconfig("http://127.0.0.1:1", "{ token: t }").replace("current-context: c", "current-context: d");
+    let said = checked(&text);
+    refused(&said, "kubeconfig-unusable");
+    said.saying("no context d").saying("contexts  c");
+}
+
+/// A kubeconfig whose user is this script.
+fn with_plugin(port: u16, script: &str) -> Story {
+    let story = story(
+        &kubeconfig(
+            &format!("http://127.0.0.1:{port}"),
+            "{ exec: { apiVersion: client.authentication.k8s.io/v1, command: ./log-in, interactiveMode: Never } }",
+        ),
+        "2s",
+    );
+    story.write("log-in", format!("#!/bin/sh\n{script}\n"));
+    std::fs::set_permissions(story.path("log-in"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    story
+}
+
+#[test]
+fn a_credential_plugin_is_run_once_and_its_token_is_sent() {
+    let (port, _) = stub(|mut stream| {
+        let mut request = [0; 16 * 1024];
+        let length = stream.read(&mut request).unwrap_or(0);
+        let knows = String::from_utf8_lossy(&request[..length]).contains("Bearer of-good-news");
+        let _ = stream.write_all(&http(if knows { "404 Not Found" } else { "401 Unauthorized" }, "", "{}"));
+    });
+    let story = with_plugin(
+        port,
+        "echo run >> runs\necho '{\"kind\":\"ExecCredential\",\"status\":{\"token\":\"of-good-news\"}}'",
+    );
+    story.meshca("check east").saying("cacerts-missing");
+    assert_eq!(story.read("runs"), "run\n");
+}
+
+#[test]
+fn a_credential_plugin_that_fails_hangs_or_babbles_is_named_and_its_credential_is_not_shown() {
+    let (port, _) = stub(|stream| answer(&stream, &http("404 Not Found", "", "{}")));
+    for (script, words) in [
+        ("echo no ticket >&2; exit 3", "no ticket"),
+        ("sleep 600", "within 2 seconds"),
+        ("exec >&- 2>&-; sleep 600", "did not end"),
+        (&format!("echo '{{\"status\":{{\"token\":\"{KEY}\"'"), "not an ExecCredential"),
+        ("echo '{}'", "no status"),
+        ("echo '{\"status\":{}}'", "no usable credential"),
+    ] {
+        let said = with_plugin(port, script).meshca("check east");
+        refused(&said, "credential-plugin-failed");
+        said.saying(words);
+    }
+    let missing = story(
+        &kubeconfig(
+            &format!("http://127.0.0.1:{port}"),
+            "{ exec: { command: ./not-there, installHint: get it somewhere } }",
+        ),
+        "2s",
+    );
+    let said = missing.meshca("check east");
+    refused(&said, "credential-plugin-failed");
+    said.saying("get it somewhere");
+}

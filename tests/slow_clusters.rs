@@ -1,0 +1,121 @@
+//! Publishing and renewing through the Kubernetes API, on real API servers.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a cluster that does not answer is a failed test")]
+
+use std::sync::LazyLock;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+#[path = "support/clusters/mod.rs"]
+mod clusters;
+mod support;
+
+use clusters::{ApiServer, Clusters};
+use support::story::{FILES, Said, Story, later, seconds};
+
+static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| Clusters::start(2));
+
+const MOMENT: &str = "2026-11-23T10:00:00Z";
+
+/// A lab whose two primaries are this namespace of two API servers, reached as this user; root, issuing CA and stock
+/// are made.
+fn lab(namespace: &str, user: &str) -> Story {
+    let story = Story::new(&mesh_file(namespace, user)).founded(namespace, MOMENT);
+    story.with_passphrase(&format!("--at {MOMENT} issue")).fine();
+    story
+}
+
+fn mesh_file(namespace: &str, user: &str) -> String {
+    let mut text = format!("version: 1\nmesh: {namespace}\nlab: true\nrotation: {{ deadline: 20s }}\nclusters:\n");
+    for (server, name) in ["east", "west"].into_iter().enumerate() {
+        let kubeconfig = CLUSTERS.server(server).kubeconfig(user).display().to_string();
+        text.push_str(&format!(
+            "  - {{ name: {name}, network: {name}, role: primary, namespace: {namespace}, access: {{ kubeconfig: \
+             {kubeconfig} }} }}\n"
+        ));
+    }
+    text
+}
+
+fn namespaces(namespace: &str) -> [&'static ApiServer; 2] {
+    [0, 1].map(|at| {
+        let server = CLUSTERS.server(at);
+        server.create_namespace(namespace);
+        server
+    })
+}
+
+/// The values of a Secret, decoded, as files in a folder of the story.
+fn fetch(story: &Story, server: &ApiServer, namespace: &str, folder: &str) -> Value {
+    let secret = server.secret(namespace, "cacerts").unwrap();
+    for file in FILES {
+        story.write(&format!("{folder}/{file}"), STANDARD.decode(secret["data"][file].as_str().unwrap()).unwrap());
+    }
+    secret
+}
+
+fn publish(story: &Story) -> Said {
+    story.with_passphrase(&format!("--at {MOMENT} publish"))
+}
+
+fn version(server: &ApiServer, namespace: &str) -> Value {
+    server.secret(namespace, "cacerts").unwrap()["metadata"]["resourceVersion"].clone()
+}
+
+#[test]
+fn a_set_is_published_to_each_cluster_and_a_second_publish_writes_nothing() {
+    let servers = namespaces("twice");
+    let story = lab("twice", "admin");
+    publish(&story).fine();
+    for (server, name) in servers.iter().zip(["east", "west"]) {
+        let secret = fetch(&story, server, "twice", name);
+        assert_eq!(secret["type"], "Opaque");
+        let keys: Vec<&String> = secret["data"].as_object().unwrap().keys().collect();
+        assert_eq!(keys, FILES.iter().collect::<Vec<_>>(), "exactly the four files");
+        let about = &secret["metadata"]["annotations"];
+        assert_eq!((&about["meshca.io/cluster"], &about["meshca.io/generation"]), (&json!(name), &json!("1")));
+        story.sound(name, seconds(MOMENT)).unwrap();
+    }
+    assert_ne!(story.set("east")[1], story.set("west")[1], "never the same key in two clusters");
+    let before = servers.map(|server| version(server, "twice"));
+    publish(&story).fine();
+    assert_eq!(servers.map(|server| version(server, "twice")), before);
+}
+
+#[test]
+fn a_renewal_replaces_the_set_under_the_name_of_meshca() {
+    let servers = namespaces("renewed");
+    let story = lab("renewed", "admin");
+    publish(&story).fine();
+    let then = later(MOMENT, time::Duration::days(61));
+    story.with_passphrase(&format!("--at {then} rotate")).fine();
+    for (server, name) in servers.iter().zip(["east", "west"]) {
+        let secret = fetch(&story, server, "renewed", name);
+        assert_eq!(secret["metadata"]["annotations"]["meshca.io/generation"], "2");
+        story.sound(name, seconds(&then)).unwrap();
+    }
+    let before = servers.map(|server| version(server, "renewed"));
+    story.with_passphrase(&format!("--at {then} rotate")).fine();
+    assert_eq!(servers.map(|server| version(server, "renewed")), before, "nothing is due: nothing is written");
+}
+
+#[test]
+fn a_user_without_rights_is_told_the_rule_that_is_missing() {
+    namespaces("rightless");
+    let story = lab("rightless", "plain");
+    let said = publish(&story);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    said.saying("error: not-allowed: east/rightless: not allowed to get secrets/cacerts")
+        .saying("resources [secrets], resourceNames [cacerts], verbs [get]")
+        .saying("manifests rbac east | kubectl --kubeconfig");
+}
+
+#[test]
+fn a_namespace_that_is_missing_is_named() {
+    let story = lab("nowhere", "admin");
+    let said = publish(&story);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    said.saying("error: namespace-missing: east has no namespace nowhere");
+}
