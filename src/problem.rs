@@ -214,7 +214,7 @@ codes! {
         LifetimeNotNested = "lifetime-not-nested": "a certificate would outlive the one that signs it";
     }
     Target {
-        AlreadyRunningUnderAnotherRoot = "already-running-under-another-root": "there is no cacerts here, but istiod runs on a root of its own; publishing would swap signer and root at its next restart";
+        AlreadyRunningUnderAnotherRoot = "already-running-under-another-root": "there is no cacerts here, but istiod runs on a root that is not ours; publishing would swap signer and root at its next restart";
         OwnedBySomebodyElse = "owned-by-somebody-else": "the cacerts there was not written by meshca for this mesh and cluster; it is never overwritten";
         IstioGeneratedSecret = "istio-generated-secret": "istiod made this cacerts for itself and would overwrite what is published";
         SecretTypeFixed = "secret-type-fixed": "the cacerts there is not of type Opaque, and a Secret's type never changes";
@@ -258,12 +258,14 @@ codes! {
         FileTooLarge = "file-too-large": "a file is larger than anything meshca reads of its kind";
         FileUnwritable = "file-unwritable": "a file or folder cannot be written; what was there is unchanged";
         FileExists = "file-exists": "a file or folder that would be created is already there";
-        LockHeld = "lock-held": "another run of meshca works on the same records";
+        LockHeld = "lock-held": "another run of meshca works on the same records or the same material";
         PassphraseNeeded = "passphrase-needed": "a key is sealed, and there is no passphrase and no terminal to ask on";
         PassphraseRefused = "passphrase-refused": "a passphrase for a new key is too short, or was typed differently the second time";
+        PassphraseShared = "passphrase-shared": "outside a lab, the passphrase of the root key would seal another key as well; whoever opens that one could open the root's";
         WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
         LedgerBroken = "ledger-broken": "a line of the ledger is not an entry, or does not name the line before it";
         NoLedger = "no-ledger": "records go to standard output, so there is no ledger file to read";
+        LedgerMissing = "ledger-missing": "a target holds a set of ours, and there is no ledger that could know its intermediate; records were lost, or lie elsewhere";
         LedgerCut = "ledger-cut": "the ledger ends in the middle of a line, as a crash leaves it";
         RandomnessUnavailable = "randomness-unavailable": "the operating system gave no random bytes";
     }
@@ -276,6 +278,9 @@ codes! {
         NotBuiltIn = "not-built-in": "what is asked for was left out of this build of meshca";
         NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
         OutputFailed = "output-failed": "a result could not be put into the form that was asked for";
+        NoApiAccess = "no-api-access": "a cluster is not reached through the Kubernetes API, so that there is nothing to grant in it";
+        UnfitForAPod = "unfit-for-a-pod": "the mesh file names a path that a pod of `manifests cronjob` would not have, or is too large for a ConfigMap";
+        TickWithoutSchedule = "tick-without-schedule": "cron has no schedule for `rotation.tick`, and none was given";
     }
 }
 

@@ -48,7 +48,7 @@ fn http(status: &str, more: &str, body: &str) -> Vec<u8> {
 /// A mesh of one cluster behind this kubeconfig.
 fn story(kubeconfig: &str, deadline: &str) -> Story {
     let story = Story::new(&format!(
-        "version: 1\nmesh: m1\nlab: true\nrotation: {{ deadline: {deadline} }}\nclusters:\n  - {{ name: east, network: n, \
+        "version: 1\nmesh: m1\nlab: true\nrecords: stdout\nrotation: {{ deadline: {deadline} }}\nclusters:\n  - {{ name: east, network: n, \
          role: primary, access: {{ kubeconfig: ./kubeconfig }} }}\n"
     ));
     story.write("kubeconfig", kubeconfig);

@@ -13,8 +13,8 @@ use std::sync::LazyLock;
 
 use house_rules::{
     Breach, ceremonies_are_a_feature, clock_and_voice_are_in_one_place, decisions_read_no_records, imports_go_down,
-    lints_are_listed_once, manifest_value, names_are_addresses, network_is_a_feature, paths_are_of_this_project,
-    root_key_has_its_doors,
+    imports_go_in_no_circle, lints_are_listed_once, manifest_value, names_are_addresses, network_is_a_feature,
+    paths_are_of_this_project, root_key_has_its_doors,
 };
 use source_text::{Tree, code, read_tree, without_tests};
 
@@ -95,6 +95,40 @@ fn an_import_may_skip_floors_and_words_about_one_are_none() {
     ] {
         ignored(imports_go_down, file, line);
     }
+}
+
+#[test]
+fn imports_of_one_floor_go_in_no_circle() {
+    hold(imports_go_in_no_circle, &house());
+}
+
+#[test]
+fn a_circle_of_imports_is_caught() {
+    for (first, line, trail) in [
+        (
+            "src/pki/secret.rs",
+            "use crate::pki::sealed_key;",
+            "src/pki/secret.rs → src/pki/sealed_key.rs → src/pki/secret.rs",
+        ),
+        ("src/pki/serial.rs", "use super::draft::Draft;", "src/pki/serial.rs → src/pki/draft.rs → src/pki/serial.rs"),
+        (
+            "src/world/files.rs",
+            "use crate::world::{lock, clock};",
+            "src/world/files.rs → src/world/lock.rs → src/world/files.rs",
+        ),
+    ] {
+        let mut copy = house();
+        put(&mut copy, first, line);
+        let breaches: Vec<String> = imports_go_in_no_circle(&copy).iter().map(ToString::to_string).collect();
+        let is_told = |it: &&String| it.starts_with("src/") && trail.split(" → ").all(|file| it.contains(file));
+        assert!(breaches.iter().any(|it| is_told(&it)), "{line}: {breaches:#?}");
+    }
+}
+
+#[test]
+fn a_test_that_names_a_file_above_it_makes_no_circle() {
+    let test = "#[cfg(test)]\nmod more_tests {\n    use crate::pki::draft::Draft;\n}";
+    ignored(imports_go_in_no_circle, "src/pki/serial.rs", test);
 }
 
 #[test]

@@ -371,6 +371,20 @@ fn a_passphrase_can_come_from_a_descriptor_or_a_slow_pipe_but_not_from_an_argume
 }
 
 #[test]
+fn a_passphrase_that_can_be_read_only_once_opens_all_keys_of_a_run() {
+    let story = Story::new(&lab("shop", "", &["east", "west"])).founded("shop", NEW_YEAR);
+    story.with_passphrase(&format!("--at {NEW_YEAR} issue")).fine();
+    let program = assert_cmd::cargo::cargo_bin!("meshca").display().to_string();
+    let line = format!("{program} --at {NEW_YEAR} publish --passphrase-file <(cat passphrase)");
+    let mut bash = Command::new("bash");
+    let said = Said::of(&judges::run(bash.current_dir(story.path("")).args(["-c", &line])));
+    discreet(said, &[]).fine();
+    for cluster in ["east", "west"] {
+        story.sound(&format!("clusters/{cluster}"), seconds(NEW_YEAR)).unwrap();
+    }
+}
+
+#[test]
 fn a_new_passphrase_has_twelve_bytes() {
     for (bytes, enough) in [(11, false), (12, true)] {
         let story = Story::new(&lab("shop", "", &["east"]));
@@ -602,6 +616,40 @@ fn while_another_run_holds_the_lock_every_writing_command_is_refused_and_looking
 }
 
 #[test]
+fn with_records_on_standard_output_the_lock_lies_in_the_material_folder() {
+    let story = published();
+    story.write("mesh.yaml", lab("shop", "records: stdout", &["east"]));
+    let held = File::create(story.path("material/lock")).unwrap();
+    held.lock().unwrap();
+    let before = snapshot(&story.path(""));
+    for command in ["rotate", "publish", "issue"] {
+        let said = discreet(story.with_passphrase(&format!("--at {} {command}", due())), &[]);
+        said.refused(1, "lock-held").saying("material/lock").saying("hint: ");
+    }
+    assert_eq!(snapshot(&story.path("")), before);
+    drop(held);
+    story.with_passphrase(&format!("--at {} rotate", due())).fine().saying("1 of 1 renewed");
+}
+
+#[test]
+fn with_records_on_standard_output_a_material_folder_that_cannot_be_written_needs_no_lock() {
+    let story = published();
+    story.write("mesh.yaml", lab("shop", "records: stdout", &["east"]));
+    story.write("meshca", "");
+    story.open_to_all();
+    set_mode(&story.path("meshca"), 0o755);
+    set_mode(&story.path("material"), 0o555);
+    let data = fs::canonicalize(story.path("clusters/east/..data")).unwrap();
+    for folder in [story.path("clusters/east"), data] {
+        set_mode(&folder, 0o777);
+    }
+    let line = format!("--at {} rotate --passphrase-file passphrase", due());
+    discreet(as_nobody(&story, &line), &[]).fine().saying("1 of 1 renewed");
+    assert!(!story.path("material/lock").exists());
+    set_mode(&story.path("material"), 0o755);
+}
+
+#[test]
 fn of_two_rotations_at_once_one_does_the_work_and_nothing_is_minted_twice() {
     let story = published();
     let line = format!("--at {} rotate --passphrase-file passphrase", due());
@@ -739,6 +787,22 @@ fn a_passphrase_that_is_typed_differently_the_second_time_makes_nothing() {
     assert!(!fine && shown.contains("passphrase-refused"), "{shown}");
     assert!(!shown.contains(PASSPHRASE) && !shown.contains("stable"), "{shown}");
     assert_eq!(snapshot(&story.path("material")).len(), 0);
+}
+
+#[test]
+fn outside_a_lab_the_roots_passphrase_typed_again_for_the_issuing_key_makes_nothing() {
+    let story = Story::new(&lab("shop", "", &["east"]).replace("lab: true", "lab: false"));
+    let mut create = story.command("root create --passphrase-file passphrase --confirm");
+    Said::of(&judges::run(create.arg("shop root g1"))).fine();
+    let typed = [
+        ("root-key.pem: ", PASSPHRASE),
+        ("Passphrase of the new issuing key: ", PASSPHRASE),
+        ("The same once more: ", PASSPHRASE),
+    ];
+    let (fine, shown) = on_a_terminal(&story, "issuing create", &typed, |_| {});
+    assert!(!fine && shown.contains("passphrase-shared"), "{shown}");
+    assert!(!shown.contains(PASSPHRASE), "{shown}");
+    assert!(!story.path("material/issuing").exists());
 }
 
 // --- long work

@@ -9,22 +9,14 @@ mod published_lab;
 use std::fs;
 use std::path::Path;
 
-use published_lab::{Lab, Told};
+use published_lab::Lab;
 use serde_json::Value;
 
 const SINGLE: &str = "east/ca-cert.pem east/cert-chain.pem east/root-cert.pem";
 
-/// Asserts how a command ends, and returns what it told.
-#[track_caller]
-fn ends(lab: &Lab, words: &str, code: i32) -> Told {
-    let told = lab.run(words);
-    assert_eq!(told.code, code, "{words}\n{}{}", told.out, told.err);
-    told
-}
-
 #[track_caller]
 fn json(lab: &Lab, words: &str, code: i32) -> Value {
-    serde_json::from_str(&ends(lab, &format!("{words} -o json"), code).out).unwrap()
+    serde_json::from_str(&lab.ends(&format!("{words} -o json"), code).out).unwrap()
 }
 
 fn outcome<'a>(document: &'a Value, consumer: &str) -> &'a str {
@@ -62,7 +54,7 @@ fn a_set_is_judged_from_a_folder_files_named_files_and_a_secret() {
         "secret.yaml",
         "secret.json",
     ] {
-        let told = ends(&lab, &format!("check {subject}"), 0);
+        let told = lab.ends(&format!("check {subject}"), 0);
         assert!(told.out.starts_with("√ nothing is wrong with "), "{}", told.out);
         assert!(!told.out.contains("not judged"), "{}", told.out);
     }
@@ -73,14 +65,35 @@ fn a_set_is_judged_from_a_folder_files_named_files_and_a_secret() {
 }
 
 #[test]
+fn files_are_judged_for_the_trust_domain_that_is_said() {
+    let lab = Lab::new();
+    let permits_cluster_local =
+        concat!("check ", env!("CARGO_MANIFEST_DIR"), "/pki-fixtures/faulty/uri-name-constraint/permitted");
+    for (domain, envoy, code) in [
+        ("", "accepts", 3),
+        (" --trust-domain cluster.local", "accepts", 3),
+        (" --trust-domain mesh.example", "refuses", 4),
+    ] {
+        let document = json(&lab, &format!("{permits_cluster_local}{domain}"), code);
+        assert_eq!(outcome(&document, "envoy"), envoy, "{domain}");
+    }
+    for (words, why) in
+        [("./east --trust-domain spiffe://mesh.example", "no `spiffe://`"), ("--trust-domain a", "CLUSTER|PATH")]
+    {
+        let told = lab.ends(&format!("check {words}"), 2);
+        assert!(told.err.contains(why), "{words}: {}", told.err);
+    }
+}
+
+#[test]
 fn clusters_and_the_whole_fleet_are_judged_by_the_mesh_file() {
     let lab = Lab::new();
     for (subject, place) in [("", "2 sets"), (" east", "east"), (" east west", "2 sets")] {
-        let told = ends(&lab, &format!("check{subject}"), 0);
+        let told = lab.ends(&format!("check{subject}"), 0);
         assert!(told.out.starts_with(&format!("√ nothing is wrong with {place}\n")), "{}", told.out);
     }
-    assert!(ends(&lab, "check nowhere", 1).err.contains("unknown-cluster"));
-    assert!(ends(&lab, "check remote", 1).err.contains("remote-gets-no-cacerts"));
+    assert!(lab.ends("check nowhere", 1).err.contains("unknown-cluster"));
+    assert!(lab.ends("check remote", 1).err.contains("remote-gets-no-cacerts"));
 }
 
 #[test]
@@ -94,7 +107,7 @@ fn what_cannot_be_read_ends_with_one() {
         ("missing/ca-cert.pem", "file-unreadable"),
         ("broken.yaml", "secret-manifest-malformed"),
     ] {
-        let told = ends(&lab, &format!("check {subject}"), 1);
+        let told = lab.ends(&format!("check {subject}"), 1);
         assert!(told.err.contains(code), "{subject}: {}", told.err);
     }
 }
@@ -118,7 +131,7 @@ fn the_exit_code_turns_at_the_second_and_the_worst_one_wins() {
     let document = json(&lab, "check east west --at 2027-02-14T10:00:01Z", 1);
     assert_eq!(document.pointer("/sets/1/problem/code").and_then(Value::as_str), Some("file-unreadable"));
     assert_eq!(codes(&document), ["certificate-expires-soon"]);
-    ends(&lab, "check east west --at 2027-02-21T10:00:01Z", 4);
+    lab.ends("check east west --at 2027-02-21T10:00:01Z", 4);
 }
 
 #[test]
@@ -130,7 +143,7 @@ fn machines_get_predictions_and_findings_as_json_and_yaml() {
         assert!(sound.pointer(&format!("/sets/0/predictions/{consumer}/reason")).unwrap().is_string());
     }
     assert!(codes(&sound).is_empty());
-    let yaml: Value = serde_saphyr::from_str(&ends(&lab, "check ./east -o yaml", 0).out).unwrap();
+    let yaml: Value = serde_saphyr::from_str(&lab.ends("check ./east -o yaml", 0).out).unwrap();
     assert_eq!(yaml, sound);
 
     copy_files(&lab.path("east"), &lab.path("odd"));
@@ -197,8 +210,8 @@ fn replace_with_one_that_is_not_recorded(lab: &Lab) {
     for cluster in ["east", "west"] {
         fs::remove_dir_all(elsewhere.path(cluster)).unwrap();
     }
-    ends(&elsewhere, "issue --passphrase-file passphrase", 0);
-    ends(&elsewhere, "publish --passphrase-file passphrase", 0);
+    elsewhere.ends("issue --passphrase-file passphrase", 0);
+    elsewhere.ends("publish --passphrase-file passphrase", 0);
     let there = fs::canonicalize(lab.path("east/..data")).unwrap();
     for name in ["ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem"] {
         fs::write(there.join(name), fs::read(elsewhere.path("east").join(name)).unwrap()).unwrap();
@@ -218,12 +231,32 @@ fn an_intermediate_that_the_ledger_does_not_know_is_critical() {
     assert!(first(&document, "what").contains(serial));
     assert!(!first(&document, "hint").is_empty());
     assert_eq!(outcome(&document, "istiod/start"), "accepts", "nothing else gives it away");
-    ends(&lab, "check east", 4);
-    ends(&lab, "check west", 0);
-    // As a set outside of the mesh it is compared with no records; and without a ledger there is nothing to say.
-    ends(&lab, "check ./east", 0);
+    lab.ends("check east", 4);
+    lab.ends("check west", 0);
+    // As a set outside of the mesh it is compared with no records.
+    lab.ends("check ./east", 0);
+}
+
+#[test]
+fn a_ledger_that_is_missing_is_a_warning_once_something_is_published() {
+    let lab = Lab::new();
     fs::remove_file(lab.path("records/ledger.jsonl")).unwrap();
-    ends(&lab, "check", 0);
+    let document = json(&lab, "check", 3);
+    assert_eq!((codes(&document), first(&document, "severity")), (vec!["ledger-missing"], "warning"));
+    assert!(first(&document, "what").contains("records/ledger.jsonl"), "{document}");
+    lab.ends("check east", 3);
+    lab.ends("check ./east", 0);
+    lab.write("mesh.yaml", format!("{}records: stdout\n", lab.read("mesh.yaml")));
+    lab.ends("check", 0);
+}
+
+#[test]
+fn before_anything_is_published_a_missing_ledger_is_nothing() {
+    let lab = Lab::new();
+    for folder in ["east", "west", "records"] {
+        fs::remove_dir_all(lab.path(folder)).unwrap();
+    }
+    assert!(!codes(&json(&lab, "check", 3)).contains(&"ledger-missing"));
 }
 
 #[test]
@@ -237,7 +270,7 @@ fn a_ledger_that_is_cut_is_a_warning_and_one_that_is_broken_is_critical() {
     let document = json(&lab, "check", 4);
     assert_eq!((codes(&document), first(&document, "severity")), (vec!["ledger-broken"], "critical"));
     lab.write("records/ledger.jsonl", whole);
-    ends(&lab, "check", 0);
+    lab.ends("check", 0);
 }
 
 #[test]

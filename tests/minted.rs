@@ -296,22 +296,39 @@ fn a_ceremony_without_the_root_key_says_that_it_lies_elsewhere_and_makes_nothing
     assert!(!lab.path("material/issuing").exists());
 }
 
-#[test]
-fn outside_a_lab_the_roots_passphrase_opens_no_other_key() {
-    let lab = Lab::new("");
+/// Runs a command in a mesh that is no lab, where the present moment is the present moment.
+fn in_earnest(lab: &Lab, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    let mut command = Command::cargo_bin("meshca").unwrap();
+    command.current_dir(lab.folder.path()).args(arguments).assert()
+}
+
+/// A mesh that is no lab, with its root.
+fn founded_in_earnest(extra: &str) -> Lab {
+    let lab = Lab::new(extra);
     let mesh = fs::read_to_string(lab.path("mesh.yaml")).unwrap().replace("lab: true", "lab: false");
     fs::write(lab.path("mesh.yaml"), mesh).unwrap();
     fs::write(lab.path("another"), "a passphrase of its own\n").unwrap();
-    let meshca = |arguments: &[&str]| {
-        let mut command = Command::cargo_bin("meshca").unwrap();
-        command.current_dir(lab.folder.path()).args(arguments).assert()
-    };
-    meshca(&["root", "create", "--confirm", "m1 root g1", "--passphrase-file", "passphrase"]).success();
-    let issuing = ["issuing", "create", "--passphrase-file", "passphrase", "--issuing-passphrase-file"];
-    let refused = meshca(&[&issuing[..], &["passphrase"]].concat()).code(1);
-    let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
-    assert!(words.contains("error: passphrase-refused: "), "{words}");
-    meshca(&[&issuing[..], &["another"]].concat()).success();
+    in_earnest(&lab, &["root", "create", "--confirm", "m1 root g1", "--passphrase-file", "passphrase"]).success();
+    lab
+}
+
+#[test]
+fn outside_a_lab_the_roots_passphrase_opens_no_other_key() {
+    for (extra, command, made) in [
+        (
+            "",
+            ["issuing", "create", "--passphrase-file", "passphrase", "--issuing-passphrase-file"].as_slice(),
+            "issuing",
+        ),
+        ("issuing: { mode: none }", &["issue", "--passphrase-file", "passphrase", "--stock-passphrase-file"], "stock"),
+    ] {
+        let lab = founded_in_earnest(extra);
+        let refused = in_earnest(&lab, &[command, &["passphrase"]].concat()).code(1);
+        let words = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+        assert!(words.contains("error: passphrase-shared: "), "{words}");
+        assert!(!lab.path("material").join(made).exists());
+        in_earnest(&lab, &[command, &["another"]].concat()).success();
+    }
 }
 
 #[test]

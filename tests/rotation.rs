@@ -420,8 +420,8 @@ fn the_set_of_another_cluster_or_another_mesh_is_left() {
 #[test]
 fn an_istiod_that_runs_on_a_root_of_its_own_is_left() {
     let story = Story::new(&lab("shop", "", &["east", "west", "north"])).founded("shop", NEW_YEAR);
-    let root = story.read("material/root/g1/root-cert.pem");
-    story.write("clusters/east/istio-ca-root-cert/root-cert.pem", root);
+    let other = Story::new(&lab("other", "", &["east"])).founded("other", NEW_YEAR);
+    story.write("clusters/east/istio-ca-root-cert/root-cert.pem", other.read("material/root/g1/root-cert.pem"));
     story.write("clusters/west/istio-ca-secret/ca-cert.pem", "");
     story.with_passphrase(&format!("--at {NEW_YEAR} issue")).fine();
     let before = snapshot(&story.path("clusters"));
@@ -433,6 +433,32 @@ fn an_istiod_that_runs_on_a_root_of_its_own_is_left() {
     let after = snapshot(&story.path("clusters")).into_iter().filter(|(path, _)| !path.starts_with("north")).collect();
     assert_eq!(before, after);
     story.sound("clusters/north", seconds(NEW_YEAR)).unwrap();
+}
+
+#[test]
+fn a_set_that_somebody_deleted_is_made_again_where_istiod_still_hands_out_our_root() {
+    let story = published("", &["east", "west"], NEW_YEAR);
+    let root = story.read("material/root/g1/root-cert.pem");
+    for cluster in ["east", "west"] {
+        let folder = format!("clusters/{cluster}");
+        fs::remove_dir_all(story.path(&folder)).unwrap();
+        story.write(&format!("{folder}/istio-ca-root-cert/root-cert.pem"), &root);
+    }
+    // The istiod of west was restarted meanwhile, and has made itself a CA.
+    story.write("clusters/west/istio-ca-secret/ca-cert.pem", "");
+    let west = snapshot(&story.path("clusters/west"));
+    let later = later(NEW_YEAR, Duration::days(1));
+    story.with_passphrase(&format!("--at {later} rotate")).refused(1, "already-running-under-another-root");
+    story.sound("clusters/east", seconds(&later)).unwrap();
+    assert_eq!(story.read("clusters/east/root-cert.pem"), root);
+    assert!(story.subject("clusters/east").ends_with("g2"), "the deleted key is not used again");
+    assert_eq!(snapshot(&story.path("clusters/west")), west);
+    // From stock as well.
+    fs::remove_dir_all(story.path("clusters/east")).unwrap();
+    story.write("clusters/east/istio-ca-root-cert/root-cert.pem", &root);
+    story.with_passphrase(&format!("--at {later} issue east")).fine();
+    story.with_passphrase(&format!("--at {later} publish east")).fine();
+    story.sound("clusters/east", seconds(&later)).unwrap();
 }
 
 #[test]

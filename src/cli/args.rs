@@ -7,7 +7,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::cli::report_words::Form;
-use crate::mesh::fleet::ClusterName;
+use crate::mesh::fleet::{ClusterName, is_dns_label, is_trust_domain};
+use crate::mesh::manifests::kube_object::Subject;
+use crate::mesh::manifests::schedule::Schedule;
 
 /// A certificate authority and certificate distribution tool for multi-cluster Istio meshes.
 ///
@@ -46,6 +48,9 @@ Look:
   check        What is wrong, and what istiod, the agent and Envoy would do
   inspect      What a certificate, key or Secret file holds
   ledger       What was done, and whether the record is whole
+
+Around:
+  manifests    Print Kubernetes objects: what meshca may do in a cluster, and how it runs in one
 
 Options:
 {options}
@@ -216,6 +221,9 @@ pub enum Command {
     /// What was done, and whether the record is whole.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Print Kubernetes objects to apply: what meshca may do in a cluster, and how it runs in one.
+    #[command(subcommand)]
+    Manifests(ManifestsCommand),
 }
 
 /// What `check` is asked about.
@@ -226,11 +234,14 @@ pub struct CheckArguments {
     #[arg(value_name = "CLUSTER|PATH")]
     pub(in crate::cli) subjects: Vec<String>,
     /// The set that istiod has loaded, for what it would do at a hot reload.
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", requires = "subjects")]
     pub(in crate::cli) loaded: Option<PathBuf>,
-    /// istiod runs with multi-root on.
-    #[arg(long)]
+    /// istiod runs with multi-root on. For files: of a cluster, the mesh file says it.
+    #[arg(long, requires = "subjects")]
     pub(in crate::cli) multi_root: bool,
+    /// The trust domain of the workloads, where it is not cluster.local. For files: of a cluster, the mesh file says it.
+    #[arg(long, value_name = "DOMAIN", requires = "subjects", value_parser = trust_domain)]
+    pub(in crate::cli) trust_domain: Option<String>,
 }
 
 /// What is done with the root.
@@ -272,6 +283,47 @@ pub enum LedgerCommand {
     Verify,
 }
 
+/// Which objects are printed.
+#[derive(Debug, Subcommand)]
+pub enum ManifestsCommand {
+    /// What each cluster has to grant meshca: a Role for two Secrets by name, and no list.
+    Rbac {
+        /// The clusters; none: all that are reached through the Kubernetes API.
+        #[arg(value_name = "CLUSTER", value_parser = cluster)]
+        clusters: Vec<ClusterName>,
+        /// Whom the cluster knows meshca as.
+        #[command(flatten)]
+        subject: SubjectArguments,
+    },
+    /// Everything to run `rotate` in a cluster: namespace, account, mesh file and CronJob. Secrets are only named.
+    Cronjob {
+        /// The container image, best by digest: NAME@sha256:…
+        #[arg(long, value_name = "IMAGE", value_parser = image)]
+        image: String,
+        /// When it starts, as five fields of cron, in UTC. Without it, as often as rotation.tick says.
+        #[arg(long, value_name = "CRON", value_parser = Schedule::parse)]
+        schedule: Option<Schedule>,
+    },
+}
+
+/// Whom a cluster knows meshca as.
+#[derive(Debug, Args)]
+pub struct SubjectArguments {
+    /// The service account that meshca has there. Without it, meshca/meshca.
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account, conflicts_with = "subject_user")]
+    service_account: Option<Subject>,
+    /// The user that meshca is there, instead of a service account.
+    #[arg(long, value_name = "NAME", value_parser = user)]
+    subject_user: Option<Subject>,
+}
+
+impl SubjectArguments {
+    /// The subject.
+    pub(in crate::cli) fn subject(&self) -> Subject {
+        self.service_account.as_ref().or(self.subject_user.as_ref()).cloned().unwrap_or_default()
+    }
+}
+
 /// Where the passphrase comes from.
 #[derive(Debug, Args)]
 pub struct PassphraseFile {
@@ -283,6 +335,39 @@ pub struct PassphraseFile {
 
 fn cluster(text: &str) -> Result<ClusterName, String> {
     ClusterName::parse(text).ok_or_else(|| "a cluster's name is a DNS label other than `unknown`".to_owned())
+}
+
+fn trust_domain(text: &str) -> Result<String, String> {
+    if is_trust_domain(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a trust domain has lower-case letters, digits, `.`, `-` and `_`, and no `spiffe://`".to_owned())
+    }
+}
+
+fn account(text: &str) -> Result<Subject, String> {
+    let is_name = |name: &str| name.len() <= 253 && name.split('.').all(is_dns_label);
+    match text.split_once('/') {
+        Some((namespace, name)) if is_dns_label(namespace) && is_name(name) => {
+            Ok(Subject::Account { namespace: namespace.to_owned(), name: name.to_owned() })
+        }
+        _ => Err("a service account is written as NAMESPACE/NAME, both in lower case".to_owned()),
+    }
+}
+
+fn user(text: &str) -> Result<Subject, String> {
+    if text.is_empty() || text.contains(char::is_control) {
+        return Err("a user has a name without control characters".to_owned());
+    }
+    Ok(Subject::User(text.to_owned()))
+}
+
+fn image(text: &str) -> Result<String, String> {
+    let sound = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:@".contains(c));
+    if sound && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Ok(text.to_owned());
+    }
+    Err("an image is written as NAME:TAG or NAME@sha256:DIGEST".to_owned())
 }
 
 /// A moment as `2027-01-31T10:00:00Z`, or a day as `2027-01-31`, which begins at midnight UTC.

@@ -90,13 +90,12 @@ pub fn authority(generation: u32, certificate: &Certificate) -> impl Serialize {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Document {
-        api_version: &'static str,
-        kind: &'static str,
+        #[serde(flatten)]
+        begins: Head,
         generation: u32,
         certificate: CertificateDocument,
     }
-    let Head { api_version, kind } = head("Authority");
-    Document { api_version, kind, generation, certificate: certificate.into() }
+    Document { begins: head("Authority"), generation, certificate: certificate.into() }
 }
 
 /// What was laid in stock.
@@ -105,8 +104,8 @@ pub fn stock(prepared: &[Prepared]) -> impl Serialize + use<> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Document {
-        api_version: &'static str,
-        kind: &'static str,
+        #[serde(flatten)]
+        begins: Head,
         prepared: Vec<One>,
     }
     #[derive(Serialize)]
@@ -115,13 +114,12 @@ pub fn stock(prepared: &[Prepared]) -> impl Serialize + use<> {
         generation: u32,
         certificate: CertificateDocument,
     }
-    let Head { api_version, kind } = head("Stock");
     let one = |it: &Prepared| One {
         cluster: it.cluster.to_string(),
         generation: it.generation,
         certificate: (&it.signer).into(),
     };
-    Document { api_version, kind, prepared: prepared.iter().map(one).collect() }
+    Document { begins: head("Stock"), prepared: prepared.iter().map(one).collect() }
 }
 
 /// What publish did to each target, or would.
@@ -130,8 +128,8 @@ pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> impl Serialize + us
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Document<'a> {
-        api_version: &'static str,
-        kind: &'static str,
+        #[serde(flatten)]
+        begins: Head,
         dry_run: bool,
         targets: Vec<One<'a>>,
     }
@@ -152,8 +150,7 @@ pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> impl Serialize + us
         after: it.after.as_ref().map(|(_, certificate)| certificate.into()),
         problem: it.change.as_ref().err().map(ProblemDocument::from),
     });
-    let Head { api_version, kind } = head("Publish");
-    Document { api_version, kind, dry_run, targets: targets.collect() }
+    Document { begins: head("Publish"), dry_run, targets: targets.collect() }
 }
 
 #[derive(Serialize)]
@@ -176,8 +173,8 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Document<'a> {
-        api_version: &'static str,
-        kind: &'static str,
+        #[serde(flatten)]
+        begins: Head,
         dry_run: bool,
         steps: Vec<One<'a>>,
         next_ceremony: Option<CeremonyDocument>,
@@ -210,10 +207,8 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
             problem,
         }
     });
-    let Head { api_version, kind } = head("Tick");
     Document {
-        api_version,
-        kind,
+        begins: head("Tick"),
         dry_run,
         steps: steps.collect(),
         next_ceremony: tick.plan.ceremonies.first().map(CeremonyDocument::from),
@@ -226,13 +221,12 @@ pub fn ledger(ledger: &Ledger) -> impl Serialize + use<'_> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Document<'a> {
-        api_version: &'static str,
-        kind: &'static str,
+        #[serde(flatten)]
+        begins: Head,
         head: &'a str,
         entries: &'a [Entry],
     }
-    let Head { api_version, kind } = head("Ledger");
-    Document { api_version, kind, head: &ledger.head, entries: &ledger.entries }
+    Document { begins: head("Ledger"), head: &ledger.head, entries: &ledger.entries }
 }
 
 /// What a file holds.
@@ -241,8 +235,8 @@ pub fn parts(parts: &[Part]) -> impl Serialize + use<'_> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Document<'a> {
-        api_version: &'static str,
-        kind: &'static str,
+        #[serde(flatten)]
+        begins: Head,
         parts: Vec<One<'a>>,
     }
     #[derive(Serialize)]
@@ -277,6 +271,5 @@ pub fn parts(parts: &[Part]) -> impl Serialize + use<'_> {
         blocks: part.blocks.iter().map(|(line, content)| block(*line, content)).collect(),
         oddities: &part.oddities,
     });
-    let Head { api_version, kind } = head("Inspection");
-    Document { api_version, kind, parts: parts.collect() }
+    Document { begins: head("Inspection"), parts: parts.collect() }
 }

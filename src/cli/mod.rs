@@ -1,11 +1,16 @@
 //! SPEAK: words in, words out.
 
 pub mod args;
+#[cfg(feature = "ceremony")]
+mod ceremony;
 pub mod check_words;
+mod desk;
 pub mod document;
 pub mod exit;
 pub mod fleet_words;
 pub mod inspect_words;
+pub mod manifest_words;
+pub mod manifests;
 pub mod problem_words;
 pub mod report_words;
 pub mod run;

@@ -216,7 +216,7 @@ const fn is_about_istiod(code: Code) -> bool {
 }
 
 /// A path as a shell takes it: in single quotes where it has anything but the plainest characters.
-fn quoted(path: &str) -> String {
+pub(in crate::cli) fn quoted(path: &str) -> String {
     let path = plain(path, 4096);
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "./_-+=:@%,".contains(c);
     if !path.is_empty() && path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', "'\\''")) }

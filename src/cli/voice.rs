@@ -5,6 +5,12 @@
 
 use std::io::{IsTerminal, Write};
 
+use serde::Serialize;
+
+use crate::cli::args::Shared;
+use crate::cli::document;
+use crate::problem::Problem;
+
 /// What is allowed to be said, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Voice {
@@ -44,6 +50,23 @@ impl Voice {
             return;
         }
         let _ = write_line(&mut std::io::stdout().lock(), text);
+    }
+
+    /// A result in the wished form: a document for machines, or words for people.
+    ///
+    /// # Errors
+    /// As [`document::written`].
+    pub(in crate::cli) fn answer(
+        self,
+        shared: &Shared,
+        document: &impl Serialize,
+        words: impl Fn() -> String,
+    ) -> Result<(), Vec<Problem>> {
+        match document::written(document, shared.output).map_err(|problem| vec![problem])? {
+            Some(text) => self.loud().result(&text),
+            None => self.result(&words()),
+        }
+        Ok(())
     }
 
     /// Words, to standard error, unless only problems are wanted.

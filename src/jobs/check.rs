@@ -13,7 +13,7 @@ use crate::mesh::consumers::circumstances::Circumstances;
 use crate::mesh::fleet::{Cluster, Mesh};
 use crate::mesh::secret_files::{SecretFiles, TLS_THREE};
 use crate::mesh::secret_manifest::SecretManifest;
-use crate::mesh::unrecorded::unrecorded;
+use crate::mesh::unrecorded::{unrecorded, without_ledger};
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Finding, Problem, Severity};
 use crate::world::targets::Targets;
@@ -35,6 +35,8 @@ pub struct Terms {
     pub loaded: Option<PathBuf>,
     /// istiod runs with multi-root on.
     pub multi_root: bool,
+    /// The trust domain of the workloads; `None`: Istio's default.
+    pub trust_domain: Option<String>,
 }
 
 /// Judges the `cacerts` of these clusters.
@@ -56,21 +58,20 @@ fn of_cluster(cluster: &Cluster, mesh: &Mesh, values: BTreeMap<String, Secret>, 
     judge(&secret_files(values), &circumstances, now)
 }
 
-/// Compares the intermediates of these clusters with the ledger, where there is one. The ledger is an input of these
-/// findings and of no decision. A ledger that is broken or cut off, or cannot be read, is a finding itself.
+/// Compares the intermediates of these clusters with the ledger, unless records go to standard output. The ledger is an
+/// input of these findings and of no decision. A ledger that is broken or cut off, cannot be read, or is missing though
+/// something is published, is a finding itself.
 #[must_use]
 pub fn records(clusters: &[&Cluster], mesh: &Mesh, targets: &Targets<'_>) -> Vec<Finding> {
     let Some(path) = mesh_folder::records_folder(mesh).map(|folder| folder.join(ledger_file::NAME)) else {
         return Vec::new();
     };
+    let seen = || targets.in_parallel(clusters, mesh.rotation.observe, |cluster| targets.observe(cluster));
     if !crate::world::files::is_there(&path) {
-        return Vec::new();
+        return without_ledger(&path, &mesh.name, &seen()).into_iter().collect();
     }
     match ledger_file::read(&path) {
-        Ok(ledger) => {
-            let seen = targets.in_parallel(clusters, mesh.rotation.observe, |cluster| targets.observe(cluster));
-            unrecorded(&ledger, &mesh.name, &seen)
-        }
+        Ok(ledger) => unrecorded(&ledger, &mesh.name, &seen()),
         Err(problem) => {
             // A crash cuts a ledger off, and the next command that writes mends it.
             let severity = if problem.code() == Code::LedgerCut { Severity::Warning } else { Severity::Critical };
@@ -103,11 +104,13 @@ pub fn files(paths: &[String], terms: &Terms, now: OffsetDateTime) -> Result<Che
     let Gathered { files, is_whole } = gather(paths)?;
     let loaded = terms.loaded.as_ref().map(|path| gather(&[path.display().to_string()])).transpose()?;
     let loaded = loaded.map(|gathered| gathered.files);
+    let defaults = Circumstances::default();
     let circumstances = Circumstances {
         multi_root: terms.multi_root,
         loaded: loaded.as_ref(),
         key_withheld: !is_whole && !files.has(CA_KEY),
-        ..Circumstances::default()
+        trust_domain: terms.trust_domain.as_deref().unwrap_or(defaults.trust_domain),
+        ..defaults
     };
     let judgement = judge(&files, &circumstances, now);
     Ok(Checked {

@@ -40,8 +40,8 @@ const MOST_GENERATIONS: usize = 400;
 /// Mints what was ordered. What was laid in stock before an error stays there and is good.
 ///
 /// # Errors
-/// `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `ceremony-needed` (no live issuing CA); whatever
-/// opening, minting and writing refuse.
+/// `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `ceremony-needed` (no live issuing CA);
+/// `passphrase-shared`, outside a lab; whatever opening, minting and writing refuse.
 pub fn run(
     mesh: &Mesh,
     store: &Store,
@@ -58,9 +58,6 @@ pub fn run(
         return Ok(Vec::new());
     }
     let (issuer, key, upper) = open_signer(mesh, store, &holdings, anchor, order, entropy, now)?;
-    if let (Some(seals), None, false) = (order.seals, mesh.issuing, mesh.lab) {
-        order.opens.differs_from(seals, "the keys in stock")?;
-    }
     let seals = match (order.seals, mesh.issuing) {
         (Some(source), _) => source.new_one("the keys in stock")?,
         (None, Some(_)) => order.opens.existing("the issuing key, which seals the stock as well")?,
@@ -72,6 +69,9 @@ pub fn run(
             .hint("--stock-passphrase-file FILE"));
         }
     };
+    if mesh.issuing.is_none() && !mesh.lab {
+        order.opens.refuse_for(&seals, "the keys in stock")?;
+    }
     let authority = Authority { certificate: &issuer.certificate, key: &key };
     let mut orders = Vec::new();
     for cluster in clusters {

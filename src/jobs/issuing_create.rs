@@ -17,7 +17,7 @@ use crate::world::{key_seal, root_key};
 /// Mints, seals and writes the next issuing CA. `opens` is the root key's passphrase, `seals` the new key's.
 ///
 /// # Errors
-/// `no-issuing-tier`, `no-usable-root`; whatever opening, minting and writing refuse.
+/// `no-issuing-tier`, `no-usable-root`; `passphrase-shared`, outside a lab; whatever opening, minting and writing refuse.
 pub fn run(
     mesh: &Mesh,
     store: &Store,
@@ -34,11 +34,11 @@ pub fn run(
     let holdings = store.holdings()?;
     let anchor = holdings.anchor(mesh)?;
     let generation = store.next_issuing()?;
-    if !mesh.lab {
-        opens.differs_from(seals, "the new issuing key")?;
-    }
     let root_key = root_key::open(store, anchor, opens, mesh.lab, entropy)?;
     let passphrase = seals.new_one("the new issuing key")?;
+    if !mesh.lab {
+        opens.refuse_for(&passphrase, "the new issuing key")?;
+    }
     let key = SigningKey::generate(wish.key, entropy.source())?;
     let with = Ingredients { key: &key, serial: entropy.serial()?, random: entropy.source(), now };
     let root = Authority { certificate: &anchor.certificate, key: &root_key };

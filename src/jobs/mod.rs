@@ -8,6 +8,8 @@ pub mod issue;
 #[cfg(feature = "ceremony")]
 pub mod issuing_create;
 pub mod ledger_show;
+pub mod manifests_cronjob;
+pub mod manifests_rbac;
 pub mod publish;
 #[cfg(feature = "ceremony")]
 pub mod quickstart;

@@ -1,6 +1,7 @@
 //! `publish`: brings what lies in stock to the targets. Reads, decides, writes, looks again, records; each target for
 //! itself.
 
+use std::slice::from_ref;
 use std::sync::{Mutex, PoisonError};
 
 use time::OffsetDateTime;
@@ -206,7 +207,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
 /// Removes what a killed run left: sets that nothing points to, and the copy in stock of a key that its cluster has.
 /// That something could not be removed shows when something is written.
 pub fn sweep(mesh: &str, store: &Store, holdings: &Holdings, cluster: &Cluster, observed: &Observed) {
-    let Ok(there) = may_write(cluster, mesh, observed) else { return };
+    let Ok(there) = may_write(cluster, mesh, &[], observed) else { return };
     let _ = targets::tidy(cluster);
     let Some(there) = there.filter(|there| there.defect().is_none()) else { return };
     let stock = || holdings.stock.iter().filter(|prepared| prepared.cluster == cluster.name);
@@ -242,7 +243,7 @@ fn bring(
     anchor: &Certificate,
     observed: &Observed,
 ) -> Result<Change, Problem> {
-    let there = may_write(cluster, &courier.mesh.name, observed)?;
+    let there = may_write(cluster, &courier.mesh.name, from_ref(anchor), observed)?;
     if let Some(there) = there {
         same_root(cluster, anchor, there)?;
     }

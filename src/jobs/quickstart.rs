@@ -16,7 +16,6 @@ use crate::problem::Problem;
 use crate::world::entropy::Entropy;
 use crate::world::files::{self, Readers};
 use crate::world::ledger_file::LedgerFile;
-use crate::world::lock::Lock;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
 use crate::world::targets::Targets;
@@ -52,8 +51,8 @@ pub fn run(folder: &Path, entropy: &Entropy, now: OffsetDateTime) -> Result<Quic
     let passphrase = entropy.passphrase().map_err(one)?;
     let passphrase_file = folder.join("passphrase");
     key_seal::write_passphrase(&passphrase_file, &passphrase).map_err(one)?;
-    let source = PassphraseSource::Known(passphrase);
-    let lock = mesh_folder::records_folder(&mesh).map(Lock::take).transpose().map_err(one)?;
+    let source = PassphraseSource::known(passphrase);
+    let lock = mesh_folder::lock(&mesh).map_err(one)?;
     let store = Store::new(mesh.material.clone());
     let mut ledger = LedgerFile::new(&mesh.records, now);
     let root = root_create::run(&mesh, &store, &source, entropy, &mut ledger, now).map_err(one)?;

@@ -30,6 +30,8 @@ pub const TLS_ROOT: &str = "ca.crt";
 pub const ISTIO_GENERATED: &str = "istio-generated";
 /// The Secret in which istiod keeps a self-signed CA.
 pub const SELF_SIGNED_SECRET: &str = "istio-ca-secret";
+/// The Secret in which a key waits for its certificate.
+pub const WAITING_SECRET: &str = "meshca-next";
 /// The ConfigMap in which istiod hands out its roots.
 pub const ROOT_CONFIG_MAP: &str = "istio-ca-root-cert";
 
@@ -69,6 +71,12 @@ impl Cacerts {
     #[must_use]
     pub const fn signer(&self) -> &Certificate {
         &self.signer
+    }
+
+    /// The trust bundle: the roots that it would bring.
+    #[must_use]
+    pub fn bundle(&self) -> &[u8] {
+        &self.roots
     }
 
     /// The four files: name and bytes. One of them is the private key.

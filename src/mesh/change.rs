@@ -41,7 +41,7 @@ impl Change {
 /// Decides what to do with a set for a target.
 #[must_use]
 pub fn decide(set: &Cacerts, cluster: &Cluster, mesh: &str, observed: &Observed) -> Change {
-    match may_write(cluster, mesh, observed) {
+    match may_write(cluster, mesh, &certificates(set.bundle()), observed) {
         Err(problem) => Change::Refuse(problem),
         Ok(None) => Change::Create,
         Ok(Some(there)) if holds(there, set) => Change::Leave,
@@ -49,13 +49,15 @@ pub fn decide(set: &Cacerts, cluster: &Cluster, mesh: &str, observed: &Observed)
     }
 }
 
-/// Whether a target may be written at all; if so, what is there.
+/// Whether a target may be written at all; if so, what is there. `anchors` are the roots that would be brought: an
+/// istiod without `cacerts` that still hands out these and no other has lost its set, and gets one again.
 ///
 /// # Errors
 /// The refusal, with its code.
 pub fn may_write<'a>(
     cluster: &Cluster,
     mesh: &str,
+    anchors: &[Certificate],
     observed: &'a Observed,
 ) -> Result<Option<&'a SecretSight>, Problem> {
     let name = &cluster.name;
@@ -71,7 +73,7 @@ pub fn may_write<'a>(
     }
     let there = match &observed.secret {
         Err(problem) => return Err(problem.clone()),
-        Ok(None) => return no_cacerts(cluster, observed).map(|()| None),
+        Ok(None) => return no_cacerts(cluster, anchors, observed).map(|()| None),
         Ok(Some(there)) => there,
     };
     let place = format!("{name}/{}", cluster.namespace);
@@ -137,13 +139,13 @@ pub fn same_root(cluster: &Cluster, anchor: &Certificate, there: &SecretSight) -
     .hint("a change of root is walked in stages, which is not built yet; pin its root in root.trusted to go on"))
 }
 
-fn no_cacerts(cluster: &Cluster, observed: &Observed) -> Result<(), Problem> {
-    let system_roots = observed.system_roots.as_ref().map_err(Clone::clone)?;
-    if system_roots.is_none() && !observed.self_signed {
+fn no_cacerts(cluster: &Cluster, anchors: &[Certificate], observed: &Observed) -> Result<(), Problem> {
+    let system_roots = observed.system_roots.as_ref().map_err(Clone::clone)?.as_deref();
+    if !observed.self_signed && system_roots.is_none_or(|bytes| holds_only(bytes, anchors)) {
         return Ok(());
     }
-    let roots = certificates(system_roots.as_deref().unwrap_or_default());
-    let theirs = roots.first().map_or_else(
+    let roots = certificates(system_roots.unwrap_or_default());
+    let theirs = roots.iter().find(|root| !anchors.contains(root)).map_or_else(
         || "a self-signed CA of istiod".to_owned(),
         |root| format!("{}, {}", root.subject(), root.fingerprint().short()),
     );
@@ -154,6 +156,14 @@ fn no_cacerts(cluster: &Cluster, observed: &Observed) -> Result<(), Problem> {
     .fact(format!("its root  {theirs}"))
     .fact("publishing now would swap root and signer at istiod's next restart")
     .hint("taking it over without an outage is `adopt`, which is not built yet"))
+}
+
+/// Whether a trust bundle holds one or more of these roots, and nothing besides, readable or not.
+fn holds_only(bundle: &[u8], anchors: &[Certificate]) -> bool {
+    const BEGIN: &[u8] = b"-----BEGIN";
+    let roots = certificates(bundle);
+    let blocks = bundle.windows(BEGIN.len()).filter(|window| *window == BEGIN).count();
+    !roots.is_empty() && roots.len() == blocks && roots.iter().all(|root| anchors.contains(root))
 }
 
 fn belongs(mark: &Ownership, cluster: &Cluster, mesh: &str) -> Result<(), Problem> {
@@ -245,6 +255,28 @@ mod tests {
             }),
             own
         );
+    }
+
+    #[test]
+    fn an_empty_target_whose_istiod_still_hands_out_our_root_and_no_other_gets_its_set_again() {
+        let lost = |roots: fn(&Story) -> String, self_signed: bool| {
+            decided(|story| {
+                let roots = roots(story).into_bytes();
+                let east = story.look_at("east");
+                (east.secret, east.system_roots, east.self_signed) = (Ok(None), Ok(Some(roots)), self_signed);
+            })
+        };
+        let ours = |story: &Story| story.root.certificate.pem();
+        let refused = |change| matches!(change, Change::Refuse(problem) if problem.code() == Code::AlreadyRunningUnderAnotherRoot);
+        assert_eq!(lost(ours, false), Change::Create);
+        assert_eq!(lost(|story| story.root.certificate.pem().repeat(2), false), Change::Create);
+        assert!(refused(lost(ours, true)), "a self-signed CA of istiod lies there as well");
+        assert!(refused(lost(|_| String::new(), false)), "nothing in it can be read");
+        assert!(refused(lost(|story| story.root.certificate.pem() + &story.other_root("x").certificate.pem(), false)));
+        let beside = |story: &Story| {
+            story.root.certificate.pem() + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+        };
+        assert!(refused(lost(beside, false)), "one beside it cannot be read");
     }
 
     #[test]

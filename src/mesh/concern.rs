@@ -1,6 +1,7 @@
 //! What is wrong with the mesh besides the rows of its report.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::slice::from_ref;
 
 use crate::mesh::change::may_write;
 use crate::mesh::deadline::Ceremony;
@@ -55,11 +56,12 @@ fn shared_keys(sighting: &Sighting<'_>) -> Vec<Finding> {
 fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster, rows: &[Row]) -> Vec<Finding> {
     let mut found = Vec::new();
     let find = |severity, problem| Finding { severity, place: cluster.name.to_string(), problem };
+    let anchors = sighting.anchor.as_ref().map_or(&[][..], |anchor| from_ref(&anchor.certificate));
     let refusal = sighting
         .observed
         .get(&cluster.name)
         .filter(|observed| cluster.role.has_cacerts() && observed.secret.is_ok() && observed.system_roots.is_ok())
-        .and_then(|observed| may_write(cluster, &sighting.mesh.name, observed).err());
+        .and_then(|observed| may_write(cluster, &sighting.mesh.name, anchors, observed).err());
     let is_foreign = refusal.as_ref().is_some_and(|it| it.code() == Code::AlreadyRunningUnderAnotherRoot);
     found.extend(refusal.map(|problem| find(Severity::Warning, problem)));
     found.extend(istiod(sighting, cluster, rows).map(|problem| find(Severity::Warning, problem)));

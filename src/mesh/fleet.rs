@@ -152,6 +152,13 @@ pub(crate) fn is_dns_label(text: &str) -> bool {
     !text.is_empty() && text.len() <= 63 && text.chars().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
+/// A SPIFFE trust domain: its characters (SPIFFE-ID §2.1), and a length that fits into a certificate.
+#[must_use]
+pub fn is_trust_domain(text: &str) -> bool {
+    let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
+    !text.is_empty() && text.len() <= 255 && text.chars().all(sound)
+}
+
 /// A label value of Kubernetes that is not empty: Istio carries mesh IDs and networks as such.
 pub(crate) fn is_label_value(text: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -271,17 +278,25 @@ impl Mesh {
         self.clusters.iter().find(|cluster| cluster.name == *name)
     }
 
+    /// The cluster of this name, which is to be there.
+    ///
+    /// # Errors
+    /// `unknown-cluster`.
+    pub fn known_cluster(&self, name: &ClusterName) -> Result<&Cluster, Problem> {
+        self.cluster(name).ok_or_else(|| {
+            let known: Vec<&str> = self.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
+            Problem::new(Code::UnknownCluster, format!("the mesh file has no cluster named {name}"))
+                .fact(format!("it has  {}", known.join(", ")))
+                .hint("name one of these, or add it to the mesh file")
+        })
+    }
+
     /// The cluster of this name, if it is one that gets `cacerts`.
     ///
     /// # Errors
     /// `unknown-cluster`, `remote-gets-no-cacerts`.
     pub fn signing_cluster(&self, name: &ClusterName) -> Result<&Cluster, Problem> {
-        let cluster = self.cluster(name).ok_or_else(|| {
-            let known: Vec<&str> = self.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
-            Problem::new(Code::UnknownCluster, format!("the mesh file has no cluster named {name}"))
-                .fact(format!("it has  {}", known.join(", ")))
-                .hint("name one of these, or add it to the mesh file")
-        })?;
+        let cluster = self.known_cluster(name)?;
         if cluster.role.has_cacerts() {
             return Ok(cluster);
         }

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::mesh::fleet::{ClusterName, Mesh, Records, RootWish, Rotation, TierWish, Workload, is_label_value};
+use crate::mesh::fleet::{
+    ClusterName, Mesh, Records, RootWish, Rotation, TierWish, Workload, is_label_value, is_trust_domain,
+};
 use crate::mesh::judge::Judge;
 use crate::mesh::lifetime_rules::{Tier, Timed, Zero};
 use crate::mesh::mesh_schema::{IssuingMode, WrittenMesh, WrittenRoot, WrittenRotation};
@@ -122,11 +124,9 @@ impl Judge<'_> {
         None
     }
 
-    /// The characters of a SPIFFE trust domain (SPIFFE-ID §2.1) and the length that fits into a certificate.
     fn trust_domain(&mut self, domain: &Placed<String>) -> Option<String> {
         let text = &domain.value;
-        let sound = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-' | '_');
-        if !text.is_empty() && text.len() <= 255 && text.chars().all(sound) {
+        if is_trust_domain(text) {
             return Some(text.clone());
         }
         let what = format!("trustDomain `{text}` is not a SPIFFE trust domain");

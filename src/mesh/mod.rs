@@ -19,6 +19,7 @@ pub(crate) mod judge;
 pub mod ledger;
 pub(crate) mod lifetime_rules;
 pub mod loaded;
+pub mod manifests;
 pub mod mesh_file;
 pub(crate) mod mesh_rules;
 pub mod mesh_schema;

@@ -4,6 +4,7 @@
 //! Level-triggered: a run that was killed anywhere is followed by one that decides from what it sees.
 
 use std::collections::BTreeMap;
+use std::slice::from_ref;
 
 use time::OffsetDateTime;
 
@@ -152,7 +153,7 @@ impl View<'_> {
         }
         let observed = observed
             .ok_or_else(|| Problem::new(Code::TargetUnreadable, format!("{} was not looked at", cluster.name)))?;
-        let there = may_write(cluster, &self.mesh.name, observed)?;
+        let there = may_write(cluster, &self.mesh.name, from_ref(&self.anchor.certificate), observed)?;
         let holder = self.holder(cluster, there)?;
         let Some(why) = self.due(cluster, &holder) else {
             return Ok((Act::Leave, self.not_due(cluster, &holder)));

@@ -1,8 +1,11 @@
 //! The alarm about intermediates that lie in a target under our mark and that our ledger does not know: somebody else
 //! minted them under our roots, or records were lost. A finding only; what to do is never decided by it.
 
+use std::path::Path;
+
 use crate::mesh::ledger::Ledger;
-use crate::mesh::observed::{Observed, Owner};
+use crate::mesh::observed::{Observed, Owner, SecretSight};
+use crate::mesh::ownership::Ownership;
 use crate::pki::moment::utc;
 use crate::problem::{Code, Finding, Problem, Severity};
 
@@ -12,12 +15,33 @@ pub fn unrecorded<'a>(ledger: &Ledger, mesh: &str, observed: impl IntoIterator<I
     observed.into_iter().filter_map(|observed| alarm(ledger, mesh, observed)).collect()
 }
 
-fn alarm(ledger: &Ledger, mesh: &str, observed: &Observed) -> Option<Finding> {
+/// That there is no ledger to compare with, although something of ours lies in a target: then nobody would notice an
+/// intermediate of somebody else. Where nothing of ours was seen, nothing was done yet that could be written down.
+#[must_use]
+pub fn without_ledger<'a>(
+    ledger: &Path,
+    mesh: &str,
+    observed: impl IntoIterator<Item = &'a Observed>,
+) -> Option<Finding> {
+    let published = observed.into_iter().find(|observed| sight_of_ours(mesh, observed).is_some())?;
+    let what = format!("{} is not there, and {} has a cacerts of ours", ledger.display(), published.cluster);
+    let problem = Problem::new(Code::LedgerMissing, what)
+        .fact("an intermediate that somebody else minted would not be noticed")
+        .hint("look where the records are, and bring the ledger back; or give `records:` in the mesh file that folder");
+    Some(Finding { severity: Severity::Warning, place: ledger.display().to_string(), problem })
+}
+
+/// What lies in a target under our mark for this mesh and this cluster.
+fn sight_of_ours<'a>(mesh: &str, observed: &'a Observed) -> Option<&'a SecretSight> {
     let there = observed.secret.as_ref().ok()?.as_ref()?;
-    let signer = there.signer.as_ref().ok()?;
+    let is_ours = |mark: &Ownership| mark.mesh == mesh && mark.cluster == observed.cluster.as_str();
+    matches!(&there.owner, Owner::Ours(mark) if is_ours(mark)).then_some(there)
+}
+
+fn alarm(ledger: &Ledger, mesh: &str, observed: &Observed) -> Option<Finding> {
+    let signer = sight_of_ours(mesh, observed)?.signer.as_ref().ok()?;
     let cluster = &observed.cluster;
-    let is_ours = matches!(&there.owner, Owner::Ours(mark) if mark.mesh == mesh && mark.cluster == cluster.as_str());
-    if !is_ours || ledger.knows(signer) {
+    if ledger.knows(signer) {
         return None;
     }
     let what = format!(
@@ -90,5 +114,18 @@ mod tests {
         story.look_at("east").secret = Err(Problem::new(Code::TargetUnreadable, "no"));
         story.look_at("west").secret = Ok(None);
         assert!(places(&story, &ledger(&[])).is_empty());
+    }
+
+    #[test]
+    fn a_missing_ledger_is_a_warning_once_something_of_ours_is_published() {
+        let mut story = Story::new();
+        let missing = |story: &Story| without_ledger(Path::new("records/x"), "mesh1", story.observed.values());
+        let finding = missing(&story).unwrap();
+        assert_eq!((finding.severity, finding.problem.code()), (Severity::Warning, Code::LedgerMissing));
+        assert!(finding.problem.what().contains("records/x") && finding.problem.what().contains("east"), "{finding:?}");
+        story.sight_of("east").owner = Owner::Somebody("argocd".to_owned());
+        assert!(missing(&story).unwrap().problem.what().contains("west"));
+        story.look_at("west").secret = Ok(None);
+        assert_eq!(missing(&story), None);
     }
 }

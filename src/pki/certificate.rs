@@ -3,11 +3,12 @@
 use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
 use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384};
-use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::pki::distinguished_name::DistinguishedName;
+use crate::pki::extensions::Extensions;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::validity::Validity;
 use crate::pki::verified;
@@ -44,72 +45,6 @@ pub enum KeyFacts {
     },
     /// Anything else, by the object identifier of its algorithm (and curve).
     Other(String),
-}
-
-/// The extensions that decisions need. An absent extension is `None`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Extensions {
-    /// Basic constraints.
-    pub basic_constraints: Option<BasicConstraints>,
-    /// Key usage.
-    pub key_usage: Option<KeyUsage>,
-    /// Extended key usages as dotted object identifiers.
-    pub extended_key_usage: Option<Vec<String>>,
-    /// The subject key identifier.
-    pub subject_key_identifier: Option<Vec<u8>>,
-    /// The key identifier of the authority key identifier.
-    pub authority_key_identifier: Option<Vec<u8>>,
-    /// DNS names of the subject alternative name.
-    pub dns_names: Vec<String>,
-    /// URIs of the subject alternative name.
-    pub uris: Vec<String>,
-    /// Name constraints, where there are any.
-    pub name_constraints: Option<NameConstraints>,
-    /// Object identifiers of critical extensions that are none of the above.
-    pub unknown_critical: Vec<String>,
-}
-
-/// Basic constraints (RFC 5280 §4.2.1.9).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BasicConstraints {
-    /// Whether the extension is critical.
-    pub critical: bool,
-    /// Whether the subject is a CA.
-    pub ca: bool,
-    /// How many intermediate CAs may follow below.
-    pub path_length: Option<u32>,
-}
-
-/// Key usage (RFC 5280 §4.2.1.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyUsage {
-    /// Whether the extension is critical.
-    pub critical: bool,
-    /// May sign certificates.
-    pub key_cert_sign: bool,
-    /// May sign revocation lists.
-    pub crl_sign: bool,
-    /// May sign other things.
-    pub digital_signature: bool,
-}
-
-/// Name constraints (RFC 5280 §4.2.1.10), only the kinds that decide something in a mesh.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NameConstraints {
-    /// Whether the extension is critical.
-    pub critical: bool,
-    /// Permitted DNS names.
-    pub permitted_dns: Vec<String>,
-    /// Excluded DNS names.
-    pub excluded_dns: Vec<String>,
-    /// Permitted hosts of URI names.
-    pub permitted_uris: Vec<String>,
-    /// Excluded hosts of URI names.
-    pub excluded_uris: Vec<String>,
-    /// Whether directory names are constrained in any way.
-    pub directory_names: bool,
-    /// Whether names of a kind are constrained that is none of DNS, URI, directory, IP address and e-mail.
-    pub others: bool,
 }
 
 /// The largest certificate that is read, in bytes of DER. Istio's own are about 1 KiB.
@@ -317,104 +252,6 @@ impl KeyFacts {
 pub fn bits(number: &[u8]) -> usize {
     number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }
-
-impl Extensions {
-    fn of(parsed: &X509Certificate<'_>) -> Result<Self, String> {
-        let mut found = Self::default();
-        parsed.tbs_certificate.extensions_map().map_err(|_| "an extension occurs twice".to_owned())?;
-        for extension in parsed.extensions() {
-            match extension.parsed_extension() {
-                ParsedExtension::BasicConstraints(value) => {
-                    found.basic_constraints = Some(BasicConstraints {
-                        critical: extension.critical,
-                        ca: value.ca,
-                        path_length: value.path_len_constraint,
-                    });
-                }
-                ParsedExtension::KeyUsage(value) => {
-                    found.key_usage = Some(KeyUsage {
-                        critical: extension.critical,
-                        key_cert_sign: value.key_cert_sign(),
-                        crl_sign: value.crl_sign(),
-                        digital_signature: value.digital_signature(),
-                    });
-                }
-                ParsedExtension::ExtendedKeyUsage(value) => {
-                    found.extended_key_usage = Some(extended_key_usages(value));
-                }
-                ParsedExtension::SubjectKeyIdentifier(value) => {
-                    found.subject_key_identifier = Some(value.0.to_vec());
-                }
-                ParsedExtension::AuthorityKeyIdentifier(value) => {
-                    found.authority_key_identifier = value.key_identifier.as_ref().map(|id| id.0.to_vec());
-                }
-                ParsedExtension::SubjectAlternativeName(value) => {
-                    for name in &value.general_names {
-                        match name {
-                            GeneralName::DNSName(dns) => found.dns_names.push((*dns).to_owned()),
-                            GeneralName::URI(uri) => found.uris.push((*uri).to_owned()),
-                            _ => {}
-                        }
-                    }
-                }
-                ParsedExtension::NameConstraints(value) => {
-                    found.name_constraints = Some(NameConstraints::of(value, extension.critical));
-                }
-                ParsedExtension::ParseError { error } => return Err(format!("extension {}: {error}", extension.oid)),
-                _ if extension.critical => found.unknown_critical.push(extension.oid.to_id_string()),
-                _ => {}
-            }
-        }
-        Ok(found)
-    }
-}
-
-impl NameConstraints {
-    fn of(parsed: &x509_parser::extensions::NameConstraints<'_>, critical: bool) -> Self {
-        let mut found = Self { critical, ..Self::default() };
-        let permitted = parsed.permitted_subtrees.iter().flatten().map(|tree| (true, tree));
-        let excluded = parsed.excluded_subtrees.iter().flatten().map(|tree| (false, tree));
-        for (is_permitted, tree) in permitted.chain(excluded) {
-            match &tree.base {
-                GeneralName::DNSName(dns) if is_permitted => found.permitted_dns.push((*dns).to_owned()),
-                GeneralName::DNSName(dns) => found.excluded_dns.push((*dns).to_owned()),
-                GeneralName::URI(host) if is_permitted => found.permitted_uris.push((*host).to_owned()),
-                GeneralName::URI(host) => found.excluded_uris.push((*host).to_owned()),
-                GeneralName::DirectoryName(_) => found.directory_names = true,
-                GeneralName::IPAddress(_) | GeneralName::RFC822Name(_) => {}
-                _ => found.others = true,
-            }
-        }
-        found
-    }
-
-    /// Whether URI names are constrained in any way.
-    #[must_use]
-    pub const fn has_uris(&self) -> bool {
-        !self.permitted_uris.is_empty() || !self.excluded_uris.is_empty()
-    }
-}
-
-fn extended_key_usages(value: &x509_parser::extensions::ExtendedKeyUsage<'_>) -> Vec<String> {
-    let known = [
-        (value.any, "2.5.29.37.0"),
-        (value.server_auth, SERVER_AUTH),
-        (value.client_auth, CLIENT_AUTH),
-        (value.code_signing, "1.3.6.1.5.5.7.3.3"),
-        (value.email_protection, "1.3.6.1.5.5.7.3.4"),
-        (value.time_stamping, "1.3.6.1.5.5.7.3.8"),
-        (value.ocsp_signing, "1.3.6.1.5.5.7.3.9"),
-    ];
-    let mut usages: Vec<String> =
-        known.iter().filter(|(present, _)| *present).map(|(_, oid)| (*oid).to_owned()).collect();
-    usages.extend(value.other.iter().map(x509_parser::der_parser::oid::Oid::to_id_string));
-    usages
-}
-
-/// Server authentication, as an extended key usage.
-pub const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
-/// Client authentication, as an extended key usage.
-pub const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
 
 /// The subject key identifier by method 1 of RFC 7093 §2: the leftmost 160 bits of SHA-256 over the public key's
 /// bit string, without tag, length and unused-bits octet.

@@ -4,7 +4,8 @@
 //! A draft cannot be signed; only what was cleared can:
 //!
 //! ```compile_fail,E0599
-//! use meshca::pki::draft::{Draft, Proof};
+//! use meshca::pki::draft::Proof;
+//! use meshca::pki::profile::Draft;
 //! use meshca::pki::signing_key::SigningKey;
 //!
 //! fn wrong_order(draft: Draft, key: &SigningKey, random: &dyn ring::rand::SecureRandom) {
@@ -46,30 +47,12 @@
 
 use ring::rand::SecureRandom;
 
-use crate::pki::certificate::{Certificate, key_identifier};
-use crate::pki::key_der::public_bits;
-use crate::pki::profile::{self, Subject, Tier};
+use crate::pki::certificate::Certificate;
+use crate::pki::profile::{self, Draft};
 use crate::pki::rehearsal::Rehearsal;
-use crate::pki::serial::SerialNumber;
 use crate::pki::signing_key::SigningKey;
 use crate::pki::to_be_signed::{Authority, unsigned, with_signature};
-use crate::pki::validity::Validity;
 use crate::problem::{Code, Problem};
-
-/// What shall be minted. Nothing about it was checked yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
-    /// Which profile it must keep.
-    pub tier: Tier,
-    /// Whom it is about.
-    pub subject: Subject,
-    /// From when to when.
-    pub validity: Validity,
-    /// Its serial number.
-    pub serial: SerialNumber,
-    /// The public key as a SubjectPublicKeyInfo, DER.
-    pub spki: Vec<u8>,
-}
 
 /// To-be-signed bytes that keep their profile. Only [`Cleared::sign`] makes a certificate of them.
 #[derive(Debug)]
@@ -132,10 +115,6 @@ impl Draft {
         };
         unsigned(&profile::parameters(self)?, &self.spki, &authority)
     }
-
-    pub(in crate::pki) fn key_identifier(&self) -> Vec<u8> {
-        public_bits(&self.spki).map(key_identifier).unwrap_or_default()
-    }
 }
 
 impl Cleared<'_> {
@@ -193,6 +172,9 @@ mod tests {
 
     use super::*;
     use crate::pki::key_kind::KeyKind;
+    use crate::pki::profile::{Subject, Tier};
+    use crate::pki::serial::SerialNumber;
+    use crate::pki::validity::Validity;
     use ring::rand::SystemRandom;
     use time::macros::datetime;
     use time::{Duration, OffsetDateTime};

@@ -5,7 +5,6 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::pki::certificate::bits;
-use crate::pki::key_file::Belongs;
 
 pub(in crate::pki) const RSA: &str = "1.2.840.113549.1.1.1";
 pub(in crate::pki) const EC: &str = "1.2.840.10045.2.1";
@@ -28,19 +27,20 @@ pub(in crate::pki) struct EcKey {
 }
 
 impl EcKey {
-    /// Whether this point is the scalar's. The library computes it while it loads the pair.
-    pub(in crate::pki) fn has_public_point(&self, point: &[u8]) -> Belongs {
+    /// Whether this point is the scalar's. The library computes it while it loads the pair. `None`: the curve is one that
+    /// cannot be computed with here.
+    pub(in crate::pki) fn has_public_point(&self, point: &[u8]) -> Option<bool> {
         let (algorithm, curve, size) = match self.curve.as_str() {
             P256 => {
                 (&PKCS_ECDSA_P256_SHA256, [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07].as_slice(), 32)
             }
             P384 => (&PKCS_ECDSA_P384_SHA384, [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22].as_slice(), 48),
-            _ => return Belongs::NotJudged,
+            _ => return None,
         };
         if point.len() != 2 * size + 1 {
-            return Belongs::No;
+            return Some(false);
         }
-        let Some(scalar) = padded(&self.scalar, size) else { return Belongs::NotJudged };
+        let scalar = padded(&self.scalar, size)?;
         let mut bits = vec![0];
         bits.extend_from_slice(point);
         let inner = wrap(0x30, &[&[0x02, 1, 1], &wrap(0x04, &[&scalar]), &wrap(0xa1, &[&wrap(0x03, &[&bits])])]);
@@ -51,9 +51,9 @@ impl EcKey {
             Ok(mut pair) => {
                 // rcgen keeps a copy of the bytes, and does not wipe it by itself.
                 pair.zeroize();
-                Belongs::Yes
+                Some(true)
             }
-            Err(_) => Belongs::No,
+            Err(_) => Some(false),
         }
     }
 }

@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::pki::certificate::{Certificate, KeyFacts, bits};
 use crate::pki::key_der::{self, EcKey, RsaKey};
-use crate::pki::pem_blocks::{PemBlock, PemText};
+use crate::pki::pem_block::PemBlock;
+use crate::pki::pem_blocks::PemText;
 use crate::problem::{Code, Problem};
 
 /// A private key as istiod would read it. It is wiped when dropped and never shown.
@@ -141,7 +142,9 @@ impl KeyFile {
                 yes_if(key_der::rsa_public(public).is_some_and(|(n, e)| n == key.modulus && e == key.exponent))
             }
             (Key::Ed25519(point), KeyFacts::Other(kind)) if kind == key_der::ED25519 => yes_if(point == public),
-            (Key::Ec(key), KeyFacts::P256 | KeyFacts::P384) => key.has_public_point(public),
+            (Key::Ec(key), KeyFacts::P256 | KeyFacts::P384) => {
+                key.has_public_point(public).map_or(Belongs::NotJudged, yes_if)
+            }
             (Key::Ec(key), KeyFacts::Other(kind)) if kind.ends_with(&key.curve) => match &key.public {
                 Some(point) => yes_if(point == public),
                 None => Belongs::NotJudged,

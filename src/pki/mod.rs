@@ -3,15 +3,18 @@
 pub mod certificate;
 pub mod distinguished_name;
 pub mod draft;
+pub mod extensions;
 pub mod fingerprint;
 pub mod go_reading;
 pub(in crate::pki) mod key_der;
 pub mod key_file;
 pub mod key_kind;
 pub mod moment;
+pub mod pem_block;
 pub mod pem_blocks;
 pub mod pem_boringssl;
 pub mod pem_damage;
+mod pem_go;
 pub mod pem_lines;
 pub mod plain_text;
 pub mod profile;

@@ -3,12 +3,9 @@
 //! The two disagree about damaged text, and a file that one of them takes can stop the other. Everything here is
 //! linear in the length of the text and bounded by [`MOST_TEXT`] and [`MOST_BLOCKS`].
 
-use std::fmt;
-
-use zeroize::Zeroizing;
-
-use crate::pki::pem_boringssl;
+use crate::pki::pem_block::PemBlock;
 use crate::pki::pem_damage::{self, Damage};
+use crate::pki::{pem_boringssl, pem_go};
 use crate::problem::{Code, Problem};
 
 /// The most text that is read, in bytes. Kubernetes takes at most 1 MiB in one Secret.
@@ -25,41 +22,6 @@ pub struct PemText {
     pub boringssl: Result<Vec<PemBlock>, String>,
     /// What is odd about the text: each kind once, with the first line where it was seen.
     pub damage: Vec<Damage>,
-}
-
-/// One block. Its bytes may be a private key: they are wiped when it is dropped and never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PemBlock {
-    /// What stands after `BEGIN`.
-    pub label: String,
-    /// The decoded bytes.
-    pub der: Zeroizing<Vec<u8>>,
-    /// The line of `BEGIN`, counted from 1.
-    pub line: usize,
-    /// Whether there are header lines (`Name: value`). Go's `CertPool.AppendCertsFromPEM` skips such blocks.
-    pub has_headers: bool,
-    /// Where the block's text ends: the beginning of the line after `END`, in bytes.
-    pub end: usize,
-}
-
-impl PemBlock {
-    /// Whether the label says that this is a private key of some form.
-    #[must_use]
-    pub fn is_private_key(&self) -> bool {
-        self.label.ends_with("PRIVATE KEY")
-    }
-
-    /// Whether the label is `CERTIFICATE`.
-    #[must_use]
-    pub fn is_certificate(&self) -> bool {
-        self.label == "CERTIFICATE"
-    }
-}
-
-impl fmt::Debug for PemBlock {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PemBlock({:?}, line {}, {} bytes)", self.label, self.line, self.der.len())
-    }
 }
 
 impl PemText {
@@ -79,175 +41,13 @@ impl PemText {
             let what = format!("{} PEM blocks, more than the {MOST_BLOCKS} that are read", scan.begins);
             return Err(Problem::new(Code::PemTooLarge, what).hint("count them with: grep -c BEGIN FILE"));
         }
-        Ok(Self { blocks: go_blocks(text), boringssl: pem_boringssl::read(text), damage: scan.damage })
+        Ok(Self { blocks: pem_go::read(text), boringssl: pem_boringssl::read(text), damage: scan.damage })
     }
 
     /// The first block that Go finds: what istiod takes of `ca-cert.pem` and of the key file.
     #[must_use]
     pub fn first(&self) -> Option<&PemBlock> {
         self.blocks.first()
-    }
-}
-
-const BEGIN: &[u8] = b"-----BEGIN ";
-const END: &[u8] = b"\n-----END ";
-const DASHES: &[u8] = b"-----";
-
-/// All blocks that calling Go's `pem.Decode` again and again on the rest gives.
-///
-/// The rules are those of `encoding/pem` since Go 1.25.2 (the last BEGIN before the first END counts); earlier ones
-/// lose the block after a truncated one as well.
-fn go_blocks(text: &[u8]) -> Vec<PemBlock> {
-    let mut lines = LineCounter::new(text);
-    let mut blocks = Vec::new();
-    let mut position = 0;
-    while let Some((block, next)) = go_decode(text, position, &mut lines) {
-        blocks.push(block);
-        if next <= position || next >= text.len() {
-            break;
-        }
-        position = next;
-    }
-    blocks
-}
-
-fn go_decode(text: &[u8], from: usize, lines: &mut LineCounter<'_>) -> Option<(PemBlock, usize)> {
-    let mut position = from;
-    loop {
-        let end = position + find(text.get(position..)?, END)?;
-        let after_end = end + END.len();
-        let begin = rfind(text.get(position..end)?, BEGIN).map(|at| position + at);
-        let Some(begin) = begin.filter(|at| *at == position || text.get(at.wrapping_sub(1)) == Some(&b'\n')) else {
-            position = after_end;
-            continue;
-        };
-        let (label_line, mut body) = line(text, begin + BEGIN.len());
-        if after_end < body {
-            return None;
-        }
-        position = after_end;
-        let Some(label) = label_line.strip_suffix(DASHES) else { continue };
-        let mut has_headers = false;
-        loop {
-            if body >= text.len() {
-                return None;
-            }
-            let (header, next) = line(text, body);
-            if !header.contains(&b':') {
-                break;
-            }
-            has_headers = true;
-            body = next;
-        }
-        if after_end < body {
-            return None;
-        }
-        if has_headers && end < body {
-            continue;
-        }
-        let trailer = text.get(after_end..)?;
-        let Some(after_label) = trailer.strip_prefix(label) else { continue };
-        let Some(rest_of_line) = after_label.strip_prefix(DASHES) else { continue };
-        if !line(rest_of_line, 0).0.is_empty() {
-            continue;
-        }
-        let der = if end > body {
-            let Some(der) = base64(text.get(body..end)?) else { continue };
-            der
-        } else {
-            Zeroizing::new(Vec::new())
-        };
-        let next = line(text, after_end).1;
-        let label = String::from_utf8_lossy(label).into_owned();
-        return Some((PemBlock { label, der, line: lines.at(begin), has_headers, end: next }, next));
-    }
-}
-
-/// The line that begins here, without blanks at its end, and where the next one begins.
-fn line(text: &[u8], from: usize) -> (&[u8], usize) {
-    let rest = text.get(from..).unwrap_or_default();
-    let (content, next) = match rest.iter().position(|byte| *byte == b'\n') {
-        Some(length) => {
-            let content = rest.get(..length).unwrap_or_default();
-            (content.strip_suffix(b"\r").unwrap_or(content), from + length + 1)
-        }
-        None => (rest, text.len()),
-    };
-    let kept = content.iter().rposition(|byte| !matches!(byte, b' ' | b'\t')).map_or(0, |last| last + 1);
-    (content.get(..kept).unwrap_or_default(), next)
-}
-
-fn find(text: &[u8], what: &[u8]) -> Option<usize> {
-    let first = what.first()?;
-    let mut from = 0;
-    loop {
-        let rest = text.get(from..)?;
-        let at = from + rest.iter().position(|byte| byte == first)?;
-        if text.get(at..)?.starts_with(what) {
-            return Some(at);
-        }
-        from = at + 1;
-    }
-}
-
-fn rfind(text: &[u8], what: &[u8]) -> Option<usize> {
-    text.windows(what.len()).rposition(|window| window == what)
-}
-
-/// Base64 as Go's `StdEncoding` and BoringSSL's `EVP_DecodeUpdate` take it: blanks and line ends anywhere, whole
-/// groups of four, padding at the end only.
-pub(in crate::pki) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 4 * 3 + 3));
-    let mut group = 0_u32;
-    let mut digits = 0;
-    let mut padding = 0;
-    for byte in text {
-        let value = match byte {
-            b' ' | b'\t' | b'\r' | b'\n' => continue,
-            b'=' if digits >= 2 => {
-                padding += 1;
-                0
-            }
-            _ if padding > 0 => return None,
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        group = group << 6 | u32::from(value);
-        digits += 1;
-        if digits == 4 {
-            let [_, a, b, c] = group.to_be_bytes();
-            bytes.extend([a, b, c].into_iter().take(3 - padding));
-            (group, digits) = (0, 0);
-            if padding > 0 {
-                // Nothing but blanks may follow; a further character finds `padding` set, a further `=` no digits.
-                continue;
-            }
-        }
-    }
-    (digits == 0).then_some(bytes)
-}
-
-/// Counts lines while walking forward, so that many questions cost one pass.
-struct LineCounter<'a> {
-    text: &'a [u8],
-    position: usize,
-    line: usize,
-}
-
-impl<'a> LineCounter<'a> {
-    const fn new(text: &'a [u8]) -> Self {
-        Self { text, position: 0, line: 1 }
-    }
-
-    fn at(&mut self, position: usize) -> usize {
-        let passed = self.text.get(self.position..position).unwrap_or_default();
-        self.line += passed.iter().filter(|byte| **byte == b'\n').count();
-        self.position = self.position.max(position);
-        self.line
     }
 }
 
@@ -366,18 +166,6 @@ mod tests {
     fn a_block_is_never_shown() {
         let text = read(&block(BODY));
         assert!(!format!("{text:?}").contains("AAEC") && !format!("{text:?}").contains("[0, 1"));
-    }
-
-    #[test]
-    fn base64_wants_whole_groups_and_padding_at_the_end() {
-        for (text, length) in
-            [("", Some(0)), ("AA==", Some(1)), ("AA\n= =", Some(1)), ("AAA=", Some(2)), ("AAAA", Some(3))]
-        {
-            assert_eq!(base64(text.as_bytes()).map(|bytes| bytes.len()), length, "{text}");
-        }
-        for text in ["A", "AA", "AAA", "A===", "AA=A", "AA==A", "AA===", "AAAA=", "====", "AA==AAAA"] {
-            assert!(base64(text.as_bytes()).is_none(), "{text}");
-        }
     }
 
     proptest! {

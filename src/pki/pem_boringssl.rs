@@ -5,7 +5,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::pki::pem_blocks::{PemBlock, base64};
+use crate::pki::pem_block::{PemBlock, base64};
 
 /// What one call of `BIO_gets` with BoringSSL's buffer gives at most.
 const CHUNK: usize = 253;

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::pki::pem_blocks::base64;
+use crate::pki::pem_block::base64;
 
 /// One kind of oddity in one text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

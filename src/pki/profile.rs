@@ -1,9 +1,11 @@
-//! What a root, an issuing CA and a cluster's intermediate must look like.
+//! What a root, an issuing CA and a cluster's intermediate must look like, and the draft of one that is held against it.
 
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, KeyIdMethod, KeyUsagePurpose};
 
-use crate::pki::certificate::Certificate;
-use crate::pki::draft::Draft;
+use crate::pki::certificate::{Certificate, key_identifier};
+use crate::pki::key_der::public_bits;
+use crate::pki::serial::SerialNumber;
+use crate::pki::validity::Validity;
 use crate::pki::weak_key;
 use crate::problem::{Code, Problem};
 
@@ -74,6 +76,27 @@ impl Subject {
             .flatten()
             .find(|value| value.is_empty() || value.chars().count() > LONGEST_ATTRIBUTE)
             .map(String::as_str)
+    }
+}
+
+/// What shall be minted. Nothing about it was checked yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Which profile it must keep.
+    pub tier: Tier,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// From when to when.
+    pub validity: Validity,
+    /// Its serial number.
+    pub serial: SerialNumber,
+    /// The public key as a SubjectPublicKeyInfo, DER.
+    pub spki: Vec<u8>,
+}
+
+impl Draft {
+    pub(in crate::pki) fn key_identifier(&self) -> Vec<u8> {
+        public_bits(&self.spki).map(key_identifier).unwrap_or_default()
     }
 }
 

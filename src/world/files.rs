@@ -335,12 +335,6 @@ pub fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
-/// Whether this is an ordinary file (or a link to one), which can be read more than once.
-#[must_use]
-pub fn is_regular(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
-}
-
 /// Whether this is a folder (or a link to one).
 #[must_use]
 pub fn is_folder(path: &Path) -> bool {

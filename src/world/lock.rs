@@ -1,4 +1,4 @@
-//! Keeps two runs on the same records apart.
+//! Keeps two runs on the same records or the same material apart.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -29,6 +29,22 @@ impl Lock {
             )
             .hint("wait for it to end; the lock goes with its process and is never left behind")),
             Err(TryLockError::Error(error)) => Err(files::unwritable(&path, &error)),
+        }
+    }
+
+    /// Takes the lock of a folder that is there and can be written. Elsewhere there is none to take, and two runs are
+    /// kept apart only by what they write to: an exclusive creation, or the version that a change was decided on.
+    ///
+    /// # Errors
+    /// `lock-held`.
+    pub fn take_where_writable(folder: &Path) -> Result<Option<Self>, Problem> {
+        if !files::is_folder(folder) {
+            return Ok(None);
+        }
+        match Self::take(folder) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(problem) if problem.code() == Code::FileUnwritable => Ok(None),
+            Err(problem) => Err(problem),
         }
     }
 }

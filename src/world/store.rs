@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::holdings::{Held, Holdings, Prepared};
+use crate::mesh::manifests::pod_files::Piece;
 use crate::mesh::observed::certificates;
 use crate::pki::certificate::Certificate;
 use crate::pki::secret::Secret;
@@ -110,6 +111,21 @@ impl Store {
 
     fn generation(&self, of: &Path, generation: u32) -> PathBuf {
         self.folder.join(of).join(format!("g{generation}"))
+    }
+
+    /// Where one generation of what the unattended side needs lies, below this folder; the key of a root never.
+    #[must_use]
+    pub fn files_of(piece: &Piece) -> Vec<PathBuf> {
+        let here = Self::new(PathBuf::new());
+        let both = |slot: &Slot| vec![slot.certificate_path(), slot.key_path()];
+        match piece {
+            Piece::Root(generation) => vec![here.generation(Path::new(ROOT), *generation).join(ROOT_CERTIFICATE)],
+            Piece::Issuing(generation) => both(&here.issuing(*generation)),
+            Piece::Stock(cluster, generation) => {
+                let slot = here.prepared(cluster, *generation);
+                both(&slot).into_iter().chain([slot.folder.join(UPPER)]).collect()
+            }
+        }
     }
 
     /// The first generation for which there is not even a folder.

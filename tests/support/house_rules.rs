@@ -1,6 +1,6 @@
 //! The rules of the house, each as a function from the sources to its breaches.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use crate::source_paths::{Named, Reading, absolute, leads_to, reading};
@@ -109,8 +109,11 @@ fn may_name(file: &str, absolute: &[String]) -> Result<(), &'static str> {
     }
 }
 
+/// Files, each with the files that it leads to and the first line that does so.
+type Edges<'a> = BTreeMap<&'a str, BTreeMap<&'a str, usize>>;
+
 /// Where each file leads: the files that its code names, tests left out, each with the first line that does so.
-fn edges(tree: &Tree) -> BTreeMap<&str, BTreeMap<&str, usize>> {
+fn edges(tree: &Tree) -> Edges<'_> {
     let edges = sources(tree).map(|(file, text)| {
         let mut targets = BTreeMap::new();
         for path in &reading(text).said_outside_tests.paths {
@@ -123,6 +126,29 @@ fn edges(tree: &Tree) -> BTreeMap<&str, BTreeMap<&str, usize>> {
         (file, targets)
     });
     edges.collect()
+}
+
+/// No files of one floor import each other in a circle: what both need has a place of its own. Between floors the rule
+/// above forbids it.
+pub(crate) fn imports_go_in_no_circle(tree: &Tree) -> Vec<Breach> {
+    let floor = |file: &str| FLOORS.into_iter().find(|floor| file.starts_with(&format!("src/{floor}/")));
+    let mut edges = edges(tree);
+    edges.retain(|file, _| floor(file).is_some());
+    for (file, targets) in &mut edges {
+        targets.retain(|target, _| floor(target) == floor(file));
+    }
+    let mut breaches = Vec::new();
+    let mut told: BTreeSet<BTreeSet<&str>> = BTreeSet::new();
+    for (file, targets) in &edges {
+        for (target, line) in targets {
+            let Some(way) = way(&edges, target, file) else { continue };
+            if told.insert(way.iter().copied().collect()) {
+                let what = format!("a circle of imports: {file} → {}", way.join(" → "));
+                breaches.push(breach(file, *line, what, "move what both need to the file that needs neither"));
+            }
+        }
+    }
+    breaches
 }
 
 /// Nothing of the unattended side leads to what opens a root key, and nobody but the openers names it.
@@ -147,18 +173,24 @@ pub(crate) fn root_key_has_its_doors(tree: &Tree) -> Vec<Breach> {
     breaches
 }
 
-fn way_to_the_root_key(edges: &BTreeMap<&str, BTreeMap<&str, usize>>, start: &str) -> Option<(usize, String)> {
+fn way_to_the_root_key<'a>(edges: &Edges<'a>, start: &'a str) -> Option<(usize, String)> {
+    let way = way(edges, start, ROOT_KEY)?;
+    let first_step = way.get(1).and_then(|next| edges.get(start)?.get(next));
+    Some((first_step.copied().unwrap_or(1), way.join(" → ")))
+}
+
+/// A way along the imports from one file to another, both included.
+fn way<'a>(edges: &Edges<'a>, start: &'a str, end: &str) -> Option<Vec<&'a str>> {
     let mut seen = BTreeSet::from([start]);
-    let mut ways = vec![vec![start]];
-    while let Some(way) = ways.pop() {
+    let mut ways = VecDeque::from([vec![start]]);
+    while let Some(way) = ways.pop_front() {
         let last = way.last().copied().unwrap_or(start);
-        if last == ROOT_KEY {
-            let first_step = way.get(1).and_then(|next| edges.get(start)?.get(next));
-            return Some((first_step.copied().unwrap_or(1), way.join(" → ")));
+        if last == end {
+            return Some(way);
         }
         for next in edges.get(last).into_iter().flat_map(BTreeMap::keys).copied() {
             if seen.insert(next) {
-                ways.push([way.as_slice(), &[next]].concat());
+                ways.push_back([way.as_slice(), &[next]].concat());
             }
         }
     }

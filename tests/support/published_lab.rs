@@ -42,10 +42,10 @@ impl Lab {
         fs::write(lab.path("mesh.yaml"), MESH).unwrap();
         fs::write(lab.path("passphrase"), "a passphrase of the lab\n").unwrap();
         let pass = "--passphrase-file passphrase";
-        lab.fine(&format!("root create {pass} --confirm m1_root_g1"));
-        lab.fine(&format!("issuing create {pass} --issuing-passphrase-file passphrase"));
-        lab.fine(&format!("issue {pass}"));
-        lab.fine(&format!("publish {pass}"));
+        lab.ends(&format!("root create {pass} --confirm m1_root_g1"), 0);
+        lab.ends(&format!("issuing create {pass} --issuing-passphrase-file passphrase"), 0);
+        lab.ends(&format!("issue {pass}"), 0);
+        lab.ends(&format!("publish {pass}"), 0);
         assert_eq!(lab.secrets().len(), 6, "of three keys, so that what is told is searched for them");
         lab
     }
@@ -81,9 +81,12 @@ impl Lab {
         Told { code: output.status.code().unwrap(), out, err }
     }
 
-    fn fine(&self, words: &str) {
+    /// As [`Lab::run`], and asserts how it ends.
+    #[track_caller]
+    pub(crate) fn ends(&self, words: &str, code: i32) -> Told {
         let told = self.run(words);
-        assert_eq!(told.code, 0, "{words}:\n{}{}", told.out, told.err);
+        assert_eq!(told.code, code, "{words}\n{}{}", told.out, told.err);
+        told
     }
 
     /// A line of every private key file, as it is and as a Secret has it.

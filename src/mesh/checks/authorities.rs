@@ -4,7 +4,7 @@ use crate::mesh::checks::parts::{Part, Role, critical, graded, look_at, parts, w
 use crate::mesh::consumers::go_path::unknown_critical;
 use crate::mesh::consumers::material::Material;
 use crate::mesh::secret_files::CA_CRL;
-use crate::pki::certificate::{CLIENT_AUTH, SERVER_AUTH};
+use crate::pki::extensions::{CLIENT_AUTH, SERVER_AUTH};
 use crate::problem::{Code, Finding, Problem};
 
 /// All but strangers.

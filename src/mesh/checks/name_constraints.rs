@@ -4,7 +4,8 @@ use crate::mesh::checks::parts::{critical, graded, look_at};
 use crate::mesh::consumers::envoy::shuts_out_uri;
 use crate::mesh::consumers::go_path::forbidden;
 use crate::mesh::consumers::material::Material;
-use crate::pki::certificate::{Certificate, NameConstraints};
+use crate::pki::certificate::Certificate;
+use crate::pki::extensions::NameConstraints;
 use crate::problem::{Code, Finding, Problem};
 
 pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {

@@ -1,7 +1,8 @@
 //! The text of the files: damage, and blocks that do not belong there.
 
 use crate::mesh::checks::parts::{critical, graded};
-use crate::mesh::consumers::material::{Document, Entry, Material};
+use crate::mesh::consumers::material::Material;
+use crate::mesh::consumers::public_file::{Entry, PublicFile};
 use crate::mesh::secret_files::{CA_CRL, Form, TLS_CERT};
 use crate::pki::go_reading;
 use crate::pki::pem_blocks::PemText;
@@ -9,7 +10,7 @@ use crate::pki::pem_damage::{Damage, DamageKind};
 use crate::problem::{Code, Finding, Problem};
 
 /// The public files that exist as such: the chain of the tls form is put together by istiod.
-fn documents<'a>(material: &'a Material<'_>) -> Vec<&'a Document> {
+fn documents<'a>(material: &'a Material<'_>) -> Vec<&'a PublicFile> {
     let mut documents = vec![&material.signer, &material.roots];
     if material.form == Form::Istio {
         documents.insert(1, &material.chain);

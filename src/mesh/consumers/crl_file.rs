@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use time::OffsetDateTime;
 
-use crate::mesh::consumers::material::Document;
+use crate::mesh::consumers::public_file::PublicFile;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
 use crate::pki::pem_blocks::PemText;
@@ -34,7 +34,7 @@ impl CrlFile {
     /// istiod wants one list for every certificate of the chain file, whoever signed what, and no list for the root
     /// unless the root is in that file. The current time does not matter to it. Its map is keyed by subject, so of two
     /// certificates with one subject the later one counts.
-    pub(in crate::mesh) fn istiod_refusal(&self, chain: &Document) -> Option<String> {
+    pub(in crate::mesh) fn istiod_refusal(&self, chain: &PublicFile) -> Option<String> {
         if self.is_empty {
             return None;
         }

@@ -7,9 +7,11 @@
 use std::rc::Rc;
 
 use crate::mesh::consumers::go_path::{ANY_USAGE, host, outside, unknown_critical};
-use crate::mesh::consumers::material::{Document, Material};
+use crate::mesh::consumers::material::Material;
+use crate::mesh::consumers::public_file::PublicFile;
 use crate::mesh::consumers::verdict::Verdict;
-use crate::pki::certificate::{CLIENT_AUTH, Certificate, NameConstraints, SERVER_AUTH};
+use crate::pki::certificate::Certificate;
+use crate::pki::extensions::{CLIENT_AUTH, NameConstraints, SERVER_AUTH};
 use crate::pki::pem_boringssl;
 use crate::pki::signature_check::{Signature, signature};
 
@@ -29,7 +31,7 @@ pub(in crate::mesh) fn verdict(material: &Material<'_>) -> Verdict {
 }
 
 fn judge(material: &Material<'_>) -> Result<(), String> {
-    let load = |what: &str, document: &Document, bytes: &[u8]| {
+    let load = |what: &str, document: &PublicFile, bytes: &[u8]| {
         load(bytes).map_err(|why| format!("Failed to load {what} from <inline> ({}: {why})", document.name))
     };
     load("certificate chain", &material.chain, handed_on(&material.chain))?;
@@ -57,7 +59,7 @@ fn judge(material: &Material<'_>) -> Result<(), String> {
 
 /// The text that istiod (`CreateCertificate`) or the agent (`mergeTrustAnchorBytes`) hands on of a file: up to the end
 /// of the last block that Go finds, or of the last one before an empty block (`PemCertBytestoString`).
-fn handed_on(document: &Document) -> &[u8] {
+fn handed_on(document: &PublicFile) -> &[u8] {
     let kept = document.entries.iter().map(|entry| &entry.block).take_while(|block| !block.der.is_empty()).last();
     kept.and_then(|block| document.bytes().get(..block.end)).unwrap_or_default()
 }

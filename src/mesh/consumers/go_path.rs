@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use time::OffsetDateTime;
 
-use crate::pki::certificate::{Certificate, NameConstraints, SERVER_AUTH};
+use crate::pki::certificate::Certificate;
+use crate::pki::extensions::{NameConstraints, SERVER_AUTH};
 use crate::pki::moment::utc;
 use crate::pki::signature_check::weak_digest;
 

@@ -80,7 +80,7 @@ pub(in crate::mesh) fn roots_refusal(material: &Material<'_>) -> Option<String> 
 
 fn are_nested(old: &[u8], material: &Material<'_>) -> bool {
     let Ok(old) = PemText::read(old) else { return false };
-    let labelled = |blocks: &[crate::pki::pem_blocks::PemBlock]| -> BTreeSet<Vec<u8>> {
+    let labelled = |blocks: &[crate::pki::pem_block::PemBlock]| -> BTreeSet<Vec<u8>> {
         blocks.iter().filter(|block| block.is_certificate()).map(|block| block.der.to_vec()).collect()
     };
     let old = labelled(&old.blocks);

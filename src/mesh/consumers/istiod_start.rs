@@ -2,7 +2,8 @@
 //! `security/pkg/pki/util/keycertbundle.go`, `minTTL` in `security/pkg/pki/ca/ca.go`; Istio 1.32-dev of August 2026).
 
 use crate::mesh::consumers::go_path::{self, UNKNOWN_AUTHORITY};
-use crate::mesh::consumers::material::{Document, Entry, Material};
+use crate::mesh::consumers::material::Material;
+use crate::mesh::consumers::public_file::{Entry, PublicFile};
 use crate::mesh::consumers::verdict::{Outcome, Verdict};
 use crate::mesh::secret_files::{FOUR, Form, TLS_THREE};
 use crate::pki::key_file::Belongs;
@@ -154,12 +155,12 @@ fn after_verify(material: &Material<'_>) -> Result<(), String> {
 }
 
 /// A block of the chain file that istiod's own serving certificate would carry and cannot be parsed.
-pub(in crate::mesh) fn unreadable_in_chain(chain: &Document) -> Option<&'static str> {
+pub(in crate::mesh) fn unreadable_in_chain(chain: &PublicFile) -> Option<&'static str> {
     chain.entries.iter().filter(|entry| entry.block.is_certificate()).find_map(Entry::go_refusal)
 }
 
 /// `verifyTrustAnchor` in `pilot/pkg/trustbundle/trustbundle.go`, which runs with multi-root on: the first block only.
-pub(in crate::mesh) fn trust_anchor(roots: &Document) -> Result<(), String> {
+pub(in crate::mesh) fn trust_anchor(roots: &PublicFile) -> Result<(), String> {
     let Some(first) = roots.entries.first() else { return Err("failed to decode pem certificate".to_owned()) };
     if let Some(why) = first.go_refusal() {
         return Err(format!("failed to parse X.509 certificate: {why}"));
@@ -171,6 +172,6 @@ pub(in crate::mesh) fn trust_anchor(roots: &Document) -> Result<(), String> {
 }
 
 /// `AddMappingFromPEM` in `pkg/spiffe/spiffe.go` parses every block of the root file, whatever its label.
-fn unreadable_root(roots: &Document) -> Option<&'static str> {
+fn unreadable_root(roots: &PublicFile) -> Option<&'static str> {
     roots.entries.iter().filter(|entry| !entry.block.der.is_empty()).find_map(Entry::go_refusal)
 }

@@ -9,5 +9,6 @@ pub(in crate::mesh) mod istiod_reload;
 pub(in crate::mesh) mod istiod_start;
 pub(in crate::mesh) mod lineage;
 pub(in crate::mesh) mod material;
+pub(in crate::mesh) mod public_file;
 pub mod verdict;
 pub(in crate::mesh) mod webpki;

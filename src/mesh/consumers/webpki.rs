@@ -10,7 +10,8 @@ use rustls_pki_types::CertificateDer;
 
 use crate::mesh::consumers::material::Material;
 use crate::mesh::consumers::verdict::Verdict;
-use crate::pki::certificate::{CLIENT_AUTH, Certificate, KeyFacts, SERVER_AUTH, bits};
+use crate::pki::certificate::{Certificate, KeyFacts, bits};
+use crate::pki::extensions::{CLIENT_AUTH, SERVER_AUTH};
 use crate::pki::moment::utc;
 use crate::pki::signature_check::weak_digest;
 

@@ -12,6 +12,7 @@ use crate::mesh::fleet::Cluster;
 use crate::pki::plain_text::plain;
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
+use crate::world::kubernetes::exchange::{Answer, Object, Verb};
 use crate::world::kubernetes::refusal::refusal;
 
 /// The largest answer that is read, in bytes: a Secret of 1 MiB in base64, with its metadata.
@@ -23,42 +24,6 @@ const PAUSES: [Duration; 4] =
 
 /// The longest pause that a server may ask for; the deadline of the visit is what really bounds it.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-
-/// One object that is asked for: its path at the API server, and how people and rules call it.
-#[derive(Debug, Clone)]
-pub(super) struct Object {
-    /// The path of its kind, in its namespace if it has one.
-    pub(super) path: String,
-    /// `secrets`, as in a rule of a Role.
-    pub(super) resource: &'static str,
-    /// Its name.
-    pub(super) name: String,
-}
-
-/// What is done to an object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
-    Get,
-    Patch,
-}
-
-impl Verb {
-    /// The verb of a rule.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Verb::Get => "get",
-            Verb::Patch => "patch",
-        }
-    }
-}
-
-/// One answer: what a status code says, and the bytes, which may hold a private key.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Secret,
-    retry_after: Option<Duration>,
-}
 
 /// One visit.
 pub(super) struct Conversation<'a> {
@@ -220,12 +185,6 @@ impl<'a> Conversation<'a> {
 }
 
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-
-impl std::fmt::Display for Object {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.resource, self.name)
-    }
-}
 
 enum Trouble {
     Untrusted,

@@ -5,6 +5,7 @@
 pub mod api_servers;
 mod conversation;
 mod credential_plugin;
+mod exchange;
 mod kubeconfig;
 mod refusal;
 pub mod target;

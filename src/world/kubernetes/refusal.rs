@@ -5,7 +5,7 @@ use serde::Deserialize;
 use crate::mesh::fleet::{Access, Cluster};
 use crate::pki::plain_text::plain;
 use crate::problem::{Code, Problem};
-use crate::world::kubernetes::conversation::{Answer, Object, Verb};
+use crate::world::kubernetes::exchange::{Answer, Object, Verb};
 
 /// The longest part of a server's message that is shown.
 const LONGEST: usize = 400;

@@ -17,7 +17,8 @@ use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
 use crate::world::key_half;
 use crate::world::kubernetes::api_servers::ApiServers;
-use crate::world::kubernetes::conversation::{Conversation, Object};
+use crate::world::kubernetes::conversation::Conversation;
+use crate::world::kubernetes::exchange::Object;
 
 /// Looks at a target: two requests where it has its `cacerts`. Never fails: what could not be seen is said.
 #[must_use]

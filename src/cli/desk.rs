@@ -1,0 +1,120 @@
+//! A mesh file that was read, and what the commands do with it alike: begin to write, keep a ledger, tell the watchers.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use time::OffsetDateTime;
+
+use crate::cli::args::Shared;
+use crate::cli::exit::Exit;
+use crate::cli::report_words::Form;
+use crate::cli::voice::Voice;
+use crate::cli::{problem_words, report_words};
+use crate::jobs::publish::Courier;
+use crate::jobs::report;
+use crate::mesh::fleet::Mesh;
+use crate::mesh::metrics;
+use crate::mesh::status::Status;
+use crate::problem::{Code, Problem};
+use crate::world::entropy::Entropy;
+use crate::world::ledger_file::LedgerFile;
+use crate::world::lock::Lock;
+use crate::world::mesh_folder;
+use crate::world::store::Store;
+use crate::world::targets::Targets;
+
+/// The program's version, as it stands in metrics.
+pub(in crate::cli) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a command may end with instead of an exit code: what is wrong, all of it.
+pub(in crate::cli) type Ended = Result<Exit, Vec<Problem>>;
+
+/// One problem, where all that is wrong is told.
+pub(in crate::cli) fn one(problem: Problem) -> Vec<Problem> {
+    vec![problem]
+}
+
+/// A mesh file that was read, and everything that its commands share.
+pub(in crate::cli) struct Desk<'a> {
+    pub(in crate::cli) mesh: Mesh,
+    pub(in crate::cli) store: Store,
+    pub(in crate::cli) entropy: Entropy,
+    pub(in crate::cli) shared: &'a Shared,
+    pub(in crate::cli) voice: Voice,
+    pub(in crate::cli) now: OffsetDateTime,
+}
+
+impl<'a> Desk<'a> {
+    pub(in crate::cli) fn open(shared: &'a Shared, voice: Voice, now: OffsetDateTime) -> Result<Self, Vec<Problem>> {
+        let (mesh, warnings) = mesh_folder::read(&shared.file)?;
+        for warning in &warnings {
+            voice.words(&problem_words::warning(&warning.problem, &shared.file));
+        }
+        Ok(Self::of(mesh, shared, voice, now))
+    }
+
+    pub(in crate::cli) fn of(mesh: Mesh, shared: &'a Shared, voice: Voice, now: OffsetDateTime) -> Self {
+        let store = Store::new(mesh.material.clone());
+        Self { mesh, store, entropy: Entropy::new(), shared, voice, now }
+    }
+
+    /// What a command that writes needs first: a moment that may be written at, and the lock.
+    pub(in crate::cli) fn begin_writing(&self) -> Result<Option<Lock>, Vec<Problem>> {
+        if self.mesh.lab {
+            self.voice.words("lab: true in the mesh file: for experiments only, never for a mesh that matters");
+        }
+        if self.shared.at.is_some() && !self.mesh.lab {
+            return Err(one(Problem::new(
+                Code::BadArgument,
+                "--at with a command that writes is for labs, and this mesh is none",
+            )
+            .hint("leave --at out, add --dry-run, or say `lab: true` in the mesh file")));
+        }
+        mesh_folder::lock(&self.mesh).map_err(one)
+    }
+
+    pub(in crate::cli) fn ledger_file(&self) -> LedgerFile {
+        LedgerFile::new(&self.mesh.records, self.now)
+    }
+
+    pub(in crate::cli) fn targets(&self) -> Targets<'_> {
+        Targets::new(&self.mesh, &self.entropy, self.now)
+    }
+
+    pub(in crate::cli) fn courier<'b>(
+        &'b self,
+        targets: &'b Targets<'b>,
+        ledger: &'b Mutex<LedgerFile>,
+    ) -> Courier<'b> {
+        let shows_progress = !self.voice.quiet;
+        Courier { mesh: &self.mesh, targets, entropy: &self.entropy, ledger, now: self.now, shows_progress }
+    }
+
+    pub(in crate::cli) fn finish(&self, ledger: LedgerFile) {
+        for line in ledger.into_lines() {
+            self.voice.result(&line);
+        }
+    }
+
+    /// What the unattended side leaves for its watchers: the public status and the metrics. A tick that acted has
+    /// acted, whether or not they can be written.
+    pub(in crate::cli) fn tell_watchers(
+        &self,
+        targets: &Targets<'_>,
+        textfile: Option<&Path>,
+    ) -> Result<Status, Problem> {
+        let status = report::run(&self.mesh, &self.store, targets, self.now)?;
+        if let Some(folder) = mesh_folder::records_folder(&self.mesh) {
+            let text = report_words::written(&status, Form::Json, "", VERSION, false)?;
+            report::write_status(folder, &text)?;
+        }
+        if let Some(path) = textfile {
+            report::write_textfile(path, &metrics::render(&status, self.now, VERSION))?;
+        }
+        Ok(status)
+    }
+
+    pub(in crate::cli) fn error(&self, problem: &Problem) -> String {
+        problem_words::error(problem, &self.shared.file)
+    }
+}

@@ -1,0 +1,247 @@
+//! Kubernetes objects as YAML that people read before they apply it: every object with what it is for.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::report_words::quoted;
+use crate::mesh::fleet::{Access, Mesh};
+use crate::mesh::manifests::cron_job::{Installation, KUBECONFIG_SECRET, MATERIAL_SECRET, PASSPHRASE_SECRET};
+use crate::mesh::manifests::grant::Grant;
+use crate::mesh::manifests::kube_object::{NAMESPACE, Object, Subject};
+use crate::mesh::manifests::pod_files::PASSPHRASE;
+use crate::pki::moment::utc;
+use crate::pki::plain_text::plain;
+use crate::problem::{Code, Problem};
+
+/// What each cluster has to grant, with the command that brings it there.
+///
+/// # Errors
+/// `output-failed`, when a serializer fails.
+pub fn grants(grants: &[Grant<'_>], subject: &Subject, file: &Path) -> Result<String, Problem> {
+    let file = path(file);
+    let (whom, option) = match subject {
+        Subject::User(name) => (format!("the user {name}"), format!(" --subject-user {}", quoted(name))),
+        Subject::Account { namespace, name } => {
+            let account = format!("{namespace}/{name}");
+            let option =
+                if *subject == Subject::default() { String::new() } else { format!(" --service-account {account}") };
+            (format!("the service account {account}"), option)
+        }
+    };
+    let mut text = String::new();
+    for Grant { cluster, objects } in grants {
+        let kubectl = match &cluster.access {
+            Access::Kubeconfig { context: Some(context), .. } => format!("kubectl --context {}", quoted(context)),
+            _ => "kubectl".to_owned(),
+        };
+        let (role, secrets) = (cluster.role.as_str(), cluster.role.has_cacerts());
+        let secrets = if secrets { "It reads and applies two Secrets by name" } else { "It reads no Secret" };
+        let mut about = format!(
+            "Cluster {} ({role}): what {whom} may do there. {secrets}; it lists,\nwatches and deletes nothing. To be \
+             applied there and nowhere else:\n  meshca -f {file} manifests rbac {}{option} | {kubectl} apply --server-side -f -",
+            cluster.name, cluster.name,
+        );
+        if cluster.access == Access::InCluster {
+            about.push_str(
+                "\nIt is the cluster that meshca runs in; the namespace comes from: meshca manifests cronjob",
+            );
+        }
+        for (index, object) in objects.iter().enumerate() {
+            text.push_str(&yaml(object, if index == 0 { &about } else { "" })?);
+        }
+    }
+    Ok(text)
+}
+
+/// The same for machines: one List for each cluster, since no two of them are applied in one place.
+#[must_use]
+pub fn grants_document<'a>(grants: &'a [Grant<'a>]) -> impl Serialize + use<'a> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document<'a> {
+        api_version: &'static str,
+        kind: &'static str,
+        clusters: Vec<One<'a>>,
+    }
+    #[derive(Serialize)]
+    struct One<'a> {
+        cluster: &'a str,
+        context: Option<&'a str>,
+        manifests: List<'a>,
+    }
+    let one = |it: &'a Grant<'a>| One {
+        cluster: it.cluster.name.as_str(),
+        context: match &it.cluster.access {
+            Access::Kubeconfig { context, .. } => context.as_deref(),
+            _ => None,
+        },
+        manifests: list(&it.objects),
+    };
+    Document { api_version: "meshca.io/v1", kind: "Grants", clusters: grants.iter().map(one).collect() }
+}
+
+/// A List, which `kubectl apply` takes.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct List<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    items: &'a [Object],
+}
+
+/// These objects as one List.
+#[must_use]
+pub const fn list(items: &[Object]) -> List<'_> {
+    List { api_version: "v1", kind: "List", items }
+}
+
+/// Everything to run `rotate` in a cluster, with what its Secrets mean and how to make them.
+///
+/// # Errors
+/// `output-failed`, when a serializer fails.
+pub fn installation(made: &Installation, mesh: &Mesh, file: &Path) -> Result<String, Problem> {
+    let (holds, end) = match made.issuing_ends {
+        Some(end) => ("the issuing key", format!("the issuing CA ends, {}", utc(end))),
+        None => ("intermediates with their keys", "the last of them ends".to_owned()),
+    };
+    let mut text = format!(
+        "meshca rotate in a cluster, for the mesh {}: kubectl apply --server-side -f THIS\n\nThe crown jewel: the Secret \
+         {MATERIAL_SECRET} holds {holds}, sealed, and {PASSPHRASE_SECRET} opens\nthat. Whoever reads both, or may create \
+         pods in the namespace {NAMESPACE}, can mint any identity of the mesh\nuntil {end}. Nothing takes that back \
+         before.\nSo the namespace has no other workload, nobody gets at it who only operates the mesh, and its \
+         backups\nare guarded as it is.\n\nThe Secrets are not printed. Make them after this is applied, where the files lie. The \
+         root's key is not\namong them and never belongs in a cluster. FILE: its first line opens the sealed \
+         keys.\n\n{}\n{}\n",
+        mesh.name,
+        create(MATERIAL_SECRET, made.material.iter().map(|it| (it.key.as_str(), path(&it.source)))),
+        create(PASSPHRASE_SECRET, [(PASSPHRASE, "FILE".to_owned())]),
+    );
+    if !made.kubeconfigs.is_empty() {
+        text.push_str(&format!(
+            "{}\n\nA kubeconfig has its certificates and its token inside (kubectl config view --flatten --minify); the \
+             image has\nno programs that fetch a token.\n",
+            create(KUBECONFIG_SECRET, made.kubeconfigs.iter().map(|it| (it.key.as_str(), path(&it.source)))),
+        ));
+    }
+    text.push_str(&format!(
+        "\nAfter a ceremony make {MATERIAL_SECRET} again, and print and apply this again.\nWhat it may do in each \
+         cluster: meshca -f {} manifests rbac",
+        path(file)
+    ));
+    let mut text = comment(&text);
+    for object in &made.objects {
+        text.push_str(&yaml(object, about(object))?);
+    }
+    Ok(text)
+}
+
+/// What an object is for, where that does not go without saying.
+fn about(object: &Object) -> &'static str {
+    match object.kind() {
+        "Namespace" => "A namespace of its own, in which every pod has to be restricted.",
+        "ConfigMap" => "The mesh file, letter for letter. It holds no secrets.",
+        "CronJob" => {
+            "One tick. What it did stands in its log and nowhere else (records: stdout): collect it.\nExit codes 2, 3 \
+             and 4 ask for people, so that it is not tried again. Mode 256 is 0400."
+        }
+        _ => "",
+    }
+}
+
+/// The command that makes a Secret of these keys and files.
+fn create<'a>(name: &str, files: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let mut text = format!("  kubectl create secret generic {name} -n {NAMESPACE}");
+    for (key, file) in files {
+        text.push_str(&format!(" \\\n    --from-file={key}={file}"));
+    }
+    text
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// Lines of a comment; nothing in the text can end it.
+fn comment(text: &str) -> String {
+    let line = |line: &str| format!("# {}", plain(line, 4096)).trim_end().to_owned() + "\n";
+    text.lines().map(line).collect()
+}
+
+/// One document of a YAML stream.
+fn yaml(object: &Object, about: &str) -> Result<String, Problem> {
+    // Texts of one line stay on it, however long: an image's digest is easier to read so.
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: 1_000_000 };
+    let mut text = String::new();
+    serde_saphyr::to_fmt_writer_with_options(&mut text, object, options)
+        .map_err(|error| Problem::new(Code::OutputFailed, format!("the result cannot be written: {error}")))?;
+    Ok(format!("---\n{}{text}", comment(about)))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What kubectl would make of a ConfigMap with this text.
+    fn read_back(text: &str) -> Value {
+        let written = yaml(&Object::config_map("a", "mesh.yaml", text), "about\nit").unwrap();
+        let mut documents: Vec<Value> = serde_saphyr::from_multiple(&written).unwrap();
+        assert_eq!(documents.len(), 1, "{written}");
+        documents.remove(0)["data"]["mesh.yaml"].take()
+    }
+
+    #[test]
+    fn a_mesh_file_comes_back_letter_for_letter() {
+        for text in [
+            "",
+            "a: 1",
+            "a: 1\n",
+            "a: 1\n\n\n",
+            "\n\n  a: 1\n",
+            "  indented: 1\nnot: 2\n",
+            "\ttab\n",
+            "a: 1  \nb: 2\t\n",
+            "a: 1\r\nb: 2\r\n",
+            "# only a comment",
+            "---\na: 1\n...\n",
+            "\u{feff}a: 1\n",
+            "a: \u{2028}ä€😀\u{85}\n",
+            "no",
+            "~",
+            "0x1f",
+            "1e3",
+        ] {
+            assert_eq!(read_back(text), text, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_comes_back(text in "(\\PC|[ \\t\\r\\n#:'\"|>-]){0,60}") {
+            prop_assert_eq!(read_back(&text), text);
+        }
+    }
+
+    #[test]
+    fn names_that_yaml_takes_for_something_else_stay_names() {
+        for name in ["no", "on", "y", "null", "true", "123", "1e3", "0x1f", "0o17", "012", "1-2-3", "2027-01-31"] {
+            let written = yaml(&Object::account(name, name), "").unwrap();
+            assert!(
+                written.contains(&format!("name: \"{name}\""))
+                    || written.contains(&format!("name: '{name}'"))
+                    || name == "1-2-3",
+                "{written}"
+            );
+            let documents: Vec<Value> = serde_saphyr::from_multiple(&written).unwrap();
+            assert_eq!(documents[0]["metadata"]["namespace"], name);
+        }
+    }
+
+    #[test]
+    fn nothing_in_a_text_ends_a_comment() {
+        assert_eq!(comment("a\u{2028}kind: Secret\n\nb\rc"), "# a kind: Secret\n#\n# b c\n");
+    }
+}

@@ -1,0 +1,50 @@
+//! The commands under `manifests`: objects as YAML with comments, which `kubectl apply` takes, or as JSON.
+
+use time::OffsetDateTime;
+
+use crate::cli::args::{Format, ManifestsCommand, Shared};
+use crate::cli::exit::Exit;
+use crate::cli::voice::Voice;
+use crate::cli::{document, manifest_words, problem_words};
+use crate::jobs::manifests_cronjob::{self, Order};
+use crate::jobs::manifests_rbac;
+use crate::mesh::mesh_file;
+use crate::problem::Problem;
+use crate::world::mesh_folder;
+
+/// Runs one of them.
+///
+/// # Errors
+/// Whatever is wrong with the mesh file, or with what it is asked for.
+pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Result<Exit, Vec<Problem>> {
+    let one = |problem| vec![problem];
+    let text = mesh_folder::text(&shared.file).map_err(one)?;
+    let (mesh, warnings) = mesh_file::parse(&text, &shared.file)?;
+    for warning in &warnings {
+        voice.words(&problem_words::warning(&warning.problem, &shared.file));
+    }
+    let is_text = matches!(shared.output, Format::Table | Format::Wide | Format::Yaml);
+    let made = match what {
+        ManifestsCommand::Rbac { clusters, subject } => {
+            let subject = subject.subject();
+            let grants = manifests_rbac::run(&mesh, clusters, &subject).map_err(one)?;
+            if is_text {
+                manifest_words::grants(&grants, &subject, &shared.file)
+            } else {
+                document::written(&manifest_words::grants_document(&grants), shared.output)
+                    .map(Option::unwrap_or_default)
+            }
+        }
+        ManifestsCommand::Cronjob { image, schedule } => {
+            let order = Order { image, schedule: schedule.clone() };
+            let made = manifests_cronjob::run(&mesh, &text, &order, now)?;
+            if is_text {
+                manifest_words::installation(&made, &mesh, &shared.file)
+            } else {
+                document::written(&manifest_words::list(&made.objects), shared.output).map(Option::unwrap_or_default)
+            }
+        }
+    };
+    voice.loud().result(&made.map_err(one)?);
+    Ok(Exit::Fine)
+}

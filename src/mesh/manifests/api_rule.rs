@@ -1,0 +1,161 @@
+//! What meshca needs to do in one cluster, as rules of RBAC: by name, and never list, watch or delete.
+
+use serde::{Serialize, Serializer};
+use serde_saphyr::FlowSeq;
+
+use crate::mesh::cacerts::{ROOT_CONFIG_MAP, SECRET_NAME, WAITING_SECRET};
+use crate::mesh::fleet::{Cluster, TrustBundle};
+
+/// One rule: these verbs, on these kinds of objects, of these names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    /// The groups; the core group has an empty name.
+    #[serde(serialize_with = "on_one_line")]
+    pub api_groups: [&'static str; 1],
+    /// The kinds of objects, as paths name them.
+    #[serde(serialize_with = "on_one_line")]
+    pub resources: [&'static str; 1],
+    /// The names; empty: all.
+    #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "on_one_line")]
+    pub resource_names: Vec<String>,
+    /// The verbs.
+    #[serde(serialize_with = "on_one_line")]
+    pub verbs: Vec<&'static str>,
+}
+
+impl Rule {
+    fn new(group: &'static str, resource: &'static str, names: &[&str], verbs: &[&'static str]) -> Self {
+        Self {
+            api_groups: [group],
+            resources: [resource],
+            resource_names: names.iter().map(|name| (*name).to_owned()).collect(),
+            verbs: verbs.to_vec(),
+        }
+    }
+}
+
+/// A list as `[a, b]` where it becomes YAML.
+pub(in crate::mesh) fn on_one_line<T: Serialize, S: Serializer>(list: &T, to: S) -> Result<S::Ok, S::Error> {
+    FlowSeq(list).serialize(to)
+}
+
+/// What it needs in the namespace of the cluster's istiod.
+///
+/// Server-side apply is a patch; where the object is not there yet, the API server asks for `create` with the name of
+/// the request's path, so that `create` can be bound to a name here, too. Reading a namespace is authorised inside of it.
+#[must_use]
+pub fn in_namespace(cluster: &Cluster) -> Vec<Rule> {
+    let signs = cluster.role.has_cacerts();
+    let mut rules = Vec::new();
+    if signs {
+        rules.push(Rule::new("", "secrets", &[SECRET_NAME, WAITING_SECRET], &["get", "patch", "create"]));
+    }
+    let mut config_maps = Vec::new();
+    if signs {
+        // Beside a missing `cacerts` it tells that istiod runs on a root of its own, whatever else carries the bundle.
+        config_maps.push(ROOT_CONFIG_MAP);
+    }
+    if let TrustBundle::ConfigMap(name) = &cluster.trust_bundle
+        && !config_maps.contains(&name.as_str())
+    {
+        config_maps.push(name);
+    }
+    if !config_maps.is_empty() {
+        rules.push(Rule::new("", "configmaps", &config_maps, &["get"]));
+    }
+    rules.push(Rule::new("", "namespaces", &[&cluster.namespace], &["get"]));
+    if signs {
+        // Who makes an object by POST gives its name in the body, which no rule sees.
+        rules.push(Rule::new("events.k8s.io", "events", &[], &["create", "patch"]));
+    }
+    rules
+}
+
+/// What it needs of objects that belong to no namespace; empty: nothing.
+#[must_use]
+pub fn in_cluster(cluster: &Cluster) -> Vec<Rule> {
+    match &cluster.trust_bundle {
+        TrustBundle::ConfigMap(_) => Vec::new(),
+        TrustBundle::ClusterTrustBundle(name) => {
+            vec![Rule::new("certificates.k8s.io", "clustertrustbundles", &[name], &["get"])]
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet::Role;
+    use crate::mesh::fleet_story::{cluster, name};
+
+    fn told(rules: &[Rule]) -> Vec<String> {
+        let tell = |it: &Rule| {
+            let names = it.resource_names.join(" ");
+            format!("{}/{} [{names}] {}", it.api_groups[0], it.resources[0], it.verbs.join(" "))
+        };
+        rules.iter().map(tell).collect()
+    }
+
+    fn primary() -> Cluster {
+        cluster("east", Role::Primary)
+    }
+
+    fn remote() -> Cluster {
+        cluster("far", Role::Remote { primary: name("east") })
+    }
+
+    #[test]
+    fn a_control_plane_needs_two_secrets_its_bundle_its_namespace_and_events() {
+        let wanted = [
+            "/secrets [cacerts meshca-next] get patch create",
+            "/configmaps [istio-ca-root-cert] get",
+            "/namespaces [istio-system] get",
+            "events.k8s.io/events [] create patch",
+        ];
+        assert_eq!(told(&in_namespace(&primary())), wanted);
+        let mut external = cluster("control", Role::External { config_cluster: name("far") });
+        external.namespace = "hosted".to_owned();
+        assert_eq!(told(&in_namespace(&external)), wanted.map(|rule| rule.replace("istio-system", "hosted")));
+        assert!(in_cluster(&external).is_empty());
+    }
+
+    #[test]
+    fn a_remote_needs_no_secret_and_no_event() {
+        let wanted = ["/configmaps [istio-ca-root-cert] get", "/namespaces [istio-system] get"];
+        assert_eq!(told(&in_namespace(&remote())), wanted);
+    }
+
+    #[test]
+    fn another_object_with_the_bundle_is_named_instead() {
+        let mut remote = remote();
+        remote.trust_bundle = TrustBundle::ConfigMap("roots".to_owned());
+        assert_eq!(told(&in_namespace(&remote)), ["/configmaps [roots] get", "/namespaces [istio-system] get"]);
+        remote.trust_bundle = TrustBundle::ClusterTrustBundle("istio.io:istiod-ca:root".to_owned());
+        assert_eq!(told(&in_namespace(&remote)), ["/namespaces [istio-system] get"]);
+        let wanted = ["certificates.k8s.io/clustertrustbundles [istio.io:istiod-ca:root] get"];
+        assert_eq!(told(&in_cluster(&remote)), wanted);
+        let mut primary = primary();
+        primary.trust_bundle = TrustBundle::ConfigMap("roots".to_owned());
+        assert_eq!(told(&in_namespace(&primary))[1], "/configmaps [istio-ca-root-cert roots] get");
+    }
+
+    #[test]
+    fn nothing_is_listed_watched_deleted_or_meant_by_a_wildcard() {
+        let mut clusters = [primary(), remote(), cluster("control", Role::External { config_cluster: name("far") })];
+        for bundle in [
+            TrustBundle::ConfigMap(ROOT_CONFIG_MAP.to_owned()),
+            TrustBundle::ClusterTrustBundle("istio.io:istiod-ca:root".to_owned()),
+        ] {
+            for cluster in &mut clusters {
+                cluster.trust_bundle = bundle.clone();
+                for rule in in_namespace(cluster).into_iter().chain(in_cluster(cluster)) {
+                    assert!(rule.verbs.iter().all(|verb| ["get", "patch", "create"].contains(verb)), "{rule:?}");
+                    let words = rule.api_groups.iter().chain(&rule.resources).copied();
+                    assert!(words.chain(rule.resource_names.iter().map(String::as_str)).all(|word| word != "*"));
+                    assert_eq!(rule.resource_names.is_empty(), rule.resources == ["events"], "{rule:?}");
+                }
+            }
+        }
+    }
+}
