@@ -35,6 +35,7 @@ pub mod secret_files;
 pub mod secret_manifest;
 pub mod served_chain;
 pub mod shared_key;
+pub mod shard;
 mod sighting;
 pub(crate) mod snippet;
 pub mod span;
