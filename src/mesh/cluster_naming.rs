@@ -72,11 +72,10 @@ mod tests {
 
     #[test]
     fn unknown_is_never_a_name() {
-        assert_eq!(named(&["unknown", "Unknown", "cluster-unknown"]), [
-            "cluster-unknown",
-            "cluster-unknown-2",
-            "cluster-unknown-3"
-        ]);
+        assert_eq!(
+            named(&["unknown", "Unknown", "cluster-unknown"]),
+            ["cluster-unknown", "cluster-unknown-2", "cluster-unknown-3"]
+        );
     }
 
     #[test]

@@ -293,8 +293,10 @@ impl Comparison {
     }
 
     fn finding(&self, places: &[Place]) -> Option<Finding> {
-        let seen: Vec<(&str, &[Root])> =
-            places.iter().filter_map(|place| Some((place.name.as_str(), place.roots.as_ref().ok()?.as_slice()))).collect();
+        let seen: Vec<(&str, &[Root])> = places
+            .iter()
+            .filter_map(|place| Some((place.name.as_str(), place.roots.as_ref().ok()?.as_slice())))
+            .collect();
         let (severity, problem) = match self.sharing {
             Sharing::None { pairs, of } => {
                 let problem = match seen.as_slice() {
@@ -319,9 +321,10 @@ impl Comparison {
             }
             Sharing::Some { .. } => {
                 let mut told = BTreeSet::new();
-                let missing = seen.iter().flat_map(|(_, roots)| roots.iter()).filter(|root| {
-                    !root.missing_in.is_empty() && told.insert(anchor(&root.certificate))
-                });
+                let missing = seen
+                    .iter()
+                    .flat_map(|(_, roots)| roots.iter())
+                    .filter(|root| !root.missing_in.is_empty() && told.insert(anchor(&root.certificate)));
                 let missing = missing.map(|root| {
                     let names: Vec<&str> = root.missing_in.iter().map(String::as_str).collect();
                     format!("missing in {}  {}", listed(&names), title(&root.certificate))
@@ -329,7 +332,10 @@ impl Comparison {
                 let what = "not all of them trust the same roots: what is signed under a root that is missing \
                             somewhere is refused there";
                 let problem = missing.take(MOST_FACTS).fold(Problem::new(Code::BundlesDiffer, what), Problem::fact);
-                (Severity::Warning, problem.hint("bring the root to where it is missing before anything is signed under it"))
+                (
+                    Severity::Warning,
+                    problem.hint("bring the root to where it is missing before anything is signed under it"),
+                )
             }
             Sharing::Unknown | Sharing::Alone | Sharing::All { .. } => return None,
         };
@@ -634,10 +640,8 @@ mod tests {
 
     #[test]
     fn the_sample_root_of_istio_is_critical_and_told_once() {
-        let sample = include_str!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/pki-fixtures/foreign/istio-samples/root-cert.pem"
-        ));
+        let sample =
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/pki-fixtures/foreign/istio-samples/root-cert.pem"));
         let place = |name: &str| Shown { place: name.to_owned(), server: None, bundle: Ok(sample.into()) };
         let judged = common_root(&[place("a"), place("b")], NOW);
         assert_eq!(judged.sharing, Sharing::All { roots: 1 });

@@ -101,7 +101,9 @@ impl ContextList {
         let words = std::str::from_utf8(text.expose()).map_err(|_| unusable(": it is not UTF-8 text".to_owned()))?;
         let options = serde_saphyr::options! { with_snippet: false };
         let written: Written = serde_saphyr::from_str_with_options(words, options).map_err(|error| {
-            unusable(error.location().map_or_else(String::new, |at| format!(": line {} is not as it should be", at.line())))
+            unusable(
+                error.location().map_or_else(String::new, |at| format!(": line {} is not as it should be", at.line())),
+            )
         })?;
         let clusters = written.clusters.unwrap_or_default();
         let server = |name: &str| {
@@ -181,7 +183,8 @@ users:
 
     #[test]
     fn what_is_not_a_kubeconfig_is_refused_and_not_quoted() {
-        for text in ["contexts: TOKEN-VALUE", "- TOKEN-VALUE", "contexts: [{ TOKEN-VALUE: 1 }]", "\u{0}", "a: &a [*a]"] {
+        for text in ["contexts: TOKEN-VALUE", "- TOKEN-VALUE", "contexts: [{ TOKEN-VALUE: 1 }]", "\u{0}", "a: &a [*a]"]
+        {
             let problem = parse(text).unwrap_err();
             assert_eq!(problem.code(), Code::KubeconfigUnusable, "{text}");
             assert!(!format!("{problem:?}").contains("TOKEN-VALUE"), "{problem:?}");

@@ -139,7 +139,11 @@ impl Story {
     }
 
     /// Two certificates of one root, of one name and one key, that end then.
-    pub(crate) fn root_issued_twice(&self, first: OffsetDateTime, second: OffsetDateTime) -> (Certificate, Certificate) {
+    pub(crate) fn root_issued_twice(
+        &self,
+        first: OffsetDateTime,
+        second: OffsetDateTime,
+    ) -> (Certificate, Certificate) {
         let key = SigningKey::generate(KeyKind::EcdsaP256, &SystemRandom::new()).unwrap();
         let made = |end| {
             let window = Validity::new(NOW - Duration::days(30), end);

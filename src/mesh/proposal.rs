@@ -280,7 +280,8 @@ mod tests {
         let proposal = Proposal::of_remote_secrets(&secrets, &[list("/k", &[("to-east", "e"), ("more", "x")])]);
         let mesh = parsed(&proposal);
         assert_eq!(names(&mesh), ["east", "cluster-unknown", "east-2"]);
-        let way = |path: &str, context: &str| Access::Kubeconfig { path: path.into(), context: Some(context.to_owned()) };
+        let way =
+            |path: &str, context: &str| Access::Kubeconfig { path: path.into(), context: Some(context.to_owned()) };
         assert_eq!(mesh.clusters[0].access, way("/k", "to-east"));
         assert_eq!(mesh.clusters[1].access, way("/m/kubeconfig.yaml", "cluster-unknown"));
         assert_eq!(proposal.left_out.len(), 1, "{:?}", proposal.left_out);
@@ -293,7 +294,8 @@ mod tests {
         for bare in ["east", "/home/a/.kube/config", "./k.yaml", "a_b-c.d"] {
             assert_eq!(scalar(bare), bare);
         }
-        for odd in ["", "1", "true", "No", "~", "a: b", "a#b", "[x]", "a,b", "-", "\u{85}", "\u{2028}", "ä@ö", "\\\""] {
+        for odd in ["", "1", "true", "No", "~", "a: b", "a#b", "[x]", "a,b", "-", "\u{85}", "\u{2028}", "ä@ö", "\\\""]
+        {
             let text = format!("{{ a: {}, b: 1 }}", scalar(odd));
             let read: BTreeMap<String, serde_json::Value> = serde_saphyr::from_str(&text).unwrap();
             assert_eq!(read["a"], odd, "{text}");

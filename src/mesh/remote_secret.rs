@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_kubeconfig_that_cannot_be_read_still_names_its_cluster() {
-        let found = read(&secret("s", "west", "west", "x").replace("data: { west: ", "data: { west: '!!', not: ")).unwrap();
+        let found =
+            read(&secret("s", "west", "west", "x").replace("data: { west: ", "data: { west: '!!', not: ")).unwrap();
         let servers: Vec<_> = found.clusters.iter().map(|it| (it.name.as_str(), it.server.is_some())).collect();
         assert_eq!(servers, [("not", true), ("west", false)]);
     }

@@ -8,6 +8,7 @@ pub mod files;
 pub mod issuing_key;
 mod key_half;
 pub mod key_seal;
+pub mod kubeconfig_files;
 #[cfg(feature = "k8s")]
 pub mod kubernetes;
 pub mod ledger_file;
@@ -20,3 +21,4 @@ pub mod root_key;
 pub mod store;
 pub mod targets;
 pub mod terminal;
+pub mod trust_bundles;
