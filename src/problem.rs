@@ -247,6 +247,10 @@ codes! {
         BundleMissing = "bundle-missing": "istiod's system namespace does not show the roots that workloads trust: the ConfigMap or its root-cert.pem is missing";
         BundleDamaged = "bundle-damaged": "the text of a trust bundle has more than sound certificates, so that its readers do not take it alike";
         SameCluster = "same-cluster": "two contexts lead to the same API server, so that comparing them says nothing";
+        IstiodUnreachable = "istiod-unreachable": "a replica of istiod could not be connected to, or did not answer within its time; what it has loaded is unknown";
+        IstiodNotProven = "istiod-not-proven": "whoever answered at the address of istiod did not prove to be istiod with the signer that it shows; what istiod has loaded is unknown";
+        IstiodMetricsUnreadable = "istiod-metrics-unreadable": "the metrics of istiod could not be had, or say nothing about its certificates; what it has loaded is unknown";
+        IstiodServesAnother = "istiod-serves-another": "a replica of istiod signs with another intermediate than the one in its cacerts; it has not loaded it";
         IntermediateNotInLedger = "intermediate-not-in-ledger": "a target holds, under our mark, an intermediate that no entry of our ledger names; somebody else has minted under our roots, or records were lost";
     }
     Rotation {

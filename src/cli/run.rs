@@ -150,7 +150,7 @@ impl Desk<'_> {
             let tick = rotate::run(&courier, &self.store, &opens);
             self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
             let tick = tick.map_err(one)?;
-            unwatched = self.tell_watchers(&targets, textfile).err();
+            unwatched = self.tell_watchers(&tick.observed, textfile).err();
             tick
         };
         let document = document::tick(&tick, dry_run);
