@@ -49,7 +49,7 @@ pub fn run(order: &Order<'_>) -> Result<Proposal, Problem> {
         let what = format!("{} has no context that can be proposed", files.join(", "));
         let problem = Problem::new(Code::KubeconfigUnusable, what);
         let problem = proposal.left_out.iter().take(5).fold(problem, Problem::fact);
-        return Err(problem.hint("kubectl config get-contexts"));
+        return Err(problem.hint("look for another file with --kubeconfig FILE"));
     }
     Ok(proposal)
 }

@@ -143,7 +143,10 @@ pub fn find<'a>(lists: &'a [ContextList], name: &str) -> Result<(&'a ContextList
         let name = plain(name, 200);
         Problem::new(Code::KubeconfigUnusable, format!("{name}: {} has no context of this name", files.join(" or ")))
             .fact(format!("contexts  {}", plain(&known, 1000)))
-            .hint("kubectl config get-contexts")
+            .hint(match lists {
+                [only] => format!("kubectl --kubeconfig {} config get-contexts", only.path.display()),
+                _ => "kubectl config get-contexts".to_owned(),
+            })
     })
 }
 

@@ -157,13 +157,15 @@ impl Entry {
         line(text, "    # network: network1", "topology.istio.io/network of its system namespace");
         let path = self.kubeconfig.to_string_lossy();
         let access = format!("    access: {{ kubeconfig: {}, context: {} }}", scalar(&path), scalar(&self.context));
+        let relative = if self.kubeconfig.is_relative() { "the path counts from the mesh file" } else { "" };
         let at = self.server.as_ref().map_or_else(String::new, |server| format!("its server is {server}"));
-        let about = match (self.is_reached, at.is_empty()) {
-            (true, _) => at,
-            (false, true) => "fill in: one that may write its cacerts".to_owned(),
-            (false, false) => format!("fill in: one that may write its cacerts; {at}"),
-        };
-        line(text, &access, &about);
+        let fill_in = if self.is_reached { "" } else { "fill in a context that may write its cacerts" };
+        let said =
+            [fill_in, at.as_str(), relative].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join("; ");
+        if !said.is_empty() {
+            line(text, &format!("    # {said}"), "");
+        }
+        line(text, &access, "");
     }
 }
 
@@ -286,7 +288,7 @@ mod tests {
         assert_eq!(mesh.clusters[1].access, way("/m/kubeconfig.yaml", "cluster-unknown"));
         assert_eq!(proposal.left_out.len(), 1, "{:?}", proposal.left_out);
         let text = proposal.mesh_file();
-        assert!(text.contains("# fill in: one that may write its cacerts; its server is w\n"), "{text}");
+        assert!(text.contains("    # fill in a context that may write its cacerts; its server is w; the path counts from the mesh file\n"), "{text}");
     }
 
     #[test]

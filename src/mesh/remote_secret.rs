@@ -68,7 +68,7 @@ struct Metadata {
 /// # Errors
 /// `secret-manifest-malformed`; `nothing-recognised`, where there is no remote secret in it.
 pub fn parse(text: &Secret, path: &str) -> Result<RemoteSecrets, Problem> {
-    const HINT: &str = "kubectl get secret -n istio-system -l istio/multiCluster=true -o yaml   prints them";
+    const HINT: &str = "kubectl get secret -n istio-system -l istio/multiCluster=true -o yaml | meshca targets discover --remote-secrets -";
     let malformed = |why: String| {
         Problem::new(Code::SecretManifestMalformed, format!("{path} holds no list of Secrets: {why}")).hint(HINT)
     };
@@ -96,7 +96,7 @@ impl RemoteSecrets {
     fn add(&mut self, written: Written) {
         let metadata = written.metadata.unwrap_or_default();
         let place = [metadata.namespace, metadata.name].into_iter().flatten().collect::<Vec<_>>().join("/");
-        let place = plain(&place, 200);
+        let place = if place.is_empty() { "an object without a name".to_owned() } else { plain(&place, 200) };
         let has_label = metadata.labels.is_some_and(|labels| labels.get(LABEL).is_some_and(|value| value == "true"));
         if written.kind.as_deref() != Some("Secret") {
             let kind = written.kind.unwrap_or_default();

@@ -23,14 +23,12 @@ pub struct KubeconfigPlaces {
 /// # Errors
 /// `file-unreadable`, `file-too-large`, `kubeconfig-unusable`.
 pub fn read(places: &KubeconfigPlaces) -> Result<Vec<ContextList>, Problem> {
-    if let Some(path) = &places.named {
-        return Ok(vec![ContextList::parse(&files::read(path, LARGEST)?, path)?]);
-    }
     let listed: Vec<PathBuf> =
         places.listed.iter().flat_map(std::env::split_paths).filter(|path| !path.as_os_str().is_empty()).collect();
-    let looked_for = match &places.home {
-        Some(home) if listed.is_empty() => vec![home.join(".kube").join("config")],
-        _ => listed,
+    let looked_for = match (&places.named, &places.home) {
+        (Some(named), _) => vec![named.clone()],
+        (None, Some(home)) if listed.is_empty() => vec![home.join(".kube").join("config")],
+        (None, _) => listed,
     };
     let mut found = Vec::new();
     for path in &looked_for {
