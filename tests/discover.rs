@@ -1,6 +1,6 @@
 //! `targets discover`: a proposal that is a mesh file, from contexts or remote secrets; and input that means no good.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop at what it does not expect")]
 #![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
 
 use std::fs::{self, File};

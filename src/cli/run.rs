@@ -14,8 +14,8 @@ use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
 use crate::cli::voice::Voice;
 use crate::cli::{
-    check_words, document, first_look_words, fleet_words, inspect_words, manifests, problem_words, report_words,
-    targets,
+    check_words, discovery, document, first_look_words, fleet_words, inspect_words, manifests, problem_words,
+    report_words,
 };
 use crate::jobs::check::Checked;
 use crate::jobs::publish;
@@ -84,7 +84,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         }
         Command::Ledger(what) => Desk::open(shared, voice, now)?.ledger(what),
         Command::Manifests(what) => manifests::run(&what, shared, voice, now),
-        Command::Targets(what) => targets::run(what, shared, voice),
+        Command::Targets(what) => discovery::run(what, shared, voice),
     }
 }
 
