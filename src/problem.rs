@@ -239,6 +239,7 @@ codes! {
         NotAuthenticated = "not-authenticated": "an API server does not know who asks; a token or client certificate is wrong or has ended";
         NotAllowed = "not-allowed": "an API server knows who asks and does not allow it; the rule that is missing is named";
         ApiRefused = "api-refused": "an API server refused a request for a reason of its own";
+        NotLoaded = "not-loaded": "an istiod was not seen to sign with what lies in its target, though that was waited for";
         UnknownCluster = "unknown-cluster": "the mesh file has no cluster of this name";
         RootDiffers = "root-differs": "a target runs under another root than the one that meshca may use; changing a root is a walk of its own";
         SharedSigningKey = "shared-signing-key": "two clusters sign with the same private key; whoever takes it from one signs for both";

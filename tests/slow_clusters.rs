@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a cluster that does not answer is a failed test")]
 
+use std::process::Command;
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -213,4 +214,57 @@ fn what_is_not_ours_stays_as_it_is() {
         .saying("error: already-running-under-another-root: west");
     assert_eq!(first.secret("foreign", "cacerts").unwrap()["data"]["ca-cert.pem"], STANDARD.encode("hand-made"));
     assert!(second.secret("foreign", "cacerts").is_none());
+}
+
+#[test]
+fn in_a_pod_the_mounted_service_account_is_the_way_in() {
+    let server = CLUSTERS.server(0);
+    server.create_namespace("pod");
+    let token = server.service_account_token("pod", "meshca");
+    let story = Story::new(
+        "version: 1\nmesh: pod\nlab: true\nclusters:\n  - { name: east, network: n, role: primary, namespace: pod, access: \
+         { inCluster: true } }\n",
+    )
+    .founded("pod", MOMENT);
+    let granted = story.meshca("manifests rbac --service-account pod/meshca").fine();
+    story.write("grant.yaml", granted.out);
+    let grant = story.path("grant.yaml").display().to_string();
+    assert!(server.kubectl(["apply", "-f", grant.as_str()]).status.success());
+    // Without the mounted files there is no way in, and that is said.
+    story.meshca("check east").saying("kubeconfig-unusable").saying("the service account of this pod");
+    story.write("account/token", token);
+    story.write("account/ca.crt", server.authority());
+    story.write("account/namespace", "pod");
+    // What the kubelet mounts, in a mount namespace of its own.
+    let script = "mount -t tmpfs none /run && mkdir -p /run/secrets/kubernetes.io && \
+                  cp -r account /run/secrets/kubernetes.io/serviceaccount && exec \"$@\"";
+    let command = story.command(&format!("--at {MOMENT} rotate --passphrase-file passphrase"));
+    let mut inside = Command::new("unshare");
+    inside.args(["--mount", "--map-root-user", "sh", "-c", script, "sh"]).arg(command.get_program());
+    inside.args(command.get_args()).current_dir(command.get_current_dir().unwrap());
+    inside.env("KUBERNETES_SERVICE_HOST", "127.0.0.1").env("KUBERNETES_SERVICE_PORT", server.port().to_string());
+    // A server learns of new roles by a watch, a moment later.
+    let done = (0..100).map(|_| Said::of(&support::judges::run(&mut inside))).find(|said| said.code == Some(0));
+    assert!(done.is_some(), "{:?}", Said::of(&support::judges::run(&mut inside)));
+    fetch(&story, server, "pod", "east");
+    story.sound("east", seconds(MOMENT)).unwrap();
+}
+
+#[test]
+fn a_trust_bundle_may_be_an_object_of_the_whole_cluster() {
+    let server = CLUSTERS.server(1);
+    server.create_namespace("bundled");
+    let kubeconfig = server.kubeconfig("admin").display().to_string();
+    let story = Story::new(&format!(
+        "version: 1\nmesh: bundled\nlab: true\nclusters:\n  - {{ name: east, network: n, role: primary, access: {{ \
+         directory: ./east }} }}\n  - {{ name: far, network: n, role: remote, primary: east, namespace: bundled, access: {{ \
+         kubeconfig: {kubeconfig} }}, trustBundle: {{ clusterTrustBundle: mesh-roots }} }}\n"
+    ))
+    .founded("bundled", MOMENT);
+    assert_eq!(row(&report(&story), "far", "root")["status"], "MISSING");
+    server.create(&json!({
+        "apiVersion": "certificates.k8s.io/v1", "kind": "ClusterTrustBundle", "metadata": { "name": "mesh-roots" },
+        "spec": { "trustBundle": story.read("material/root/g1/root-cert.pem") },
+    }));
+    assert_eq!(row(&report(&story), "far", "root")["status"], "ok");
 }

@@ -148,6 +148,13 @@ fn an_istiod_on_a_directory_of_ours_is_seen_to_load_each_renewal() {
     assert_ne!(after.replica("chain")["signer"], chain["signer"]);
     assert!(after.replica("chain")["servedSinceSeconds"].as_i64() >= chain["servedSinceSeconds"].as_i64());
 
+    // 51 days later the next generation is due; publishing it waits until istiod signs with it.
+    lab.meshca("issue --passphrase-file passphrase");
+    let published = lab.meshca("publish --wait=2m --passphrase-file passphrase");
+    assert!(published.contains("loaded   seen: the one replica serves it"), "{published}");
+    let after = lab.report();
+    assert_eq!(after.loaded(), "seen");
+
     lab.look_by(&format!("metrics: ['{metrics}']"));
     let by_gauges = lab.report_once("seen");
     assert_eq!(by_gauges.why(), "by its gauges, the one replica serves it");

@@ -13,6 +13,7 @@ use crate::mesh::consumers::circumstances::Circumstances;
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::{Holdings, Prepared};
 use crate::mesh::ledger::Act;
+use crate::mesh::loaded::Loaded;
 use crate::mesh::minting;
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::ownership::Ownership;
@@ -39,6 +40,21 @@ pub struct Delivery {
     pub after: Option<(u32, Certificate)>,
     /// What was decided, or why it did not come about.
     pub change: Result<Change, Problem>,
+    /// Whether its istiod signs with it; `None`: nobody waited for that.
+    pub loaded: Option<Loaded>,
+}
+
+impl Delivery {
+    /// What went wrong with it: it did not come about, or its istiod was waited for and did not load it.
+    #[must_use]
+    pub fn into_problem(self) -> Option<Problem> {
+        let unloaded = self.loaded.filter(|loaded| !loaded.is_loaded).map(|last| {
+            let what = format!("{}: its istiod is not known to sign with what lies there: {}", self.cluster, last.why);
+            Problem::new(Code::NotLoaded, what)
+                .hint("istiod.addresses or istiod.metrics in the mesh file say where to look; --wait says how long")
+        });
+        self.change.err().or(unloaded)
+    }
 }
 
 /// The pieces that every delivery needs.
@@ -225,7 +241,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         };
         let before = observed.secret.ok().flatten().and_then(|there| there.signer.ok());
         let after = ready.map(|prepared| (prepared.generation, prepared.signer.clone()));
-        Delivery { cluster: cluster.name.clone(), before, after, change }
+        Delivery { cluster: cluster.name.clone(), before, after, change, loaded: None }
     }))
 }
 

@@ -187,7 +187,7 @@ pub(crate) enum IssuingMode {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct WrittenIntermediate {
-    /// The kind of key. Every new connection in the mesh verifies the chain: P-384 costs it about ten times more.
+    /// The kind of key. Every new connection in the mesh verifies the chain: P-384 costs it about seven times more.
     pub(crate) key: Placed<KeyWord>,
     /// How long an intermediate lives.
     pub(crate) lifetime: Placed<Length>,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use crate::mesh::cacerts::{CONTROL_PLANES, Cacerts, ROOT_CERT, SECRET_NAME, SELF_SIGNED_SECRET};
@@ -171,13 +172,11 @@ struct NamespaceMetadata {
 /// Source: Istio, `pilot/pkg/serviceregistry/kube/controller/multicluster.go`, `checkShouldLead`.
 async fn control_planes(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option<Vec<String>>, Problem> {
     let object = namespace(cluster);
-    let text = match if_allowed(talk.get(&object).await)? {
+    let read: Namespace = match if_allowed(read_as(talk, &object).await)? {
         None => return Ok(None),
         Some(None) => return Err(namespace_missing(cluster)),
-        Some(Some(text)) => text,
+        Some(Some(read)) => read,
     };
-    let read: Namespace =
-        serde_json::from_slice(text.expose()).map_err(|_| talk.malformed(&object, "it is not a Namespace"))?;
     let named = read.metadata.annotations.and_then(|mut all| all.remove(CONTROL_PLANES)).unwrap_or_default();
     Ok(Some(named.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()))
 }
@@ -231,31 +230,32 @@ struct ClusterTrustBundleSpec {
 
 /// The trust bundle that this cluster shows its workloads.
 async fn own_bundle(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option<Vec<u8>>, Problem> {
-    let object = match &cluster.trust_bundle {
-        TrustBundle::ConfigMap(name) => Object {
-            path: format!("/api/v1/namespaces/{}/configmaps", cluster.namespace),
-            resource: "configmaps",
-            name: name.clone(),
-        },
-        TrustBundle::ClusterTrustBundle(name) => Object {
-            path: "/apis/certificates.k8s.io/v1beta1/clustertrustbundles".to_owned(),
-            resource: "clustertrustbundles",
-            name: name.clone(),
-        },
-    };
-    let Some(text) = talk.get(&object).await? else { return Ok(None) };
-    let malformed = |_| talk.malformed(&object, "it is not of the expected shape");
-    let bundle = match &cluster.trust_bundle {
-        TrustBundle::ConfigMap(_) => {
-            let map: ConfigMap = serde_json::from_slice(text.expose()).map_err(malformed)?;
-            map.data.and_then(|mut data| data.remove(ROOT_CERT))
+    match &cluster.trust_bundle {
+        TrustBundle::ConfigMap(name) => {
+            let path = format!("/api/v1/namespaces/{}/configmaps", cluster.namespace);
+            let object = Object { path, resource: "configmaps", name: name.clone() };
+            let map: Option<ConfigMap> = read_as(talk, &object).await?;
+            Ok(map.and_then(|map| map.data?.remove(ROOT_CERT)).map(String::into_bytes))
         }
-        TrustBundle::ClusterTrustBundle(_) => {
-            let bundle: ClusterTrustBundle = serde_json::from_slice(text.expose()).map_err(malformed)?;
-            Some(bundle.spec.trust_bundle)
+        TrustBundle::ClusterTrustBundle(name) => {
+            // A server that knows one version only says of the other that there is no such object.
+            for version in ["v1", "v1beta1"] {
+                let path = format!("/apis/certificates.k8s.io/{version}/clustertrustbundles");
+                let object = Object { path, resource: "clustertrustbundles", name: name.clone() };
+                let bundle: Option<ClusterTrustBundle> = read_as(talk, &object).await?;
+                if let Some(bundle) = bundle {
+                    return Ok(Some(bundle.spec.trust_bundle.into_bytes()));
+                }
+            }
+            Ok(None)
         }
-    };
-    Ok(bundle.map(String::into_bytes))
+    }
+}
+
+async fn read_as<T: DeserializeOwned>(talk: &Conversation<'_>, object: &Object) -> Result<Option<T>, Problem> {
+    let Some(text) = talk.get(object).await? else { return Ok(None) };
+    let read = serde_json::from_slice(text.expose());
+    read.map(Some).map_err(|_| talk.malformed(object, "it is not of the expected shape"))
 }
 
 fn sight(manifest: SecretManifest, entropy: &Entropy) -> SecretSight {
