@@ -77,7 +77,12 @@ fn check(namespace: &str, user: &str, line: &str) -> Said {
     if !line.contains("--at") {
         command.args(["--at", MOMENT]);
     }
-    Said::of(&judges::run(&mut command))
+    let said = Said::of(&judges::run(command.env("RUST_LOG", "trace")));
+    for server in [0, 1] {
+        let token = CLUSTERS.server(server).token(user);
+        assert!(!said.out.contains(token) && !said.err.contains(token), "a token is shown: {said:?}");
+    }
+    said
 }
 
 fn ended(said: Said, code: i32) -> Said {

@@ -39,14 +39,14 @@ pub fn run(order: &Order<'_>, now: OffsetDateTime) -> Result<CommonRoot, Problem
     let mut seen = BTreeSet::new();
     let mut clusters = Vec::new();
     // Each context, with its server and where its cluster is in the list; or why there is none.
-    let mut asked: Vec<(String, Option<String>, Result<usize, Problem>)> = Vec::new();
+    let mut asked: Vec<(String, Option<Server>, Result<usize, Problem>)> = Vec::new();
     for context in order.contexts.iter().filter(|context| seen.insert(context.as_str())) {
         let place = plain(context, 200);
         let Some(name) = naming.name(context) else { continue };
         match context_list::find(&lists, context) {
             Ok((list, found)) => {
                 let access = Access::Kubeconfig { path: list.path.clone(), context: Some(context.clone()) };
-                asked.push((place, found.server.as_ref().map(Server::identity), Ok(clusters.len())));
+                asked.push((place, found.server.clone(), Ok(clusters.len())));
                 clusters.push(cluster(name, order.namespace, access));
             }
             Err(problem) => asked.push((place, None, Err(problem))),
@@ -64,7 +64,7 @@ pub fn run(order: &Order<'_>, now: OffsetDateTime) -> Result<CommonRoot, Problem
                 Err(problem) => Err(about_context(&problem, name, &place, order.namespace)),
             }
         });
-        Shown { place, server: server.map(|server| plain(&server, 300)), bundle }
+        Shown { place, server, bundle }
     });
     Ok(common_root(&shown.collect::<Vec<_>>(), now))
 }

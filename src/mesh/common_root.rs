@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::OffsetDateTime;
 
 use crate::mesh::cacerts::ROOT_CONFIG_MAP;
+use crate::mesh::context_list::Server;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::standing::{Standing, judge};
 use crate::pki::certificate::Certificate;
@@ -31,7 +32,7 @@ pub struct Shown {
     /// What it is called: the context by which it is reached.
     pub place: String,
     /// Its API server, where that is known: two places with the same one are the same cluster.
-    pub server: Option<String>,
+    pub server: Option<Server>,
     /// The bytes of its trust bundle, or why they could not be seen.
     pub bundle: Result<Vec<u8>, Problem>,
 }
@@ -425,7 +426,7 @@ fn of_certificates(
 
 /// Two names for one cluster: that they share a root says nothing.
 fn same_server(shown: &[Shown]) -> Vec<Finding> {
-    let mut by_server: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut by_server: BTreeMap<&Server, Vec<&str>> = BTreeMap::new();
     for it in shown {
         if let Some(server) = &it.server {
             by_server.entry(server).or_default().push(&it.place);
@@ -435,7 +436,7 @@ fn same_server(shown: &[Shown]) -> Vec<Finding> {
     shared
         .map(|(server, names)| {
             let what = format!("{} are one and the same cluster, so that comparing them says nothing", listed(&names));
-            let problem = Problem::new(Code::SameCluster, what).fact(format!("server  {server}"));
+            let problem = Problem::new(Code::SameCluster, what).fact(format!("server  {}", server.host()));
             let hint = "name contexts of different clusters: kubectl config get-contexts";
             Finding { severity: Severity::Warning, place: String::new(), problem: problem.hint(hint) }
         })
@@ -444,10 +445,14 @@ fn same_server(shown: &[Shown]) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use time::Duration;
 
     use super::*;
+    use crate::mesh::context_list::ContextList;
     use crate::mesh::fleet_story::{NOW, Story};
+    use crate::pki::secret::Secret;
 
     const SECOND: Duration = Duration::SECOND;
 
@@ -652,10 +657,15 @@ mod tests {
     #[test]
     fn two_contexts_of_one_server_say_nothing_by_agreeing() {
         let root = Roots::new().lasting("one");
-        let at = |name: &str, server: &str| Shown { server: Some(server.to_owned()), ..shown(name, &[&root]) };
-        let judged = common_root(&[at("a", "s1"), at("b", "s2")], NOW);
+        let text = "contexts: [{ name: a, context: { cluster: a } }, { name: b, context: { cluster: b } }]\n\
+                    clusters: [{ name: a, cluster: { server: 'https://u:word@s1' } }, { name: b, cluster: { server: s2 } }]";
+        let list = ContextList::parse(&Secret::new(text.into()), Path::new("k")).unwrap();
+        let at =
+            |name: &str, server: usize| Shown { server: list.contexts[server].server.clone(), ..shown(name, &[&root]) };
+        let judged = common_root(&[at("a", 0), at("b", 1)], NOW);
         assert_eq!(codes(&judged), []);
-        let judged = common_root(&[at("a", "s1"), at("b", "s1")], NOW);
+        let judged = common_root(&[at("a", 0), at("b", 0)], NOW);
+        assert_eq!(judged.findings[0].problem.facts(), ["server  s1"]);
         assert_eq!(codes(&judged), [(Code::SameCluster, Severity::Warning)]);
     }
 

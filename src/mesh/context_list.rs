@@ -32,8 +32,8 @@ pub struct Context {
     pub server: Option<Server>,
 }
 
-/// An API server, by all that chooses one.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// An API server, by all that tells it from others: a proxy may lead to many by path or by server name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Server {
     url: String,
     tls_name: Option<String>,
@@ -47,12 +47,12 @@ impl Server {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
         plain(authority.rsplit('@').next().unwrap_or_default(), 120)
     }
+}
 
-    /// What tells it from other servers: a proxy may lead to many by path or by server name.
-    #[must_use]
-    pub fn identity(&self) -> String {
-        let url = self.url.trim_end_matches('/');
-        self.tls_name.as_ref().map_or_else(|| url.to_owned(), |name| format!("{url} {name}"))
+impl std::fmt::Debug for Server {
+    /// A URL may hold a password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Server({})", self.host())
     }
 }
 
@@ -108,7 +108,8 @@ impl ContextList {
         let clusters = written.clusters.unwrap_or_default();
         let server = |name: &str| {
             let found = clusters.iter().find(|it| it.name == name)?.cluster.as_ref()?;
-            Some(Server { url: found.server.clone()?, tls_name: found.tls_server_name.clone() })
+            let url = found.server.as_ref()?.trim_end_matches('/').to_owned();
+            Some(Server { url, tls_name: found.tls_server_name.clone() })
         };
         let contexts = written.contexts.unwrap_or_default().into_iter().map(|it| {
             let server = it.context.and_then(|context| context.cluster).and_then(|cluster| server(&cluster));
@@ -178,10 +179,24 @@ users:
         let list = parse(TEXT).unwrap();
         let server = |name: &str| list.context(name).unwrap().server.clone();
         assert_eq!(server("east").unwrap().host(), "east.example:6443");
-        assert_eq!(server("east").unwrap().identity(), "https://user:word@east.example:6443/path e");
         assert_eq!(server("nowhere"), None);
         assert_eq!(list.usual_server().unwrap().host(), "[::1]:6443");
-        assert!(!format!("{list:?}").contains("TOKEN-VALUE"));
+        let shown = format!("{list:?}");
+        assert!(!shown.contains("TOKEN-VALUE") && !shown.contains("word"), "{shown}");
+    }
+
+    #[test]
+    fn servers_behind_one_host_are_told_apart_by_path_and_by_name() {
+        let server = |cluster: &str| {
+            let text = format!(
+                "contexts: [{{ name: a, context: {{ cluster: c }} }}]\nclusters: [{{ name: c, cluster: {{ {cluster} }} }}]"
+            );
+            parse(&text).unwrap().contexts[0].server.clone().unwrap()
+        };
+        let plain = server("server: 'https://h/'");
+        assert_eq!(plain, server("server: 'https://h'"));
+        assert_ne!(plain, server("server: 'https://h/k8s/clusters/c-1'"));
+        assert_ne!(plain, server("server: 'https://h', tls-server-name: one"));
     }
 
     #[test]
