@@ -63,7 +63,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     let plan = plan::next(mesh, &holdings, &observed, courier.now)?;
     for cluster in &mesh.clusters {
         if let Some(observed) = observed.get(&cluster.name) {
-            sweep(&mesh.name, store, &holdings, cluster, observed);
+            sweep(mesh, store, &holdings, cluster, observed);
         }
     }
     let hands = Hands { courier, store, holdings: &holdings, opens, observed: &observed, issuing: OnceLock::new() };
@@ -154,6 +154,6 @@ impl Hands<'_> {
         let bundle = there.and_then(SecretSight::kept_bundle);
         let upper = [issuing.certificate.clone()];
         let set = minting::set(mesh, signed.into_certificate(), &key, &upper, &anchor.certificate, bundle.as_deref());
-        self.courier.deliver(cluster, &set, generation)
+        self.courier.deliver(cluster, &set, generation, observed)
     }
 }
