@@ -119,3 +119,98 @@ fn a_namespace_that_is_missing_is_named() {
     assert_eq!(said.code, Some(1), "{said:?}");
     said.saying("error: namespace-missing: east has no namespace nowhere");
 }
+
+/// Primary `east` on the first server, its remote `far` and the external control plane `outer` on the second, which
+/// reads the configuration of `edge` there.
+fn topologies(namespace: &str) -> Story {
+    let [first, second] = [0, 1].map(|at| CLUSTERS.server(at).kubeconfig("admin").display().to_string());
+    let cluster = |name: &str, more: &str, server: &str, namespace: &str| {
+        format!(
+            "  - {{ name: {name}, network: n, {more}, namespace: {namespace}, access: {{ kubeconfig: {server} }} }}\n"
+        )
+    };
+    let text = [
+        format!("version: 1\nmesh: {namespace}\nlab: true\nclusters:\n"),
+        cluster("east", "role: primary", &first, namespace),
+        cluster("far", "role: remote, primary: east", &second, namespace),
+        cluster("outer", "role: external, configCluster: edge", &second, &format!("{namespace}-control")),
+        cluster("edge", "role: remote, primary: outer", &second, &format!("{namespace}-edge")),
+    ];
+    let story = Story::new(&text.concat()).founded(namespace, MOMENT);
+    story.with_passphrase(&format!("--at {MOMENT} issue")).fine();
+    story
+}
+
+/// Shows this bundle as istiod would.
+fn show(server: &ApiServer, namespace: &str, bundle: &str) {
+    server.create(&json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": { "name": "istio-ca-root-cert", "namespace": namespace },
+        "data": { "root-cert.pem": bundle },
+    }));
+}
+
+fn report(story: &Story) -> Value {
+    let said = story.meshca(&format!("--at {MOMENT} report -o json"));
+    serde_json::from_str(&said.out).unwrap()
+}
+
+fn row<'a>(report: &'a Value, cluster: &str, role: &str) -> &'a Value {
+    let mut rows = report["rows"].as_array().unwrap().iter();
+    rows.rfind(|row| row["cluster"] == cluster && row["role"] == role).unwrap()
+}
+
+#[test]
+fn a_remote_is_only_observed_and_an_external_control_plane_is_known_by_the_cluster_that_it_serves() {
+    let [first, second] = namespaces("shapes");
+    second.create_namespace("shapes-control");
+    second.create_namespace("shapes-edge");
+    let story = topologies("shapes");
+    publish(&story).fine();
+    assert!(first.secret("shapes", "cacerts").is_some() && second.secret("shapes-control", "cacerts").is_some());
+    assert!(second.secret("shapes", "cacerts").is_none(), "a remote gets no copy of a signing key");
+    assert!(second.secret("shapes-edge", "cacerts").is_none());
+    let before = report(&story);
+    assert_eq!(row(&before, "far", "root")["status"], "MISSING", "{before}");
+    let findings = |report: &Value| {
+        let findings = report["findings"].as_array().unwrap().iter();
+        findings.map(|it| format!("{}: {}", it["code"], it["place"])).collect::<Vec<_>>()
+    };
+    assert!(findings(&before).contains(&"\"control-plane-not-named\": \"far\"".to_owned()), "{before}");
+    let named = ["annotate", "namespace", "shapes", "topology.istio.io/controlPlaneClusters=west,east"];
+    assert!(second.kubectl(named).status.success());
+    let root = story.read("material/root/g1/root-cert.pem");
+    show(second, "shapes", &root);
+    show(second, "shapes-edge", &root);
+    let after = report(&story);
+    assert_eq!(row(&after, "far", "root")["status"], "ok", "{after}");
+    assert_eq!(row(&after, "edge", "root")["status"], "ok", "{after}");
+    assert_eq!(findings(&after), Vec::<String>::new());
+}
+
+#[test]
+fn an_external_control_plane_whose_workloads_trust_another_root_is_not_published_to() {
+    let [_, second] = namespaces("outside");
+    second.create_namespace("outside-control");
+    second.create_namespace("outside-edge");
+    let story = topologies("outside");
+    let other = Story::new(&support::story::lab("other", "", &["one"])).founded("other", MOMENT);
+    show(second, "outside-edge", &other.read("material/root/g1/root-cert.pem"));
+    let said = story.with_passphrase(&format!("--at {MOMENT} publish outer"));
+    said.refused(1, "already-running-under-another-root");
+    assert!(second.secret("outside-control", "cacerts").is_none());
+}
+
+#[test]
+fn what_is_not_ours_stays_as_it_is() {
+    let [first, second] = namespaces("foreign");
+    let story = lab("foreign", "admin");
+    first.create_secret("foreign", "cacerts", &[("ca-cert.pem", b"hand-made")]);
+    second.create_secret("foreign", "istio-ca-secret", &[("ca-cert.pem", b"istiod's own")]);
+    let said = publish(&story);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    said.saying("error: owned-by-somebody-else: east/foreign")
+        .saying("error: already-running-under-another-root: west");
+    assert_eq!(first.secret("foreign", "cacerts").unwrap()["data"]["ca-cert.pem"], STANDARD.encode("hand-made"));
+    assert!(second.secret("foreign", "cacerts").is_none());
+}

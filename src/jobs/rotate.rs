@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use time::OffsetDateTime;
 
-use crate::jobs::publish::{Courier, activate, sweep};
+use crate::jobs::publish::{Courier, Delivered, activate, sweep};
 use crate::mesh::change::Change;
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::holdings::{Held, Holdings};
@@ -30,6 +30,8 @@ pub struct Tick {
     pub plan: Plan,
     /// What became of each step that writes; empty for a dry run.
     pub done: BTreeMap<ClusterName, Result<Change, Problem>>,
+    /// Every target as it was last seen.
+    pub observed: BTreeMap<ClusterName, Observed>,
 }
 
 impl Tick {
@@ -48,7 +50,7 @@ impl Tick {
 pub fn dry_run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Tick, Problem> {
     let observed = targets.observe_all();
     let plan = plan::next(mesh, &store.holdings()?, &observed, now)?;
-    Ok(Tick { plan, done: BTreeMap::new() })
+    Ok(Tick { plan, done: BTreeMap::new(), observed })
 }
 
 /// Looks, plans and does what is due. A target that fails does not stop the others; the canary's step comes first, and
@@ -59,7 +61,7 @@ pub fn dry_run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDat
 pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Result<Tick, Problem> {
     let mesh = courier.mesh;
     let holdings = store.holdings()?;
-    let observed = courier.targets.observe_all();
+    let mut observed = courier.targets.observe_all();
     let plan = plan::next(mesh, &holdings, &observed, courier.now)?;
     for cluster in &mesh.clusters {
         if let Some(observed) = observed.get(&cluster.name) {
@@ -68,17 +70,16 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     }
     let hands = Hands { courier, store, holdings: &holdings, opens, observed: &observed, issuing: OnceLock::new() };
     let mut due: Vec<&Step> = plan.steps.iter().filter(|step| step.act.writes()).collect();
-    let mut done = BTreeMap::new();
+    let mut taken = Vec::new();
     if let Some(first) = due.first().copied()
         && mesh.rotation.canary.as_ref() == Some(&first.cluster)
     {
         due.remove(0);
         let outcome = hands.take(first);
-        let failed = outcome.is_err();
-        done.insert(first.cluster.clone(), outcome);
-        if failed {
+        if outcome.is_err() {
             due.clear();
         }
+        taken.push((first.cluster.clone(), outcome));
     }
     let progress = Progress::new("renewing", due.len(), courier.shows_progress);
     let outcomes = courier.targets.in_parallel(&due, mesh.rotation.write, |step| {
@@ -86,8 +87,19 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
         (step.cluster.clone(), hands.take(step))
     });
     drop(progress);
-    done.extend(outcomes);
-    Ok(Tick { plan, done })
+    taken.extend(outcomes);
+    let (mut done, mut afterwards) = (BTreeMap::new(), BTreeMap::new());
+    for (name, outcome) in taken {
+        let seen = match &outcome {
+            Ok(delivered) => delivered.seen.clone(),
+            // What a failure left there is not known.
+            Err(_) => mesh.cluster(&name).map(|cluster| courier.targets.observe(cluster)),
+        };
+        afterwards.extend(seen.map(|seen| (name.clone(), seen)));
+        done.insert(name, outcome.map(|delivered| delivered.change));
+    }
+    observed.extend(courier.targets.look_at_istiods(afterwards));
+    Ok(Tick { plan, done, observed })
 }
 
 /// What the steps of one tick share. The issuing key is opened by the first step that needs it, and only then.
@@ -101,7 +113,7 @@ struct Hands<'a> {
 }
 
 impl Hands<'_> {
-    fn take(&self, step: &Step) -> Result<Change, Problem> {
+    fn take(&self, step: &Step) -> Result<Delivered, Problem> {
         let missing = |what: &str| Problem::new(Code::TargetUnreadable, format!("{}: {what}", step.cluster));
         let mesh = self.courier.mesh;
         let cluster = mesh.cluster(&step.cluster).ok_or_else(|| missing("not in the mesh file"))?;
@@ -124,7 +136,9 @@ impl Hands<'_> {
                 let (courier, store) = (self.courier, self.store);
                 activate(courier, store, self.opens, cluster, prepared, &anchor.certificate, observed)
             }
-            Act::Leave | Act::Wait | Act::AskForCeremony(_) | Act::Refuse(_) => Ok(Change::Leave),
+            Act::Leave | Act::Wait | Act::AskForCeremony(_) | Act::Refuse(_) => {
+                Ok(Delivered { change: Change::Leave, seen: None })
+            }
         }
     }
 
@@ -135,7 +149,7 @@ impl Hands<'_> {
         issuing: &Held,
         anchor: &Held,
         generation: u32,
-    ) -> Result<Change, Problem> {
+    ) -> Result<Delivered, Problem> {
         let Courier { mesh, entropy, now, .. } = *self.courier;
         let issuing_key = self
             .issuing
