@@ -17,7 +17,7 @@ mod support;
 use clusters::{ApiServer, Clusters};
 use faults::fleet::{MOMENT, at_once, copy_of, copy_through, delete, live, one, step};
 use faults::proxy::Proxy;
-use faults::watcher::Watcher;
+use faults::watcher::{Version, Watcher};
 use support::snapshot::private_keys;
 use support::story::{Said, Story};
 
@@ -82,7 +82,7 @@ fn two_machines_that_work_on_one_target_at_the_same_time_never_undo_each_other()
     }
     // One new set in each round, which is the one at its end: nothing that was brought was ever replaced by its twin.
     let versions = watcher.versions();
-    let shown: BTreeSet<String> = versions.iter().filter(|it| it.event != "DELETED").map(|it| it.serial()).collect();
+    let shown: BTreeSet<String> = versions.iter().filter(|it| it.event != "DELETED").map(Version::serial).collect();
     let winners: BTreeSet<String> = winners.into_iter().collect();
     let is_same = |one: &BTreeSet<String>, other: &BTreeSet<String>| one.symmetric_difference(other).count() == 0;
     assert_eq!(winners.len(), ROUNDS as usize);

@@ -128,5 +128,6 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream, way: Way, treat: &Treatment, p
 // Each test program compiles this for itself and uses only some of it.
 const _: () = {
     let _ = (Proxy::honest, Proxy::harming, |to| Proxy::holding_a_write(to, || true), Proxy::passed);
+    let _ = |proxy: &Proxy| proxy.port;
     let _ = [Harm::Cut, Harm::Corrupt, Harm::Duplicate, Harm::Delay(Duration::ZERO)];
 };

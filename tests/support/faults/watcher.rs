@@ -1,6 +1,6 @@
 //! Records every version of one Secret, and judges them when all is over. Only tests watch: meshca never does.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -88,7 +88,7 @@ impl Watcher {
 
     /// Every version was complete, and OpenSSL can verify it. How many different sets there were.
     pub(crate) fn all_sound(&self) -> usize {
-        let mut judged = HashSet::new();
+        let mut judged = BTreeSet::new();
         for version in self.versions().iter().filter(|it| it.event != "DELETED") {
             let data = &version.secret["data"];
             if judged.insert(data.to_string()) {
@@ -152,3 +152,8 @@ fn judge(data: &Value) -> Result<(), String> {
     let (_, certificate) = X509Certificate::from_der(certificate.contents()).map_err(|error| error.to_string())?;
     sound(folder.path(), certificate.validity().not_before.timestamp() + 24 * 60 * 60)
 }
+
+// Each test program compiles this for itself and uses only some of it.
+const _: () = {
+    let _ = (Watcher::start, Watcher::versions, Watcher::all_sound, Version::number, Version::serial);
+};
