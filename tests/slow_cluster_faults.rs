@@ -2,7 +2,6 @@
 //! version of the Secret is sound, and the next run puts right what is left.
 
 #![expect(clippy::disallowed_methods, reason = "a hang shows on the clock")]
-#![expect(clippy::unwrap_used, reason = "a fault that does not come about is a failed test")]
 
 use std::net::TcpListener;
 use std::sync::LazyLock;
