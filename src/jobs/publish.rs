@@ -20,6 +20,7 @@ use crate::mesh::secret_files::SecretFiles;
 use crate::mesh::shared_key;
 use crate::pki::certificate::Certificate;
 use crate::problem::{Code, Problem, Severity};
+use crate::world::brake::Brake;
 use crate::world::entropy::Entropy;
 use crate::world::issuing_key;
 use crate::world::ledger_file::{About, LedgerFile};
@@ -54,6 +55,8 @@ pub struct Courier<'a> {
     pub ledger: &'a Mutex<LedgerFile>,
     /// The present moment.
     pub now: OffsetDateTime,
+    /// What may keep it from writing.
+    pub brake: &'a Brake,
     /// Whether people may be shown how far it has come.
     pub shows_progress: bool,
 }
@@ -65,8 +68,8 @@ impl Courier<'_> {
     /// Brings one set to one target: reads, decides, writes, reads back and compares the whole set of values.
     ///
     /// # Errors
-    /// The refusal; `target-changed-meanwhile`, when that happened three times; `written-differs-from-read`;
-    /// `file-unwritable`. In each case but the last but one the target is what it was.
+    /// The refusal; `target-changed-meanwhile`, when that happened three times; `lease-lost`; `file-unwritable`;
+    /// `written-differs-from-read`. In each case but the last the target is what it was.
     pub fn deliver(&self, cluster: &Cluster, set: &Cacerts, generation: u32) -> Result<Change, Problem> {
         let signer = set.signer();
         let mark = Ownership::new(&self.mesh.name, &cluster.name, generation, signer.serial_text());
@@ -79,6 +82,7 @@ impl Courier<'_> {
                 Change::Refuse(problem) => return Err(problem),
                 change @ (Change::Create | Change::Replace { .. }) => change,
             };
+            self.brake.may_write()?;
             self.record(|ledger| ledger.intent(Act::Publish, about))?;
             let written = self.targets.write(cluster, set, &mark, &change);
             // Whether a write without an answer was done is not assumed: what is there now says it.

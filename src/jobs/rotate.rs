@@ -16,6 +16,7 @@ use crate::mesh::plan::{self, Act, Plan, Step};
 use crate::mesh::shared_key;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
+use crate::world::brake::Hold;
 use crate::world::issuing_key;
 use crate::world::ledger_file::About;
 use crate::world::passphrase::PassphraseSource;
@@ -30,6 +31,8 @@ pub struct Tick {
     pub plan: Plan,
     /// What became of each step that writes; empty for a dry run.
     pub done: BTreeMap<ClusterName, Result<Change, Problem>>,
+    /// Why some steps were not begun, where it was not the canary that failed.
+    pub hold: Option<Hold>,
 }
 
 impl Tick {
@@ -37,7 +40,7 @@ impl Tick {
     #[must_use]
     pub fn is_good_news(&self) -> bool {
         let waits = |step: &Step| matches!(step.act, Act::Refuse(_) | Act::AskForCeremony(_) | Act::Wait);
-        self.done.values().all(Result::is_ok) && !self.plan.steps.iter().any(waits)
+        self.hold.is_none() && self.done.values().all(Result::is_ok) && !self.plan.steps.iter().any(waits)
     }
 }
 
@@ -48,18 +51,31 @@ impl Tick {
 pub fn dry_run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Tick, Problem> {
     let observed = targets.observe_all();
     let plan = plan::next(mesh, &store.holdings()?, &observed, now)?;
-    Ok(Tick { plan, done: BTreeMap::new() })
+    Ok(Tick { plan, done: BTreeMap::new(), hold: None })
 }
 
 /// Looks, plans and does what is due. A target that fails does not stop the others; the canary's step comes first, and
-/// if it fails, no other target is written in this tick.
+/// if it fails, no other target is written in this tick. Once the brake is pulled, nothing new is begun; what is being
+/// written is finished.
 ///
 /// # Errors
 /// `no-usable-root`, `clock-implausible`, `file-unreadable`.
 pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Result<Tick, Problem> {
     let mesh = courier.mesh;
     let holdings = store.holdings()?;
-    let observed = courier.targets.observe_all();
+    let brake = courier.brake;
+    let looked = courier.targets.in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| match brake.hold() {
+        None => Ok((cluster.name.clone(), courier.targets.observe(cluster))),
+        Some(hold) => Err(hold),
+    });
+    let observed: BTreeMap<ClusterName, Observed> = match looked.into_iter().collect() {
+        Ok(observed) => observed,
+        Err(hold) => {
+            // Nothing can be planned upon half of a mesh.
+            let plan = Plan { steps: Vec::new(), ceremonies: Vec::new() };
+            return Ok(Tick { plan, done: BTreeMap::new(), hold: Some(hold) });
+        }
+    };
     let plan = plan::next(mesh, &holdings, &observed, courier.now)?;
     for cluster in &mesh.clusters {
         if let Some(observed) = observed.get(&cluster.name) {
@@ -69,25 +85,37 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     let hands = Hands { courier, store, holdings: &holdings, opens, observed: &observed, issuing: OnceLock::new() };
     let mut due: Vec<&Step> = plan.steps.iter().filter(|step| step.act.writes()).collect();
     let mut done = BTreeMap::new();
+    let mut hold = None;
     if let Some(first) = due.first().copied()
         && mesh.rotation.canary.as_ref() == Some(&first.cluster)
     {
-        due.remove(0);
-        let outcome = hands.take(first);
-        let failed = outcome.is_err();
-        done.insert(first.cluster.clone(), outcome);
-        if failed {
-            due.clear();
+        hold = brake.hold();
+        if hold.is_none() {
+            due.remove(0);
+            let outcome = hands.take(first);
+            let failed = outcome.is_err();
+            done.insert(first.cluster.clone(), outcome);
+            if failed {
+                due.clear();
+            }
         }
     }
     let progress = Progress::new("renewing", due.len(), courier.shows_progress);
     let outcomes = courier.targets.in_parallel(&due, mesh.rotation.write, |step| {
         progress.step();
-        (step.cluster.clone(), hands.take(step))
+        match brake.hold() {
+            None => Ok((step.cluster.clone(), hands.take(step))),
+            Some(hold) => Err(hold),
+        }
     });
     drop(progress);
-    done.extend(outcomes);
-    Ok(Tick { plan, done })
+    for outcome in outcomes {
+        match outcome {
+            Ok((cluster, outcome)) => drop(done.insert(cluster, outcome)),
+            Err(why) => hold = Some(why),
+        }
+    }
+    Ok(Tick { plan, done, hold })
 }
 
 /// What the steps of one tick share. The issuing key is opened by the first step that needs it, and only then.

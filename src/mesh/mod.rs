@@ -15,6 +15,7 @@ pub(crate) mod fleet_story;
 mod headline;
 pub mod holdings;
 pub(crate) mod judge;
+pub mod lease;
 pub mod ledger;
 pub(crate) mod lifetime_rules;
 pub mod manifests;

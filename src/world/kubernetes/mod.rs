@@ -6,6 +6,8 @@ pub mod api_servers;
 mod conversation;
 mod credential_plugin;
 mod exchange;
+mod home;
 mod kubeconfig;
+pub mod lease;
 mod refusal;
 pub mod target;

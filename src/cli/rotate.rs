@@ -1,0 +1,78 @@
+//! `rotate`: one tick in words, and how it ends.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::cli::desk::{Desk, Ended, one};
+use crate::cli::exit::Exit;
+use crate::cli::rotate_arguments::RotateArguments;
+use crate::cli::{document, fleet_words, problem_words};
+use crate::jobs::rotate::{self, Tick};
+use crate::mesh::deadline::Ceremony;
+use crate::mesh::plan::Act;
+use crate::pki::profile::Tier;
+use crate::world::passphrase::PassphraseSource;
+
+impl Desk<'_> {
+    /// One tick.
+    pub(in crate::cli) fn rotate(self, order: &RotateArguments) -> Ended {
+        let dry_run = order.dry_run;
+        let mut unwatched = None;
+        let targets = self.targets();
+        let tick = if dry_run {
+            rotate::dry_run(&self.mesh, &self.store, &targets, self.now).map_err(one)?
+        } else {
+            let _lock = self.begin_writing()?;
+            let ledger = Mutex::new(self.ledger_file());
+            let courier = self.courier(&targets, &ledger);
+            let opens = PassphraseSource::new(order.passphrase.passphrase_file.clone());
+            let tick = rotate::run(&courier, &self.store, &opens);
+            self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
+            let tick = tick.map_err(one)?;
+            // Who is to end has no time to look at everything again.
+            if tick.hold.is_none() {
+                unwatched = self.tell_watchers(&targets, order.metrics_textfile.as_deref()).err();
+            }
+            tick
+        };
+        let document = document::tick(&tick, dry_run);
+        let good = !dry_run && tick.is_good_news();
+        self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
+        let exit = self.end_of(&tick);
+        // Where the disk is full or closed, a step has said so already.
+        match unwatched {
+            Some(problem) if exit < Exit::Error => Err(one(problem)),
+            _ => Ok(exit),
+        }
+    }
+
+    /// How a tick ends: 1, if something could not be done; 3, if people are asked for a ceremony; 4, if a target is due,
+    /// nothing can renew it, and the ceremony should have begun.
+    fn end_of(&self, tick: &Tick) -> Exit {
+        let mut exit = Exit::Fine;
+        for step in &tick.plan.steps {
+            match &step.act {
+                Act::Refuse(problem) => {
+                    self.voice.problem(&self.error(problem));
+                    exit = exit.max(Exit::Error);
+                }
+                Act::AskForCeremony(ceremony) => {
+                    let late = ceremony.last_safe <= self.now;
+                    exit = exit.max(if late { Exit::Critical } else { Exit::Warning });
+                }
+                Act::Mint { .. } | Act::Activate { .. } | Act::Leave | Act::Wait => {}
+            }
+        }
+        // The root's renewal is a matter of years: it asks aloud only when it must begin.
+        let asks = |it: &&Ceremony| it.last_safe <= self.now || (it.tier != Tier::Root && it.is_asked_for(self.now));
+        for ceremony in tick.plan.ceremonies.iter().filter(asks) {
+            let asked = fleet_words::asked_for(ceremony);
+            self.voice.problem(&problem_words::warning(&asked, &self.shared.file));
+            exit = exit.max(Exit::Warning);
+        }
+        for problem in tick.done.values().filter_map(|outcome| outcome.as_ref().err()) {
+            self.voice.problem(&self.error(problem));
+            exit = exit.max(Exit::Error);
+        }
+        exit
+    }
+}
