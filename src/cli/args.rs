@@ -295,6 +295,15 @@ pub enum ManifestsCommand {
         /// When it starts, as five fields of cron, in UTC. Without it, as often as rotation.tick says.
         #[arg(long, value_name = "CRON", value_parser = Schedule::parse)]
         schedule: Option<Schedule>,
+        /// Have it write the public status into ConfigMaps, for an exporter.
+        #[arg(long)]
+        status_configmap: bool,
+    },
+    /// The same as a Deployment: two replicas of `rotate --watch`, of which the one that holds a Lease works.
+    Daemon {
+        /// The container image, best by digest: NAME@sha256:…
+        #[arg(long, value_name = "IMAGE", value_parser = image)]
+        image: String,
     },
 }
 

@@ -4,12 +4,20 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
+#[cfg(feature = "k8s")]
+use crate::cli::rotate_arguments::Own;
 use crate::cli::rotate_arguments::RotateArguments;
 use crate::cli::{document, fleet_words, problem_words};
 use crate::jobs::rotate::{self, Tick};
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::plan::Act;
+use crate::mesh::status::Status;
+#[cfg(feature = "k8s")]
+use crate::mesh::status_shard;
 use crate::pki::profile::Tier;
+use crate::problem::Problem;
+#[cfg(feature = "k8s")]
+use crate::world::kubernetes::status_map;
 use crate::world::passphrase::PassphraseSource;
 
 impl Desk<'_> {
@@ -30,19 +38,38 @@ impl Desk<'_> {
             let tick = tick.map_err(one)?;
             // Who is to end has no time to look at everything again.
             if tick.hold.is_none() {
-                unwatched = self.tell_watchers(&targets, order.metrics_textfile.as_deref()).err();
+                let status = self.tell_watchers(&targets, order.metrics_textfile.as_deref());
+                unwatched = status.and_then(|status| self.tell_home(order, &status)).err();
             }
             tick
         };
         let document = document::tick(&tick, dry_run);
         let good = !dry_run && tick.is_good_news();
         self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
+        if let Some(untold) = &tick.untold {
+            self.voice.problem(&problem_words::warning(untold, &self.shared.file));
+        }
         let exit = self.end_of(&tick);
         // Where the disk is full or closed, a step has said so already.
         match unwatched {
             Some(problem) if exit < Exit::Error => Err(one(problem)),
             _ => Ok(exit),
         }
+    }
+
+    /// Leaves the status in ConfigMaps of the cluster that meshca runs in, where that is asked for.
+    #[cfg(feature = "k8s")]
+    fn tell_home(&self, order: &RotateArguments, status: &Status) -> Result<(), Problem> {
+        let home = &order.home;
+        let Some(Own { namespace, name }) = &home.status_configmap else { return Ok(()) };
+        let maps = status_shard::shards(status, namespace, name)?;
+        status_map::write(&home.access(), self.mesh.rotation.deadline, namespace, &maps)
+    }
+
+    #[cfg(not(feature = "k8s"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the build that speaks to API servers needs it")]
+    fn tell_home(&self, _: &RotateArguments, _: &Status) -> Result<(), Problem> {
+        Ok(())
     }
 
     /// How a tick ends: 1, if something could not be done; 3, if people are asked for a ceremony; 4, if a target is due,

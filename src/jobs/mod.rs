@@ -8,7 +8,7 @@ pub mod issue;
 #[cfg(feature = "ceremony")]
 pub mod issuing_create;
 pub mod ledger_show;
-pub mod manifests_cronjob;
+pub mod manifests_installation;
 pub mod manifests_rbac;
 pub mod publish;
 #[cfg(feature = "ceremony")]

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use crate::jobs::publish::{Courier, activate, sweep};
 use crate::mesh::change::Change;
+use crate::mesh::event::{self, Event};
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::ledger;
@@ -33,6 +34,8 @@ pub struct Tick {
     pub done: BTreeMap<ClusterName, Result<Change, Problem>>,
     /// Why some steps were not begun, where it was not the canary that failed.
     pub hold: Option<Hold>,
+    /// Why an Event could not be told, of the first that could not. What was done is done.
+    pub untold: Option<Problem>,
 }
 
 impl Tick {
@@ -51,7 +54,7 @@ impl Tick {
 pub fn dry_run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Tick, Problem> {
     let observed = targets.observe_all();
     let plan = plan::next(mesh, &store.holdings()?, &observed, now)?;
-    Ok(Tick { plan, done: BTreeMap::new(), hold: None })
+    Ok(Tick { plan, done: BTreeMap::new(), hold: None, untold: None })
 }
 
 /// Looks, plans and does what is due. A target that fails does not stop the others; the canary's step comes first, and
@@ -73,7 +76,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
         Err(hold) => {
             // Nothing can be planned upon half of a mesh.
             let plan = Plan { steps: Vec::new(), ceremonies: Vec::new() };
-            return Ok(Tick { plan, done: BTreeMap::new(), hold: Some(hold) });
+            return Ok(Tick { plan, done: BTreeMap::new(), hold: Some(hold), untold: None });
         }
     };
     let plan = plan::next(mesh, &holdings, &observed, courier.now)?;
@@ -115,7 +118,17 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
             Err(why) => hold = Some(why),
         }
     }
-    Ok(Tick { plan, done, hold })
+    let untold = tell(courier, &event::events(&plan, &done, &observed));
+    Ok(Tick { plan, done, hold, untold })
+}
+
+/// Tells the clusters what became of their targets; returns the first problem with that.
+fn tell(courier: &Courier<'_>, events: &[Event]) -> Option<Problem> {
+    let told = courier.targets.in_parallel(events, courier.mesh.rotation.write, |event| {
+        let cluster = courier.mesh.cluster(&event.cluster)?;
+        courier.targets.tell(cluster, event).err()
+    });
+    told.into_iter().flatten().next()
 }
 
 /// What the steps of one tick share. The issuing key is opened by the first step that needs it, and only then.

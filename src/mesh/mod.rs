@@ -8,6 +8,7 @@ pub(crate) mod cluster_rules;
 mod concern;
 pub mod consumers;
 pub mod deadline;
+pub mod event;
 pub mod field_manager;
 pub mod fleet;
 #[cfg(test)]
@@ -39,4 +40,5 @@ pub mod span;
 pub mod standing;
 pub mod status;
 mod status_document;
+pub mod status_shard;
 pub mod unrecorded;

@@ -5,9 +5,11 @@
 pub mod api_servers;
 mod conversation;
 mod credential_plugin;
+pub mod event;
 mod exchange;
 mod home;
 mod kubeconfig;
 pub mod lease;
 mod refusal;
+pub mod status_map;
 pub mod target;
