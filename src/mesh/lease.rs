@@ -115,17 +115,17 @@ impl Lease {
             renew_time: Some(micro(now)),
             lease_transitions: Some(before.saturating_add(u32::from(!is_mine))),
         };
-        self.body(claim, spec)
+        self.body(claim, &spec)
     }
 
     /// The body that lets go of it, so that nobody has to wait until it has run out.
     #[must_use]
     pub fn let_go(&self, claim: &Claim<'_>) -> Secret {
         let spec = Spec { lease_transitions: self.spec.lease_transitions, ..Spec::default() };
-        self.body(claim, spec)
+        self.body(claim, &spec)
     }
 
-    fn body(&self, claim: &Claim<'_>, spec: Spec) -> Secret {
+    fn body(&self, claim: &Claim<'_>, spec: &Spec) -> Secret {
         let Claim { namespace, name, .. } = claim;
         let metadata =
             json!({ "name": name, "namespace": namespace, "uid": self.uid, "resourceVersion": self.version });
