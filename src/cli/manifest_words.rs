@@ -150,10 +150,10 @@ fn about(object: &Object) -> &'static str {
         }
         "Role" => "What it has of its own in this namespace, by name.",
         "Deployment" => {
-            "Two replicas: the one that holds the Lease works, the other takes over when it ends. After SIGTERM what is\n\
-             being written is finished, and nothing new is begun; the grace is what the deadlines of one target may\n\
-             take. It has no probe: a pod that does not come forward loses its Lease. What it did stands in its log\n\
-             and nowhere else (records: stdout): collect it. Mode 256 is 0400."
+            "Two replicas: the one that holds the Lease works, the other takes over. After SIGTERM what is being\n\
+             written is finished and nothing new is begun; the grace is what the deadlines of one target may take.\n\
+             There is no probe: each visit of a target has its deadline. What it did stands in its log and nowhere\n\
+             else (records: stdout): collect it. Mode 256 is 0400."
         }
         _ => "",
     }

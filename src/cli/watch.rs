@@ -14,7 +14,7 @@ use crate::mesh::fleet::Mesh;
 use crate::problem::Problem;
 use crate::world::brake::{Brake, News, Turn};
 #[cfg(feature = "k8s")]
-use crate::world::kubernetes::lease::{Keeper, Wish};
+use crate::world::kubernetes::lease_keeper::{Keeper, Wish};
 use crate::world::{clock, mesh_folder, signals};
 
 /// Runs until SIGTERM or SIGINT, and ends as its last tick ended; without a tick, well.

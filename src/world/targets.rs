@@ -129,7 +129,7 @@ impl Targets<'_> {
     }
 
     fn tell_through_kubernetes(&self, cluster: &Cluster, event: &Event) -> Result<(), Problem> {
-        kubernetes::event::tell(&self.api_servers, cluster, event, self.now)
+        kubernetes::announcement::tell(&self.api_servers, cluster, event, self.now)
     }
 }
 
