@@ -227,6 +227,7 @@ codes! {
         TargetChangedMeanwhile = "target-changed-meanwhile": "a target changed between the decision and the write; it was left as it is";
         WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";
         NamespaceMissing = "namespace-missing": "a cluster has no namespace of the name that its target has";
+        ControlPlaneNotNamed = "control-plane-not-named": "the namespace of a remote does not name its control plane, which therefore never hands it a trust bundle";
         KubeconfigUnusable = "kubeconfig-unusable": "a kubeconfig, or the service account of a pod, gives no way to an API server";
         CredentialPluginFailed = "credential-plugin-failed": "the credential plug-in of a kubeconfig failed, took too long or gave nothing that can be used";
         ApiServerUnreachable = "api-server-unreachable": "no connection to an API server comes about";
@@ -238,9 +239,14 @@ codes! {
         NotAuthenticated = "not-authenticated": "an API server does not know who asks; a token or client certificate is wrong or has ended";
         NotAllowed = "not-allowed": "an API server knows who asks and does not allow it; the rule that is missing is named";
         ApiRefused = "api-refused": "an API server refused a request for a reason of its own";
+        NotLoaded = "not-loaded": "an istiod was not seen to sign with what lies in its target, though that was waited for";
         UnknownCluster = "unknown-cluster": "the mesh file has no cluster of this name";
         RootDiffers = "root-differs": "a target runs under another root than the one that meshca may use; changing a root is a walk of its own";
         SharedSigningKey = "shared-signing-key": "two clusters sign with the same private key; whoever takes it from one signs for both";
+        IstiodUnreachable = "istiod-unreachable": "a replica of istiod could not be connected to, or did not answer within its time; what it has loaded is unknown";
+        IstiodNotProven = "istiod-not-proven": "whoever answered at the address of istiod did not prove to be istiod with the signer that it shows; what istiod has loaded is unknown";
+        IstiodMetricsUnreadable = "istiod-metrics-unreadable": "the metrics of istiod could not be had, or say nothing about its certificates; what it has loaded is unknown";
+        IstiodServesAnother = "istiod-serves-another": "a replica of istiod signs with another intermediate than the one in its cacerts; it has not loaded it";
         IntermediateNotInLedger = "intermediate-not-in-ledger": "a target holds, under our mark, an intermediate that no entry of our ledger names; somebody else has minted under our roots, or records were lost";
     }
     Rotation {

@@ -552,3 +552,15 @@ fn when_the_canary_fails_no_other_is_written_and_otherwise_it_comes_first() {
         done.map(|line| line.split(r#""cluster":""#).nth(1).unwrap().split('"').next().unwrap()).collect();
     assert_eq!((order.len(), order[0]), (3, "west"), "{ledger}");
 }
+
+#[test]
+fn publish_waits_for_what_can_be_known_and_says_where_nothing_can() {
+    let mesh = lab("m1", "", &["east", "west"]).replacen("assumeLoadedAfter: 0s", "assumeLoadedAfter: 1s", 1);
+    let mesh = mesh.replacen("    istiod: { assumeLoadedAfter: 0s }\n", "", 1);
+    let story = Story::new(&mesh).founded("m1", NEW_YEAR);
+    story.with_passphrase(&format!("--at {NEW_YEAR} issue")).fine();
+    let said = story.with_passphrase(&format!("--at {NEW_YEAR} publish --wait=20s east"));
+    said.fine().saying("loaded   assumed");
+    let said = story.with_passphrase(&format!("--at {NEW_YEAR} publish --wait=20s west"));
+    said.refused(1, "not-loaded").saying("loaded   none");
+}

@@ -326,3 +326,42 @@ fn the_service_account_may_do_what_the_role_says_and_nothing_more() {
         assert_eq!(ask(&request, content, &body), status, "{request}");
     }
 }
+
+#[test]
+fn meshca_publishes_and_renews_with_the_rights_that_it_asks_for() {
+    let server = CLUSTERS.server(0);
+    for namespace in ["runs", "runs-system", "runs-remote"] {
+        server.create_namespace(namespace);
+    }
+    let token = server.service_account_token("runs", "meshca");
+    let kubeconfig = server.kubeconfig_with_token("runs", &token).display().to_string();
+    let folder = folder("runs");
+    let cluster = |name: &str, role: &str, namespace: &str| {
+        let access = format!("access: {{ kubeconfig: {kubeconfig} }}");
+        format!("  - {{ name: {name}, role: {role}, namespace: {namespace}, {access} }}\n")
+    };
+    let clusters = cluster("east", "primary", "runs-system") + &cluster("far", "remote, primary: east", "runs-remote");
+    let text = format!("version: 1\nmesh: shop\nlab: true\nrecords: stdout\nclusters:\n{clusters}");
+    fs::write(folder.join("mesh.yaml"), text).unwrap();
+    let online = ["--passphrase-file", "issuing.pass"];
+    fine(&meshca(&folder, &[&["issue"], &online[..]].concat()));
+
+    let refused = meshca(&folder, &[&["publish"], &online[..]].concat());
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(words(&refused).contains("error: not-allowed: east/runs-system: not allowed to get secrets/cacerts"));
+    let grants = printed(&folder, &["manifests", "rbac", "--service-account", "runs/meshca"]);
+    fine(&apply(server, &grants, &[]));
+    assert!(becomes_true(|| meshca(&folder, &[&["publish"], &online[..]].concat()).status.success()));
+    let generation = || {
+        let secret = server.secret("runs-system", "cacerts").unwrap();
+        secret["metadata"]["annotations"]["meshca.io/generation"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(generation(), "1");
+    // Its own report says when it is due, and a lab may pretend that it is then.
+    let report: Value = serde_json::from_slice(&meshca(&folder, &["report", "-o", "json"]).stdout).unwrap();
+    let rows = report["rows"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["role"] == "intermediate" && row["cluster"] == "east").unwrap();
+    let due = row["renewsAt"].as_str().unwrap();
+    fine(&meshca(&folder, &[&["--at", due, "rotate"], &online[..]].concat()));
+    assert_eq!(generation(), "2");
+}

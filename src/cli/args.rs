@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
 
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::report_words::Form;
@@ -12,6 +12,7 @@ use crate::cli::rotate_arguments::RotateArguments;
 use crate::mesh::fleet::{ClusterName, is_dns_label, is_trust_domain};
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
+use crate::mesh::span;
 
 /// A certificate authority and certificate distribution tool for multi-cluster Istio meshes.
 ///
@@ -190,6 +191,9 @@ pub enum Command {
         /// Say what would be done, and change nothing.
         #[arg(long)]
         dry_run: bool,
+        /// Wait until every istiod signs with what was published, this long at most.
+        #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "5m", require_equals = true, value_parser = length, conflicts_with = "dry_run")]
+        wait: Option<Duration>,
         /// Where the passphrase comes from.
         #[command(flatten)]
         passphrase: PassphraseFile,
@@ -327,6 +331,10 @@ impl SubjectArguments {
 
 fn cluster(text: &str) -> Result<ClusterName, String> {
     ClusterName::parse(text).ok_or_else(|| "a cluster's name is a DNS label other than `unknown`".to_owned())
+}
+
+fn length(text: &str) -> Result<Duration, String> {
+    span::parse(text).map_err(|_| "a length of time is written as 90s, 5m or 1h".to_owned())
 }
 
 fn trust_domain(text: &str) -> Result<String, String> {

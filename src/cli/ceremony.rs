@@ -116,7 +116,7 @@ pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, n
     let file = made.file.display().to_string();
     let metrics = folder.join("meshca.prom");
     let desk = Desk::of(made.mesh, shared, voice, now);
-    let status = desk.tell_watchers(&desk.targets(), Some(&metrics)).map_err(one)?;
+    let status = desk.tell_watchers(&made.tick.observed, Some(&metrics)).map_err(one)?;
     voice.result(&report_words::written(&status, Form::Table, &file, VERSION, voice.colour).map_err(one)?);
     voice.words(&format!(
         "metrics are in {}\ngo on with:\n  meshca -f {file} report\n  meshca -f {file} rotate --passphrase-file {}\n  \

@@ -1,5 +1,6 @@
 //! A mesh file that was read, and what the commands do with it alike: begin to write, keep a ledger, tell the watchers.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -12,8 +13,9 @@ use crate::cli::voice::Voice;
 use crate::cli::{problem_words, report_words};
 use crate::jobs::publish::Courier;
 use crate::jobs::report;
-use crate::mesh::fleet::Mesh;
+use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::metrics;
+use crate::mesh::observed::Observed;
 use crate::mesh::status::Status;
 use crate::problem::{Code, Problem};
 use crate::world::brake::Brake;
@@ -103,10 +105,10 @@ impl<'a> Desk<'a> {
     /// acted, whether or not they can be written.
     pub(in crate::cli) fn tell_watchers(
         &self,
-        targets: &Targets<'_>,
+        observed: &BTreeMap<ClusterName, Observed>,
         textfile: Option<&Path>,
     ) -> Result<Status, Problem> {
-        let status = report::run(&self.mesh, &self.store, targets, self.now)?;
+        let status = report::of(&self.mesh, &self.store, observed, self.now)?;
         if let Some(folder) = mesh_folder::records_folder(&self.mesh) {
             let text = report_words::written(&status, Form::Json, "", VERSION, false)?;
             report::write_status(folder, &text)?;

@@ -10,6 +10,7 @@ use crate::mesh::change::Change;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::holdings::Prepared;
 use crate::mesh::ledger::{Entry, Ledger};
+use crate::mesh::loaded::Loaded;
 use crate::mesh::plan::Act;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
@@ -140,6 +141,8 @@ pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> impl Serialize + us
         generation: Option<u32>,
         before: Option<CertificateDocument>,
         after: Option<CertificateDocument>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        loaded: Option<&'static str>,
         problem: Option<ProblemDocument<'a>>,
     }
     let targets = deliveries.iter().map(|it| One {
@@ -148,6 +151,7 @@ pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> impl Serialize + us
         generation: it.after.as_ref().map(|(generation, _)| *generation),
         before: it.before.as_ref().map(CertificateDocument::from),
         after: it.after.as_ref().map(|(_, certificate)| certificate.into()),
+        loaded: it.loaded.as_ref().map(Loaded::as_str),
         problem: it.change.as_ref().err().map(ProblemDocument::from),
     });
     Document { begins: head("Publish"), dry_run, targets: targets.collect() }

@@ -90,6 +90,9 @@ pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> String {
             (Err(problem), _) => ("refused".to_owned(), problem.to_string()),
         };
         text.push_str(&format!("  {:width$}  {word:<8}  {more}\n", delivery.cluster.as_str()));
+        if let Some(loaded) = &delivery.loaded {
+            text.push_str(&format!("    loaded   {}: {}\n", loaded.as_str(), problem_words::printable(&loaded.why)));
+        }
         if let (true, Some(before), Some((_, after)), Ok(Change::Replace { .. })) =
             (dry_run, &delivery.before, &delivery.after, &delivery.change)
         {

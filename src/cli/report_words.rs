@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 
 use crate::cli::table::{Cell, Line, aligned, painted};
 use crate::mesh::fleet::ClusterName;
+use crate::mesh::loaded::Loaded;
 use crate::mesh::metrics;
-use crate::mesh::observed::Grade;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::row::Row;
 use crate::mesh::standing::Standing;
@@ -125,7 +125,7 @@ fn loaded(row: &Row) -> Option<String> {
     row.certificate.as_ref()?;
     match (&row.signed_by, row.role) {
         (Some(primary), Tier::Intermediate) => Some(format!("by {primary}")),
-        _ => row.loaded.map(Grade::as_str).map(str::to_owned),
+        _ => row.loaded.as_ref().map(Loaded::as_str).map(str::to_owned),
     }
 }
 
@@ -171,8 +171,9 @@ fn next_command(status: &Status, mesh_file: &str) -> Option<String> {
     let is_due = |row: &&Row| {
         let due = row.renews_at.is_some_and(|at| at <= status.generated_at);
         // What meshca refuses to touch, a finding names; a renewal would not help there.
-        let refused =
-            status.findings.iter().any(|it| row.cluster.as_ref().is_some_and(|name| it.place == name.as_str()));
+        let refused = status.findings.iter().any(|it| {
+            !is_about_istiod(it.problem.code()) && row.cluster.as_ref().is_some_and(|name| it.place == name.as_str())
+        });
         row.role == Tier::Intermediate
             && row.signed_by.is_none()
             && !refused
@@ -204,6 +205,14 @@ fn next_command(status: &Status, mesh_file: &str) -> Option<String> {
         Some(status.clusters.iter().find(named).map_or("", |look| look.cluster.as_str()))
     })?;
     Some(format!("{meshca} check {place}").trim_end().to_owned())
+}
+
+/// Whether a finding is about what a running istiod shows: no reason not to renew its intermediate.
+const fn is_about_istiod(code: Code) -> bool {
+    matches!(
+        code,
+        Code::IstiodUnreachable | Code::IstiodNotProven | Code::IstiodMetricsUnreadable | Code::IstiodServesAnother
+    )
 }
 
 /// A path as a shell takes it: in single quotes where it has anything but the plainest characters.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::cli::args::{Arguments, CheckArguments, Command, LedgerCommand, Shared};
 #[cfg(feature = "ceremony")]
@@ -16,8 +16,8 @@ use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::voice::Voice;
 use crate::cli::{check_words, document, fleet_words, inspect_words, manifests, problem_words, report_words, watch};
 use crate::jobs::check::Checked;
-use crate::jobs::publish;
-use crate::jobs::{check, init, inspect, ledger_show, report};
+use crate::jobs::publish::{self, Delivery};
+use crate::jobs::{check, init, inspect, ledger_show, loading, report};
 use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
@@ -63,8 +63,8 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         Command::Issue { clusters, until, passphrase, stock_passphrase_file } => {
             Desk::open(shared, voice, now)?.issue(&clusters, until, passphrase, stock_passphrase_file)
         }
-        Command::Publish { clusters, dry_run, passphrase } => {
-            Desk::open(shared, voice, now)?.publish(&clusters, dry_run, passphrase)
+        Command::Publish { clusters, dry_run, wait, passphrase } => {
+            Desk::open(shared, voice, now)?.publish(&clusters, dry_run, wait, passphrase)
         }
         Command::Rotate(order) if order.watch => watch::run(&order, shared, voice, now),
         Command::Rotate(order) => Desk::open(shared, voice, now)?.rotate(&order),
@@ -81,8 +81,14 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
 }
 
 impl Desk<'_> {
-    fn publish(self, clusters: &[ClusterName], dry_run: bool, passphrase: PassphraseFile) -> Ended {
-        let _lock = if dry_run { None } else { self.begin_writing()? };
+    fn publish(
+        self,
+        clusters: &[ClusterName],
+        dry_run: bool,
+        wait: Option<Duration>,
+        passphrase: PassphraseFile,
+    ) -> Ended {
+        let lock = if dry_run { None } else { self.begin_writing()? };
         let targets = self.targets();
         let ledger = Mutex::new(self.ledger_file());
         let courier = self.courier(&targets, &ledger);
@@ -90,11 +96,16 @@ impl Desk<'_> {
         let order = publish::Order { clusters, dry_run, opens: &opens };
         let deliveries = publish::run(&courier, &self.store, &order);
         self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
-        let deliveries = deliveries.map_err(one)?;
+        drop(lock);
+        let mut deliveries = deliveries.map_err(one)?;
+        if let Some(within) = wait {
+            loading::run(&self.mesh, &targets, &mut deliveries, within, self.now);
+        }
         let words = || fleet_words::deliveries(&deliveries, dry_run);
-        let good = !dry_run && deliveries.iter().all(|it| it.change.is_ok());
+        let is_loaded = |it: &Delivery| it.loaded.as_ref().is_none_or(|loaded| loaded.is_loaded);
+        let good = !dry_run && deliveries.iter().all(|it| it.change.is_ok() && is_loaded(it));
         self.voice.about(good).answer(self.shared, &document::deliveries(&deliveries, dry_run), words)?;
-        let problems: Vec<Problem> = deliveries.into_iter().filter_map(|it| it.change.err()).collect();
+        let problems: Vec<Problem> = deliveries.into_iter().filter_map(Delivery::into_problem).collect();
         if problems.is_empty() { Ok(Exit::Fine) } else { Err(problems) }
     }
 

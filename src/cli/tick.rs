@@ -36,9 +36,9 @@ impl Desk<'_> {
             let tick = rotate::run(&courier, &self.store, &opens);
             self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
             let tick = tick.map_err(one)?;
-            // Who is to end has no time to look at everything again.
+            // Who is to end has no time for those who watch.
             if tick.hold.is_none() {
-                let status = self.tell_watchers(&targets, order.metrics_textfile.as_deref());
+                let status = self.tell_watchers(&tick.observed, order.metrics_textfile.as_deref());
                 unwatched = status.and_then(|status| self.tell_home(order, &status)).err();
             }
             tick

@@ -8,6 +8,7 @@ pub mod issue;
 #[cfg(feature = "ceremony")]
 pub mod issuing_create;
 pub mod ledger_show;
+pub mod loading;
 pub mod manifests_installation;
 pub mod manifests_rbac;
 pub mod publish;

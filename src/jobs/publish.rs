@@ -13,6 +13,7 @@ use crate::mesh::consumers::circumstances::Circumstances;
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::{Holdings, Prepared};
 use crate::mesh::ledger::Act;
+use crate::mesh::loaded::Loaded;
 use crate::mesh::minting;
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::ownership::Ownership;
@@ -40,6 +41,21 @@ pub struct Delivery {
     pub after: Option<(u32, Certificate)>,
     /// What was decided, or why it did not come about.
     pub change: Result<Change, Problem>,
+    /// Whether its istiod signs with it; `None`: nobody waited for that.
+    pub loaded: Option<Loaded>,
+}
+
+impl Delivery {
+    /// What went wrong with it: it did not come about, or its istiod was waited for and did not load it.
+    #[must_use]
+    pub fn into_problem(self) -> Option<Problem> {
+        let unloaded = self.loaded.filter(|loaded| !loaded.is_loaded).map(|last| {
+            let what = format!("{}: its istiod is not known to sign with what lies there: {}", self.cluster, last.why);
+            Problem::new(Code::NotLoaded, what)
+                .hint("istiod.addresses or istiod.metrics in the mesh file say where to look; --wait says how long")
+        });
+        self.change.err().or(unloaded)
+    }
 }
 
 /// The pieces that every delivery needs.
@@ -61,24 +77,43 @@ pub struct Courier<'a> {
     pub shows_progress: bool,
 }
 
+/// A set that is where it should be: what was done for that, and what was seen there afterwards. `None`: nothing was
+/// done.
+#[derive(Debug)]
+pub struct Delivered {
+    /// What was done.
+    pub change: Change,
+    /// The target as it was read back.
+    pub seen: Option<Observed>,
+}
+
 /// How often a delivery decides again when the target changed under its hands.
 const ATTEMPTS: usize = 3;
 
 impl Courier<'_> {
-    /// Brings one set to one target: reads, decides, writes, reads back and compares the whole set of values.
+    /// Brings one set to one target: decides, writes, reads back and compares the whole set of values. What is there is
+    /// decided on as it was seen, since a write names that; an empty place is looked at once more, since nothing there
+    /// could be named.
     ///
     /// # Errors
     /// The refusal; `target-changed-meanwhile`, when that happened three times; `lease-lost`; `file-unwritable`;
     /// `written-differs-from-read`. In each case but the last the target is what it was.
-    pub fn deliver(&self, cluster: &Cluster, set: &Cacerts, generation: u32) -> Result<Change, Problem> {
+    pub fn deliver(
+        &self,
+        cluster: &Cluster,
+        set: &Cacerts,
+        generation: u32,
+        seen: &Observed,
+    ) -> Result<Delivered, Problem> {
         let signer = set.signer();
         let mark = Ownership::new(&self.mesh.name, &cluster.name, generation, signer.serial_text());
         let about = About { cluster: Some(&cluster.name), generation: Some(generation), certificate: Some(signer) };
         self.examine(cluster, set)?;
+        let mut known = matches!(seen.secret, Ok(Some(_))).then(|| seen.clone());
         for _ in 0..ATTEMPTS {
-            let observed = self.targets.observe(cluster);
+            let observed = known.take().unwrap_or_else(|| self.targets.observe(cluster));
             let change = match decide(set, cluster, &self.mesh.name, &observed) {
-                Change::Leave => return Ok(Change::Leave),
+                Change::Leave => return Ok(Delivered { change: Change::Leave, seen: None }),
                 Change::Refuse(problem) => return Err(problem),
                 change @ (Change::Create | Change::Replace { .. }) => change,
             };
@@ -92,15 +127,18 @@ impl Courier<'_> {
                 (Err(problem), Some(_)) => self.look_again(cluster, set).map_err(|_| problem.clone()),
                 (Ok(()), _) => self.look_again(cluster, set),
             };
-            if let Err(problem) = seen {
-                self.record(|ledger| ledger.failed(Act::Publish, about, &problem))?;
-                if problem.code() == Code::TargetChangedMeanwhile {
-                    continue;
+            match seen {
+                Ok(seen) => {
+                    self.record(|ledger| ledger.done(Act::Publish, about))?;
+                    return Ok(Delivered { change, seen: Some(seen) });
                 }
-                return Err(problem);
+                Err(problem) => {
+                    self.record(|ledger| ledger.failed(Act::Publish, about, &problem))?;
+                    if problem.code() != Code::TargetChangedMeanwhile {
+                        return Err(problem);
+                    }
+                }
             }
-            self.record(|ledger| ledger.done(Act::Publish, about))?;
-            return Ok(change);
         }
         Err(Problem::new(
             Code::TargetChangedMeanwhile,
@@ -138,11 +176,11 @@ impl Courier<'_> {
         }
     }
 
-    fn look_again(&self, cluster: &Cluster, set: &Cacerts) -> Result<(), Problem> {
+    fn look_again(&self, cluster: &Cluster, set: &Cacerts) -> Result<Observed, Problem> {
         let observed = self.targets.observe(cluster);
-        let there = observed.secret?;
-        if there.as_ref().is_some_and(|there| holds(there, set)) {
-            return Ok(());
+        let there = observed.secret.as_ref().map_err(Clone::clone)?.as_ref();
+        if there.is_some_and(|there| holds(there, set)) {
+            return Ok(observed);
         }
         let names = there.map_or_else(|| "nothing".to_owned(), |there| there.names.join(", "));
         Err(Problem::new(
@@ -192,7 +230,10 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
     let progress = Progress::new("publishing", clusters.len(), courier.shows_progress);
     Ok(courier.targets.in_parallel(&clusters, mesh.rotation.write, |cluster| {
         progress.step();
-        let observed = courier.targets.observe(cluster);
+        let observed = match fleet.get(&cluster.name) {
+            Some(observed) => observed.clone(),
+            None => courier.targets.observe(cluster),
+        };
         if !order.dry_run {
             sweep(&mesh.name, store, &holdings, cluster, &observed);
         }
@@ -204,7 +245,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         };
         let before = observed.secret.ok().flatten().and_then(|there| there.signer.ok());
         let after = ready.map(|prepared| (prepared.generation, prepared.signer.clone()));
-        Delivery { cluster: cluster.name.clone(), before, after, change }
+        Delivery { cluster: cluster.name.clone(), before, after, change, loaded: None }
     }))
 }
 
@@ -257,7 +298,7 @@ fn bring(
             Some(there) => Change::Replace { uid: there.uid.clone(), version: there.version.clone() },
         });
     }
-    activate(courier, store, order.opens, cluster, prepared, anchor, observed)
+    activate(courier, store, order.opens, cluster, prepared, anchor, observed).map(|delivered| delivered.change)
 }
 
 /// Opens a prepared intermediate's key, brings the set to its target and forgets the key.
@@ -272,14 +313,14 @@ pub fn activate(
     prepared: &Prepared,
     anchor: &Certificate,
     observed: &Observed,
-) -> Result<Change, Problem> {
+) -> Result<Delivered, Problem> {
     let mesh = courier.mesh;
     let key = issuing_key::open_prepared(store, prepared, opens, mesh.lab, courier.entropy)?;
     let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
     let bundle = there.and_then(SecretSight::kept_bundle);
     let set = minting::set(mesh, prepared.signer.clone(), &key, &prepared.upper, anchor, bundle.as_deref());
-    let change = courier.deliver(cluster, &set, prepared.generation)?;
+    let delivered = courier.deliver(cluster, &set, prepared.generation, observed)?;
     // A read-only material folder keeps its copy; nothing depends on whether it is gone.
     let _ = issuing_key::forget(store, prepared);
-    Ok(change)
+    Ok(delivered)
 }

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use time::OffsetDateTime;
 
-use crate::jobs::publish::{Courier, activate, sweep};
+use crate::jobs::publish::{Courier, Delivered, activate, sweep};
 use crate::mesh::change::Change;
 use crate::mesh::event::{self, Event};
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
@@ -32,6 +32,8 @@ pub struct Tick {
     pub plan: Plan,
     /// What became of each step that writes; empty for a dry run.
     pub done: BTreeMap<ClusterName, Result<Change, Problem>>,
+    /// Every target as it was last seen.
+    pub observed: BTreeMap<ClusterName, Observed>,
     /// Why some steps were not begun, where it was not the canary that failed.
     pub hold: Option<Hold>,
     /// Why an Event could not be told, of the first that could not. What was done is done.
@@ -54,7 +56,7 @@ impl Tick {
 pub fn dry_run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Tick, Problem> {
     let observed = targets.observe_all();
     let plan = plan::next(mesh, &store.holdings()?, &observed, now)?;
-    Ok(Tick { plan, done: BTreeMap::new(), hold: None, untold: None })
+    Ok(Tick { plan, done: BTreeMap::new(), observed, hold: None, untold: None })
 }
 
 /// Looks, plans and does what is due. A target that fails does not stop the others; the canary's step comes first, and
@@ -67,16 +69,12 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     let mesh = courier.mesh;
     let holdings = store.holdings()?;
     let brake = courier.brake;
-    let looked = courier.targets.in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| match brake.hold() {
-        None => Ok((cluster.name.clone(), courier.targets.observe(cluster))),
-        Some(hold) => Err(hold),
-    });
-    let observed: BTreeMap<ClusterName, Observed> = match looked.into_iter().collect() {
+    let mut observed = match observe(courier) {
         Ok(observed) => observed,
         Err(hold) => {
             // Nothing can be planned upon half of a mesh.
-            let plan = Plan { steps: Vec::new(), ceremonies: Vec::new() };
-            return Ok(Tick { plan, done: BTreeMap::new(), hold: Some(hold), untold: None });
+            let (plan, done) = (Plan { steps: Vec::new(), ceremonies: Vec::new() }, BTreeMap::new());
+            return Ok(Tick { plan, done, observed: BTreeMap::new(), hold: Some(hold), untold: None });
         }
     };
     let plan = plan::next(mesh, &holdings, &observed, courier.now)?;
@@ -87,21 +85,18 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     }
     let hands = Hands { courier, store, holdings: &holdings, opens, observed: &observed, issuing: OnceLock::new() };
     let mut due: Vec<&Step> = plan.steps.iter().filter(|step| step.act.writes()).collect();
-    let mut done = BTreeMap::new();
-    let mut hold = None;
+    let mut taken = Vec::new();
+    let mut hold = brake.hold();
     if let Some(first) = due.first().copied()
         && mesh.rotation.canary.as_ref() == Some(&first.cluster)
+        && hold.is_none()
     {
-        hold = brake.hold();
-        if hold.is_none() {
-            due.remove(0);
-            let outcome = hands.take(first);
-            let failed = outcome.is_err();
-            done.insert(first.cluster.clone(), outcome);
-            if failed {
-                due.clear();
-            }
+        due.remove(0);
+        let outcome = hands.take(first);
+        if outcome.is_err() {
+            due.clear();
         }
+        taken.push((first.cluster.clone(), outcome));
     }
     let progress = Progress::new("renewing", due.len(), courier.shows_progress);
     let outcomes = courier.targets.in_parallel(&due, mesh.rotation.write, |step| {
@@ -114,12 +109,36 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     drop(progress);
     for outcome in outcomes {
         match outcome {
-            Ok((cluster, outcome)) => drop(done.insert(cluster, outcome)),
+            Ok(outcome) => taken.push(outcome),
             Err(why) => hold = Some(why),
         }
     }
+    let (mut done, mut afterwards) = (BTreeMap::new(), BTreeMap::new());
+    for (name, outcome) in taken {
+        let seen = match &outcome {
+            Ok(delivered) => delivered.seen.clone(),
+            // What a failure left there is not known; who is to end does not ask.
+            Err(_) if hold.is_some() => None,
+            Err(_) => mesh.cluster(&name).map(|cluster| courier.targets.observe(cluster)),
+        };
+        afterwards.extend(seen.map(|seen| (name.clone(), seen)));
+        done.insert(name, outcome.map(|delivered| delivered.change));
+    }
+    // By what was seen before: that is what an Event is about.
     let untold = tell(courier, &event::events(&plan, &done, &observed));
-    Ok(Tick { plan, done, hold, untold })
+    observed.extend(if hold.is_none() { courier.targets.look_at_istiods(afterwards) } else { afterwards });
+    Ok(Tick { plan, done, observed, hold, untold })
+}
+
+/// Looks at every target, unless the brake is pulled meanwhile.
+fn observe(courier: &Courier<'_>) -> Result<BTreeMap<ClusterName, Observed>, Hold> {
+    let Courier { mesh, targets, brake, .. } = courier;
+    let looked = targets.in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| match brake.hold() {
+        None => Ok((cluster.name.clone(), targets.observe(cluster))),
+        Some(hold) => Err(hold),
+    });
+    let seen = looked.into_iter().collect::<Result<_, _>>()?;
+    brake.hold().map_or_else(|| Ok(targets.look_at_istiods(seen)), Err)
 }
 
 /// Tells the clusters what became of their targets; returns the first problem with that.
@@ -142,7 +161,7 @@ struct Hands<'a> {
 }
 
 impl Hands<'_> {
-    fn take(&self, step: &Step) -> Result<Change, Problem> {
+    fn take(&self, step: &Step) -> Result<Delivered, Problem> {
         let missing = |what: &str| Problem::new(Code::TargetUnreadable, format!("{}: {what}", step.cluster));
         let mesh = self.courier.mesh;
         let cluster = mesh.cluster(&step.cluster).ok_or_else(|| missing("not in the mesh file"))?;
@@ -165,7 +184,9 @@ impl Hands<'_> {
                 let (courier, store) = (self.courier, self.store);
                 activate(courier, store, self.opens, cluster, prepared, &anchor.certificate, observed)
             }
-            Act::Leave | Act::Wait | Act::AskForCeremony(_) | Act::Refuse(_) => Ok(Change::Leave),
+            Act::Leave | Act::Wait | Act::AskForCeremony(_) | Act::Refuse(_) => {
+                Ok(Delivered { change: Change::Leave, seen: None })
+            }
         }
     }
 
@@ -176,7 +197,7 @@ impl Hands<'_> {
         issuing: &Held,
         anchor: &Held,
         generation: u32,
-    ) -> Result<Change, Problem> {
+    ) -> Result<Delivered, Problem> {
         let Courier { mesh, entropy, now, .. } = *self.courier;
         let issuing_key = self
             .issuing
@@ -195,6 +216,6 @@ impl Hands<'_> {
         let bundle = there.and_then(SecretSight::kept_bundle);
         let upper = [issuing.certificate.clone()];
         let set = minting::set(mesh, signed.into_certificate(), &key, &upper, &anchor.certificate, bundle.as_deref());
-        self.courier.deliver(cluster, &set, generation)
+        self.courier.deliver(cluster, &set, generation, observed)
     }
 }

@@ -32,6 +32,8 @@ pub const ISTIO_GENERATED: &str = "istio-generated";
 pub const SELF_SIGNED_SECRET: &str = "istio-ca-secret";
 /// The Secret in which a key waits for its certificate.
 pub const WAITING_SECRET: &str = "meshca-next";
+/// The annotation by which the namespace of a remote names the control planes that may hand it their trust bundle.
+pub const CONTROL_PLANES: &str = "topology.istio.io/controlPlaneClusters";
 /// The ConfigMap in which istiod hands out its roots.
 pub const ROOT_CONFIG_MAP: &str = "istio-ca-root-cert";
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice::from_ref;
 
+use crate::mesh::cacerts::CONTROL_PLANES;
 use crate::mesh::change::may_write;
 use crate::mesh::deadline::Ceremony;
-use crate::mesh::fleet::{Cluster, ClusterName};
+use crate::mesh::fleet::{Cluster, ClusterName, Role};
 use crate::mesh::plan::root_differs;
 use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::sighting::{Roots, Sighting};
@@ -19,7 +20,7 @@ use crate::problem::{Code, Finding, Problem, Severity};
 /// Every finding, worst first.
 pub(in crate::mesh) fn concerns(sighting: &Sighting<'_>, rows: &[Row], ceremonies: &[Ceremony]) -> Vec<Finding> {
     let mut found = shared_keys(sighting);
-    found.extend(sighting.mesh.clusters.iter().flat_map(|cluster| of_cluster(sighting, cluster)));
+    found.extend(sighting.mesh.clusters.iter().flat_map(|cluster| of_cluster(sighting, cluster, rows)));
     found.extend(paused(sighting, rows));
     found.extend(people_needed(sighting, ceremonies));
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
@@ -53,7 +54,7 @@ fn shared_keys(sighting: &Sighting<'_>) -> Vec<Finding> {
         .collect()
 }
 
-fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster) -> Vec<Finding> {
+fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster, rows: &[Row]) -> Vec<Finding> {
     let mut found = Vec::new();
     let find = |severity, problem| Finding { severity, place: cluster.name.to_string(), problem };
     let anchors = sighting.anchor.as_ref().map_or(&[][..], |anchor| from_ref(&anchor.certificate));
@@ -64,6 +65,7 @@ fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster) -> Vec<Finding> {
         .and_then(|observed| may_write(cluster, &sighting.mesh.name, anchors, observed).err());
     let is_foreign = refusal.as_ref().is_some_and(|it| it.code() == Code::AlreadyRunningUnderAnotherRoot);
     found.extend(refusal.map(|problem| find(Severity::Warning, problem)));
+    found.extend(istiod(sighting, cluster, rows).map(|problem| find(Severity::Warning, problem)));
     if let (Ok(anchor), Roots::Seen { roots, .. }) = (sighting.anchor, sighting.trusted(cluster))
         && !roots.contains(&anchor.certificate)
         && !is_foreign
@@ -73,7 +75,53 @@ fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster) -> Vec<Finding> {
             .hint("a change of root is walked in stages; pin its root in root.trusted if it is the right one");
         found.push(find(Severity::Critical, problem));
     }
+    found.extend(unclaimed(sighting, cluster).map(|problem| find(Severity::Warning, problem)));
     found
+}
+
+/// A remote whose namespace does not name its primary never gets the trust bundle. An external control plane leads in
+/// the cluster whose configuration it reads without being named there.
+fn unclaimed(sighting: &Sighting<'_>, cluster: &Cluster) -> Option<Problem> {
+    let Role::Remote { primary } = &cluster.role else { return None };
+    let is_primary = sighting.mesh.cluster(primary).is_some_and(|it| it.role == Role::Primary);
+    let named = sighting.observed.get(&cluster.name)?.control_planes.as_ref().filter(|_| is_primary)?;
+    if named.iter().any(|it| it == "*" || it == primary.as_str()) {
+        return None;
+    }
+    let Cluster { name, namespace, .. } = cluster;
+    let found = if named.is_empty() { "no annotation".to_owned() } else { named.join(", ") };
+    Some(
+        Problem::new(
+            Code::ControlPlaneNotNamed,
+            format!("namespace {namespace} of {name} does not name {primary}, which never hands it a trust bundle"),
+        )
+        .fact(format!("found   {found}"))
+        .fact(format!("wanted  {CONTROL_PLANES}: {primary}"))
+        .hint(format!("kubectl annotate namespace {namespace} {CONTROL_PLANES}={primary}   in {name}")),
+    )
+}
+
+/// Replicas of its istiod that sign with another intermediate, or that were not seen.
+fn istiod(sighting: &Sighting<'_>, cluster: &Cluster, rows: &[Row]) -> Option<Problem> {
+    let mut own = rows.iter().filter(|row| row.cluster.as_ref() == Some(&cluster.name) && row.signed_by.is_none());
+    if let Some(loaded) = own.find_map(|row| row.loaded.as_ref().filter(|loaded| loaded.is_refuted())) {
+        let problem = Problem::new(Code::IstiodServesAnother, format!("{}: {}", cluster.name, loaded.why));
+        let hint = format!(
+            "kubectl -n {} logs deployment/istiod | grep -i cert   says whether it refused the update",
+            cluster.namespace
+        );
+        return Some(problem.hint(hint));
+    }
+    let replicas = &sighting.observed.get(&cluster.name)?.replicas;
+    let mut unseen = replicas.iter().filter_map(|replica| replica.unseen.as_ref());
+    let first = unseen.next()?.clone();
+    let place = Problem::new(first.code(), format!("{}: {}", cluster.name, first.what()));
+    let facts = first.facts().iter().map(String::as_str).chain(unseen.map(Problem::what));
+    let problem = facts.fold(place, Problem::fact);
+    Some(match first.advice() {
+        Some(hint) => problem.hint(hint),
+        None => problem.hint(format!("meshca check {}", cluster.name)),
+    })
 }
 
 fn paused(sighting: &Sighting<'_>, rows: &[Row]) -> Option<Finding> {

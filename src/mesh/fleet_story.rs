@@ -188,6 +188,7 @@ impl Story {
             self_signed: false,
             replicas: Vec::new(),
             written_at: None,
+            control_planes: None,
         })
     }
 

@@ -187,7 +187,7 @@ pub(crate) enum IssuingMode {
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct WrittenIntermediate {
-    /// The kind of key. Every new connection in the mesh verifies the chain: P-384 costs it about ten times more.
+    /// The kind of key. Every new connection in the mesh verifies the chain: P-384 costs it about seven times more.
     pub(crate) key: Placed<KeyWord>,
     /// How long an intermediate lives.
     pub(crate) lifetime: Placed<Length>,
@@ -393,9 +393,10 @@ pub(crate) struct WrittenAccess {
 pub(crate) struct WrittenIstiod {
     /// Behind a directory there is nothing to look at: a set counts as loaded this long after it was written.
     pub(crate) assume_loaded_after: Option<Placed<Length>>,
-    /// Where replicas can be asked for their serving chain, as `host:port`.
+    /// Where replicas can be asked for their serving chain, as `host:port`. A name counts as one replica for each of its
+    /// addresses.
     pub(crate) addresses: Vec<Placed<String>>,
-    /// The URLs of its metrics.
+    /// The URLs of its metrics, with http.
     pub(crate) metrics: Vec<Placed<String>>,
     /// The URL of a Prometheus that has its metrics, instead of `metrics`.
     pub(crate) prometheus: Option<Placed<String>>,

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::mesh::deadline::ends_soon;
 use crate::mesh::fleet::ClusterName;
+use crate::mesh::observed::Grade;
 use crate::mesh::row::{Facts, Row};
 use crate::mesh::standing::Standing;
 use crate::mesh::status::Status;
@@ -54,6 +55,8 @@ families! {
         "1 if everything in the cluster could be seen and read at the last look, else 0.";
     OBSERVED = "meshca_last_observation_timestamp_seconds" ["cluster"]
         "When the cluster was last seen, in Unix seconds.";
+    LOADED = "meshca_istiod_loaded" ["cluster", "grade"]
+        "1 if istiod signs with the intermediate in its cacerts, 0 if a replica was seen to sign with another; grade says how well it is known.";
     PAUSED = "meshca_rotation_paused" []
         "1 if rotation is paused in the mesh file, else 0.";
     CEREMONY = "meshca_next_ceremony_timestamp_seconds" ["tier"]
@@ -90,6 +93,12 @@ pub fn render(status: &Status, now: OffsetDateTime, version: &str) -> String {
         samples.set(&UP, &[cluster], i64::from(up));
         if let Some(at) = look.at.filter(|_| up) {
             samples.set(&OBSERVED, &[cluster], at.unix_timestamp());
+        }
+    }
+    for row in status.rows.iter().filter(|row| row.signed_by.is_none()) {
+        let (Some(cluster), Some(loaded)) = (&row.cluster, &row.loaded) else { continue };
+        if loaded.grade > Grade::None {
+            samples.set(&LOADED, &[cluster.as_str(), loaded.grade.as_str()], i64::from(loaded.is_loaded));
         }
     }
     for ceremony in &status.ceremonies {
@@ -147,6 +156,7 @@ fn escaped(value: &str) -> String {
 mod tests {
     use super::*;
     use crate::mesh::fleet_story::{NOW, Story, name};
+    use crate::mesh::observed::{Replica, Way};
     use crate::mesh::status::status;
     use crate::problem::{Code, Problem};
     use time::Duration;
@@ -212,6 +222,25 @@ mod tests {
         let text = text(&story);
         let west: Vec<&str> = text.lines().filter(|line| line.contains("\"west\"")).collect();
         assert_eq!(west, ["meshca_cluster_managed{cluster=\"west\"} 1", "meshca_cluster_up{cluster=\"west\"} 0"]);
+    }
+
+    #[test]
+    fn whether_istiod_loaded_its_set_has_a_sample_only_where_something_is_known() {
+        let mut story = Story::new();
+        let family = |story: &Story| {
+            let text = text(story);
+            let lines = text.lines().filter_map(|line| line.strip_prefix("meshca_istiod_loaded"));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert!(family(&story).is_empty());
+        let spki = story.sight_of("east").signer.as_ref().unwrap().spki().to_vec();
+        let replica = |spki: Vec<u8>| Replica { signer_spki: Some(spki), ..Replica::new("a:1".to_owned(), Way::Chain) };
+        story.look_at("east").replicas = vec![replica(spki)];
+        story.cluster("west").istiod.assume_loaded_after = Some(Duration::ZERO);
+        story.look_at("west").written_at = Some(NOW);
+        assert_eq!(family(&story), ["{cluster=\"east\",grade=\"seen\"} 1", "{cluster=\"west\",grade=\"assumed\"} 1"]);
+        story.look_at("east").replicas = vec![replica(b"old".to_vec())];
+        assert_eq!(family(&story)[0], "{cluster=\"east\",grade=\"seen\"} 0");
     }
 
     #[test]

@@ -30,6 +30,9 @@ pub struct Observed {
     pub replicas: Vec<Replica>,
     /// When the present set was written, where that can be seen.
     pub written_at: Option<OffsetDateTime>,
+    /// Whom the namespace of a remote names as its control planes: cluster IDs, or `*`; empty: nobody. `None`: this is no
+    /// remote, or it could not be seen.
+    pub control_planes: Option<Vec<String>>,
 }
 
 /// The public part of a `cacerts` Secret.
@@ -105,6 +108,10 @@ impl Grade {
 pub struct Replica {
     /// Its address or name.
     pub name: String,
+    /// How it was looked at.
+    pub way: Way,
+    /// Why nothing could be seen of it; `None`: something was.
+    pub unseen: Option<Problem>,
     /// The public key of the intermediate in the chain that it serves.
     pub signer_spki: Option<Vec<u8>>,
     /// The beginning of its serving certificate, which it signs anew at each load.
@@ -115,6 +122,49 @@ pub struct Replica {
     pub chain_end: Option<OffsetDateTime>,
     /// Its gauge for the end of the first certificate of the root file.
     pub root_end: Option<OffsetDateTime>,
+}
+
+/// How a replica of istiod was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Way {
+    /// By a handshake: the chain that it serves, and the client CAs that it offers.
+    Chain,
+    /// By its own gauges. They are as true as istiod's word, and in Istio before 1.24 they stay old after a reload.
+    Gauges,
+}
+
+impl Way {
+    /// The word in documents.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Way::Chain => "chain",
+            Way::Gauges => "gauges",
+        }
+    }
+}
+
+impl Replica {
+    /// A replica that was not seen yet.
+    #[must_use]
+    pub const fn new(name: String, way: Way) -> Self {
+        Self {
+            name,
+            way,
+            unseen: None,
+            signer_spki: None,
+            served_since: None,
+            client_ca_names: Vec::new(),
+            chain_end: None,
+            root_end: None,
+        }
+    }
+
+    /// A replica of which nothing could be seen, and why.
+    #[must_use]
+    pub fn unseen(name: String, way: Way, why: Problem) -> Self {
+        Self { unseen: Some(why), ..Self::new(name, way) }
+    }
 }
 
 impl Observed {
@@ -129,6 +179,7 @@ impl Observed {
             self_signed: false,
             replicas: Vec::new(),
             written_at: None,
+            control_planes: None,
         }
     }
 

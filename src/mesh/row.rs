@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::mesh::fleet::ClusterName;
-use crate::mesh::observed::Grade;
+use crate::mesh::loaded::Loaded;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::standing::{Renewal, Standing, judge};
 use crate::pki::certificate::Certificate;
@@ -28,8 +28,8 @@ pub struct Row {
     pub certificate: Option<Facts>,
     /// When its renewal is due; `None`: not known, or not meshca's to renew.
     pub renews_at: Option<OffsetDateTime>,
-    /// How well it is known that istiod uses it; only of intermediates.
-    pub loaded: Option<Grade>,
+    /// Whether istiod signs with it, and how well that is known; only of intermediates.
+    pub loaded: Option<Loaded>,
     /// Of a remote: the cluster whose intermediate this is.
     pub signed_by: Option<ClusterName>,
     /// What there is to say about it: why it is unknown or missing, or what is wrong with it.
@@ -80,7 +80,7 @@ impl Row {
             standing,
             certificate: None,
             renews_at: None,
-            loaded: (role == Tier::Intermediate).then_some(Grade::None),
+            loaded: (role == Tier::Intermediate).then(|| Loaded::unknown(plain(why, LONGEST_REASON))),
             signed_by: None,
             reason: Some(plain(why, LONGEST_REASON)),
             broken: false,

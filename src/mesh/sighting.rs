@@ -7,11 +7,13 @@ use time::{Duration, OffsetDateTime};
 use crate::mesh::deadline::{Ceremony, intermediate_renewal, renewal};
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::holdings::{Held, Holdings};
-use crate::mesh::observed::{Grade, Observed, Owner, SecretSight, certificates};
-use crate::mesh::row::Row;
+use crate::mesh::loaded::{Loaded, loaded};
+use crate::mesh::observed::{Observed, Owner, SecretSight, certificates};
+use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::standing::{Renewal, Standing};
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
+use crate::pki::plain_text::plain;
 use crate::pki::profile::Tier;
 use crate::problem::Problem;
 
@@ -122,31 +124,17 @@ impl Sighting<'_> {
             row.standing = Standing::Due;
         }
         row.broken = there.defect().is_some();
-        row.loaded = Some(self.loaded(cluster, observed, signer));
-        let serves_another = observed
-            .replicas
-            .iter()
-            .any(|replica| replica.signer_spki.as_ref().is_some_and(|spki| spki != signer.spki()));
-        row.remark(there.defect().map(str::to_owned))
-            .remark(serves_another.then(|| "istiod serves another signer than its cacerts".to_owned()))
+        let loaded = loaded(there, observed, cluster, self.now);
+        // Where istiod was looked at, the reader is told what kept it from being seen.
+        let is_told = !loaded.is_loaded && !observed.replicas.is_empty();
+        let why = is_told.then(|| loaded.why.clone());
+        row.loaded = Some(Loaded { why: plain(&loaded.why, LONGEST_REASON), ..loaded });
+        row.remark(there.defect().map(str::to_owned)).remark(why)
     }
 
     /// Whether meshca renews what lies there.
     fn renews(&self, cluster: &Cluster, there: &SecretSight) -> bool {
         matches!(&there.owner, Owner::Ours(mark) if mark.mesh == self.mesh.name && mark.cluster == cluster.name.as_str())
-    }
-
-    /// How well it is known that istiod signs with it. Behind a directory nothing can be looked at, so time has to do.
-    fn loaded(&self, cluster: &Cluster, observed: &Observed, signer: &Certificate) -> Grade {
-        if !observed.replicas.is_empty() {
-            let all = observed.replicas.iter().all(|replica| replica.signer_spki.as_deref() == Some(signer.spki()));
-            return if all { Grade::Seen } else { Grade::None };
-        }
-        let waited = match (&cluster.access, cluster.istiod.assume_loaded_after, observed.written_at) {
-            (Access::Directory(_), Some(after), Some(written)) => self.now - written >= after,
-            _ => false,
-        };
-        if waited { Grade::Assumed } else { Grade::None }
     }
 
     /// What stands between the intermediate and the root in the chain that workloads get, each once.

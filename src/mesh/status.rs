@@ -10,7 +10,7 @@ use crate::mesh::concern::concerns;
 use crate::mesh::deadline::{CRITICAL, Ceremony, GRACE, WARNING};
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
-use crate::mesh::observed::Observed;
+use crate::mesh::observed::{Observed, Replica};
 use crate::mesh::outcome::Outcome;
 use crate::mesh::plan::ceremonies;
 use crate::mesh::row::Row;
@@ -63,6 +63,8 @@ pub struct Look {
     pub role: &'static str,
     /// When it was looked at, whether or not anything could be seen; `None`: it was not.
     pub at: Option<OffsetDateTime>,
+    /// What each replica of its istiod showed; empty where there was nothing to look at.
+    pub replicas: Vec<Replica>,
 }
 
 /// Judges everything. A cluster without an entry in `observed` was not looked at, and is unknown.
@@ -88,6 +90,7 @@ pub fn status(
         cluster: cluster.name.clone(),
         role: cluster.role.as_str(),
         at: observed.get(&cluster.name).map(|observed| observed.at),
+        replicas: observed.get(&cluster.name).map(|observed| observed.replicas.clone()).unwrap_or_default(),
     });
     Status {
         mesh: mesh.name.clone(),
@@ -156,7 +159,7 @@ mod tests {
     use crate::mesh::fleet::{Access, Membership, Role};
     use crate::mesh::fleet_story::{NOW, Story, cluster, name};
     use crate::mesh::observed::Owner;
-    use crate::mesh::observed::{Grade, Replica};
+    use crate::mesh::observed::{Grade, Replica, Way};
     use crate::mesh::ownership::Ownership;
     use crate::problem::{Code, Problem};
 
@@ -319,7 +322,7 @@ mod tests {
     #[test]
     fn loading_is_assumed_only_behind_a_directory_after_the_declared_time() {
         let mut story = Story::new();
-        let grade = |story: &Story| row(&seen(story), "east", Tier::Intermediate).loaded.unwrap();
+        let grade = |story: &Story| row(&seen(story), "east", Tier::Intermediate).loaded.unwrap().grade;
         let after = Duration::minutes(10);
         story.look_at("east").written_at = Some(NOW - after);
         assert_eq!(grade(&story), Grade::None);
@@ -337,23 +340,46 @@ mod tests {
         let mut story = Story::new();
         let signer = story.publish("east", 2, NOW + days(80)).certificate.spki().to_vec();
         let replica = |spki: Option<Vec<u8>>| Replica {
-            name: "istiod".to_owned(),
             signer_spki: spki,
-            served_since: None,
-            client_ca_names: Vec::new(),
-            chain_end: None,
-            root_end: None,
+            ..Replica::new("istiod:15012".to_owned(), Way::Chain)
         };
         let mut grade = |replicas| {
             story.look_at("east").replicas = replicas;
             let row = row(&seen(&story), "east", Tier::Intermediate);
-            (row.loaded.unwrap(), row.reason)
+            (row.loaded.unwrap().as_str(), row.reason)
         };
         let good = || replica(Some(signer.clone()));
-        assert_eq!(grade(vec![good(), good()]), (Grade::Seen, None));
-        assert_eq!(grade(vec![good(), replica(None)]), (Grade::None, None));
+        assert_eq!(grade(vec![good(), good()]), ("seen", None));
+        let unseen = grade(vec![good(), replica(None)]);
+        assert_eq!(unseen, ("none", Some("1 of 2 replicas not seen: istiod:15012".to_owned())));
         let another = grade(vec![good(), replica(Some(b"old".to_vec()))]);
-        assert_eq!(another, (Grade::None, Some("istiod serves another signer than its cacerts".to_owned())));
+        let why = "istiod at istiod:15012 serves another signer than its cacerts";
+        assert_eq!(another, ("no", Some(why.to_owned())));
+    }
+
+    #[test]
+    fn an_istiod_that_was_not_seen_or_serves_another_signer_is_a_finding_and_hides_no_renewal() {
+        let mut story = Story::new();
+        let unreachable = |name: &str| {
+            let why = Problem::new(Code::IstiodUnreachable, format!("istiod at {name} cannot be reached: refused"));
+            Replica::unseen(name.to_owned(), Way::Chain, why)
+        };
+        let other =
+            |name: &str| Replica { signer_spki: Some(b"old".to_vec()), ..Replica::new(name.to_owned(), Way::Chain) };
+        story.look_at("east").replicas = vec![unreachable("a:1"), unreachable("b:1")];
+        story.look_at("west").replicas = vec![other("c:1")];
+        let status = seen(&story);
+        assert_eq!(codes(&status), [Code::IstiodUnreachable, Code::IstiodServesAnother]);
+        let [east, west] = &status.findings[..] else { panic!("{:?}", status.findings) };
+        assert_eq!(
+            (east.place.as_str(), east.problem.facts()),
+            ("east", &["istiod at b:1 cannot be reached: refused".to_owned()][..])
+        );
+        assert_eq!(west.place, "west");
+        assert_eq!((status.outcome(), status.is_all_seen()), (Outcome::Warning, true));
+        // Without a cacerts there is nothing that it could have loaded, and it is still told that it cannot be reached.
+        story.look_at("east").secret = Ok(None);
+        assert_eq!(codes(&seen(&story)), [Code::IstiodUnreachable, Code::IstiodServesAnother]);
     }
 
     #[test]
@@ -484,5 +510,20 @@ mod tests {
         assert_eq!(east["expiresInSeconds"], days(71).whole_seconds());
         assert_eq!(east["fingerprint"].as_str().unwrap().len(), 64);
         assert_eq!(document["ceremonies"][1]["role"], "issuing");
+    }
+
+    #[test]
+    fn a_remote_whose_namespace_names_other_control_planes_is_a_finding_and_one_that_names_its_own_is_not() {
+        let found = |named: Option<&[&str]>| {
+            let mut story = Story::new();
+            story.look_at("far").control_planes =
+                named.map(|named| named.iter().map(|&it| it.to_owned()).collect::<Vec<_>>());
+            codes(&seen(&story)).contains(&Code::ControlPlaneNotNamed)
+        };
+        assert!(found(Some(&[])));
+        assert!(found(Some(&["west", "eastern"])));
+        assert!(!found(Some(&["west", "east"])));
+        assert!(!found(Some(&["*"])));
+        assert!(!found(None), "what nobody may read is no finding");
     }
 }

@@ -5,11 +5,15 @@ use time::OffsetDateTime;
 
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::ClusterName;
-use crate::mesh::observed::Grade;
+use crate::mesh::loaded::Loaded;
+use crate::mesh::observed::Replica;
 use crate::mesh::outcome::Outcome;
-use crate::mesh::row::Row;
+use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::status::{Look, Status};
+use crate::pki::distinguished_name::DistinguishedName;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::utc;
+use crate::pki::plain_text::plain;
 use crate::problem::Finding;
 
 #[derive(Serialize)]
@@ -46,6 +50,29 @@ struct ClusterPart<'a> {
     role: &'static str,
     observed_at: Option<String>,
     observed_at_seconds: Option<i64>,
+    /// Empty: there was nothing to look at.
+    replicas: Vec<ReplicaPart>,
+}
+
+/// One replica of istiod. Every key is always there; what was not seen is null.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReplicaPart {
+    name: String,
+    way: &'static str,
+    /// The code and the words of why it was not seen.
+    unseen: Option<String>,
+    unseen_code: Option<&'static str>,
+    /// SHA-256 of the public key that it signs with.
+    signer: Option<String>,
+    served_since: Option<String>,
+    served_since_seconds: Option<i64>,
+    /// The client CAs that it offers. Null: no look by a handshake.
+    client_ca_names: Option<Vec<String>>,
+    chain_end: Option<String>,
+    chain_end_seconds: Option<i64>,
+    root_end: Option<String>,
+    root_end_seconds: Option<i64>,
 }
 
 /// Every key is always there; what is not known is null.
@@ -64,7 +91,9 @@ struct RowPart<'a> {
     expires_in_seconds: Option<i64>,
     renews_at: Option<String>,
     renews_at_seconds: Option<i64>,
+    /// Of intermediates: seen, assumed, none, or no where a replica signs with another.
     loaded: Option<&'static str>,
+    loaded_why: Option<&'a str>,
     serial: Option<&'a str>,
     fingerprint: Option<String>,
     subject_common_name: Option<&'a str>,
@@ -131,6 +160,31 @@ impl<'a> ClusterPart<'a> {
             role: look.role,
             observed_at: look.at.map(utc),
             observed_at_seconds: look.at.map(seconds),
+            replicas: look.replicas.iter().map(ReplicaPart::of).collect(),
+        }
+    }
+}
+
+impl ReplicaPart {
+    fn of(replica: &Replica) -> Self {
+        let unseen = replica.unseen.as_ref();
+        let name = |der: &Vec<u8>| {
+            DistinguishedName::from_der(der).map_or_else(|| "<not a name>".to_owned(), |name| name.to_string())
+        };
+        let names = replica.signer_spki.is_some().then(|| replica.client_ca_names.iter().map(name).collect());
+        Self {
+            name: plain(&replica.name, LONGEST_REASON),
+            way: replica.way.as_str(),
+            unseen: unseen.map(|problem| plain(problem.what(), LONGEST_REASON)),
+            unseen_code: unseen.map(|problem| problem.code().as_str()),
+            signer: replica.signer_spki.as_deref().map(|spki| Fingerprint::of(spki).to_string()),
+            served_since: replica.served_since.map(utc),
+            served_since_seconds: replica.served_since.map(seconds),
+            client_ca_names: names,
+            chain_end: replica.chain_end.map(utc),
+            chain_end_seconds: replica.chain_end.map(seconds),
+            root_end: replica.root_end.map(utc),
+            root_end_seconds: replica.root_end.map(seconds),
         }
     }
 }
@@ -154,7 +208,8 @@ impl<'a> RowPart<'a> {
                 .map(|left| left.whole_seconds().saturating_sub(i64::from(left.subsec_nanoseconds() < 0))),
             renews_at: row.renews_at.map(utc),
             renews_at_seconds: row.renews_at.map(seconds),
-            loaded: row.loaded.map(Grade::as_str),
+            loaded: row.loaded.as_ref().map(Loaded::as_str),
+            loaded_why: row.loaded.as_ref().map(|loaded| loaded.why.as_str()),
             serial: facts.map(|facts| facts.serial.as_str()),
             fingerprint: facts.map(|facts| facts.fingerprint.to_string()),
             subject_common_name: facts.map(|facts| facts.subject.as_str()),

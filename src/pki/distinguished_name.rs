@@ -21,6 +21,12 @@ impl DistinguishedName {
         Self { der: name.as_raw().to_vec(), common_name }
     }
 
+    /// Reads a name that stands alone; `None`: it is none, or something follows it.
+    #[must_use]
+    pub fn from_der(der: &[u8]) -> Option<Self> {
+        X509Name::from_der(der).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, name)| Self::of(&name))
+    }
+
     fn text(&self) -> String {
         X509Name::from_der(&self.der).map(|(_, name)| printable(&name.to_string())).unwrap_or_default()
     }

@@ -50,6 +50,7 @@ pub fn observe(folder: &Path, cluster: &Cluster, entropy: &Entropy, now: OffsetD
         self_signed: files::is_there(&folder.join(SELF_SIGNED_SECRET)),
         replicas: Vec::new(),
         written_at,
+        control_planes: None,
     }
 }
 

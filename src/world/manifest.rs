@@ -30,6 +30,7 @@ pub fn observe(path: &Path, cluster: &Cluster, entropy: &Entropy, now: OffsetDat
         self_signed: false,
         replicas: Vec::new(),
         written_at: None,
+        control_planes: None,
     }
 }
 

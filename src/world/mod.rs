@@ -7,6 +7,14 @@ pub mod directory;
 pub mod entropy;
 pub mod files;
 pub mod issuing_key;
+#[cfg(feature = "k8s")]
+pub mod istiod;
+#[cfg(feature = "k8s")]
+mod istiod_chain;
+#[cfg(feature = "k8s")]
+mod istiod_connection;
+#[cfg(feature = "k8s")]
+mod istiod_metrics;
 mod key_half;
 pub mod key_seal;
 #[cfg(feature = "k8s")]

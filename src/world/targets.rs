@@ -57,7 +57,15 @@ impl<'a> Targets<'a> {
     #[must_use]
     pub fn observe_all(&self) -> BTreeMap<ClusterName, Observed> {
         let seen = self.in_parallel(&self.mesh.clusters, self.mesh.rotation.observe, |cluster| self.observe(cluster));
-        seen.into_iter().map(|observed| (observed.cluster.clone(), observed)).collect()
+        self.look_at_istiods(seen.into_iter().map(|observed| (observed.cluster.clone(), observed)).collect())
+    }
+
+    /// Adds to what was observed of some targets what their istiods show, where the mesh file says how to look.
+    #[must_use]
+    pub fn look_at_istiods(&self, observed: BTreeMap<ClusterName, Observed>) -> BTreeMap<ClusterName, Observed> {
+        #[cfg(feature = "k8s")]
+        let observed = crate::world::istiod::look_at_all(self.mesh, observed);
+        observed
     }
 
     /// The values of a target's `cacerts` as they are, a private key included, for `check`; `None`: it has none.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
-use crate::mesh::cacerts::{Cacerts, ROOT_CERT, SECRET_NAME, SELF_SIGNED_SECRET};
+use crate::mesh::cacerts::{CONTROL_PLANES, Cacerts, ROOT_CERT, SECRET_NAME, SELF_SIGNED_SECRET};
 use crate::mesh::change::Change;
 use crate::mesh::field_manager::{CREATOR, FIELD_MANAGER};
 use crate::mesh::fleet::{Access, Cluster, Mesh, Role, TrustBundle};
@@ -36,14 +37,20 @@ pub fn observe(
                 false => Ok(None),
             }
         };
-        let (secret, system_roots) = tokio::join!(secret, own_bundle(&talk, cluster));
+        let control_planes = async {
+            match cluster.role {
+                Role::Remote { .. } => control_planes(&talk, cluster).await,
+                Role::Primary | Role::External { .. } => Ok(None),
+            }
+        };
+        let (secret, system_roots, control_planes) = tokio::join!(secret, own_bundle(&talk, cluster), control_planes);
         let self_signed = match &secret {
             Ok(None) if cluster.role.has_cacerts() => look_around(&talk, cluster).await?,
             _ => false,
         };
-        Ok((secret, system_roots, self_signed))
+        Ok((secret, system_roots, self_signed, control_planes?))
     });
-    let (secret, mut system_roots, self_signed) = match seen {
+    let (secret, mut system_roots, self_signed, control_planes) = match seen {
         Ok(seen) => seen,
         Err(problem) => return Observed::unseen(&cluster.name, now, &problem),
     };
@@ -66,6 +73,7 @@ pub fn observe(
         self_signed,
         replicas: Vec::new(),
         written_at,
+        control_planes,
     }
 }
 
@@ -127,20 +135,54 @@ async fn read(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option<Secre
 /// # Errors
 /// `namespace-missing`; what the way to the API server refuses.
 async fn look_around(talk: &Conversation<'_>, cluster: &Cluster) -> Result<bool, Problem> {
-    let namespace =
-        Object { path: "/api/v1/namespaces".to_owned(), resource: "namespaces", name: cluster.namespace.clone() };
-    let own = secret(cluster, SELF_SIGNED_SECRET);
+    let (namespace, own) = (namespace(cluster), secret(cluster, SELF_SIGNED_SECRET));
     let (namespace, self_signed) = tokio::join!(talk.is_there(&namespace), talk.is_there(&own));
-    let if_allowed = |answer: Result<bool, Problem>, otherwise| match answer {
-        Err(problem) if problem.code() == Code::NotAllowed => Ok(otherwise),
-        answer => answer,
-    };
-    if !if_allowed(namespace, true)? {
-        let name = &cluster.name;
-        return Err(Problem::new(Code::NamespaceMissing, format!("{name} has no namespace {}", cluster.namespace))
-            .hint(format!("kubectl create namespace {}   in {name}", cluster.namespace)));
+    if if_allowed(namespace)? == Some(false) {
+        return Err(namespace_missing(cluster));
     }
-    if_allowed(self_signed, false)
+    Ok(if_allowed(self_signed)?.unwrap_or(false))
+}
+
+#[derive(Deserialize)]
+struct Namespace {
+    metadata: NamespaceMetadata,
+}
+
+#[derive(Deserialize)]
+struct NamespaceMetadata {
+    annotations: Option<BTreeMap<String, String>>,
+}
+
+/// Whom a remote's namespace names as its control planes: an istiod hands its trust bundle to no other remote.
+///
+/// Source: Istio, `pilot/pkg/serviceregistry/kube/controller/multicluster.go`, `checkShouldLead`.
+async fn control_planes(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option<Vec<String>>, Problem> {
+    let object = namespace(cluster);
+    let read: Namespace = match if_allowed(read_as(talk, &object).await)? {
+        None => return Ok(None),
+        Some(None) => return Err(namespace_missing(cluster)),
+        Some(Some(read)) => read,
+    };
+    let named = read.metadata.annotations.and_then(|mut all| all.remove(CONTROL_PLANES)).unwrap_or_default();
+    Ok(Some(named.split(',').map(str::trim).filter(|it| !it.is_empty()).map(str::to_owned).collect()))
+}
+
+/// `None`: nobody may tell.
+fn if_allowed<T>(answer: Result<T, Problem>) -> Result<Option<T>, Problem> {
+    match answer {
+        Err(problem) if problem.code() == Code::NotAllowed => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
+fn namespace(cluster: &Cluster) -> Object {
+    Object { path: "/api/v1/namespaces".to_owned(), resource: "namespaces", name: cluster.namespace.clone() }
+}
+
+fn namespace_missing(cluster: &Cluster) -> Problem {
+    let Cluster { name, namespace, .. } = cluster;
+    Problem::new(Code::NamespaceMissing, format!("{name} has no namespace {namespace}"))
+        .hint(format!("kubectl create namespace {namespace}   in {name}"))
 }
 
 /// The trust bundle of an external control plane's workloads is shown in the cluster whose configuration it reads.
@@ -174,31 +216,32 @@ struct ClusterTrustBundleSpec {
 
 /// The trust bundle that this cluster shows its workloads.
 async fn own_bundle(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option<Vec<u8>>, Problem> {
-    let object = match &cluster.trust_bundle {
-        TrustBundle::ConfigMap(name) => Object {
-            path: format!("/api/v1/namespaces/{}/configmaps", cluster.namespace),
-            resource: "configmaps",
-            name: name.clone(),
-        },
-        TrustBundle::ClusterTrustBundle(name) => Object {
-            path: "/apis/certificates.k8s.io/v1beta1/clustertrustbundles".to_owned(),
-            resource: "clustertrustbundles",
-            name: name.clone(),
-        },
-    };
-    let Some(text) = talk.get(&object).await? else { return Ok(None) };
-    let malformed = |_| talk.malformed(&object, "it is not of the expected shape");
-    let bundle = match &cluster.trust_bundle {
-        TrustBundle::ConfigMap(_) => {
-            let map: ConfigMap = serde_json::from_slice(text.expose()).map_err(malformed)?;
-            map.data.and_then(|mut data| data.remove(ROOT_CERT))
+    match &cluster.trust_bundle {
+        TrustBundle::ConfigMap(name) => {
+            let path = format!("/api/v1/namespaces/{}/configmaps", cluster.namespace);
+            let object = Object { path, resource: "configmaps", name: name.clone() };
+            let map: Option<ConfigMap> = read_as(talk, &object).await?;
+            Ok(map.and_then(|map| map.data?.remove(ROOT_CERT)).map(String::into_bytes))
         }
-        TrustBundle::ClusterTrustBundle(_) => {
-            let bundle: ClusterTrustBundle = serde_json::from_slice(text.expose()).map_err(malformed)?;
-            Some(bundle.spec.trust_bundle)
+        TrustBundle::ClusterTrustBundle(name) => {
+            // A server that knows one version only says of the other that there is no such object.
+            for version in ["v1", "v1beta1"] {
+                let path = format!("/apis/certificates.k8s.io/{version}/clustertrustbundles");
+                let object = Object { path, resource: "clustertrustbundles", name: name.clone() };
+                let bundle: Option<ClusterTrustBundle> = read_as(talk, &object).await?;
+                if let Some(bundle) = bundle {
+                    return Ok(Some(bundle.spec.trust_bundle.into_bytes()));
+                }
+            }
+            Ok(None)
         }
-    };
-    Ok(bundle.map(String::into_bytes))
+    }
+}
+
+async fn read_as<T: DeserializeOwned>(talk: &Conversation<'_>, object: &Object) -> Result<Option<T>, Problem> {
+    let Some(text) = talk.get(object).await? else { return Ok(None) };
+    let read = serde_json::from_slice(text.expose());
+    read.map(Some).map_err(|_| talk.malformed(object, "it is not of the expected shape"))
 }
 
 fn sight(manifest: SecretManifest, entropy: &Entropy) -> SecretSight {

@@ -20,6 +20,7 @@ mod api_server;
 mod etcd;
 mod folder;
 mod identity;
+mod istiod;
 mod process;
 mod programs;
 mod request;
@@ -30,6 +31,7 @@ use std::thread;
 pub(crate) use api_server::{ApiServer, kubeconfig};
 pub(crate) use etcd::Etcd;
 use folder::Folder;
+pub(crate) use istiod::Istiod;
 pub(crate) use request::Answer;
 
 /// One etcd and API servers that know nothing of each other. The servers end before etcd, and the folder goes last.
@@ -49,6 +51,7 @@ const _: () = {
     let _ = (ApiServer::create_namespace, ApiServer::create, ApiServer::create_secret, ApiServer::secret);
     let _ = (ApiServer::service_account_token, ApiServer::kubectl_with_input, ApiServer::ask, ApiServer::log);
     let _ = (|server: &ApiServer| server.kubectl([""]), |server: &ApiServer| server.kubectl_as("", [""]));
+    let _ = (Istiod::start, Istiod::address, Istiod::metrics, Istiod::log, Istiod::pid);
     let _ = |answer: Answer| (answer.status, answer.json(), answer.body);
 };
 
