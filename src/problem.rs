@@ -243,6 +243,11 @@ codes! {
         UnknownCluster = "unknown-cluster": "the mesh file has no cluster of this name";
         RootDiffers = "root-differs": "a target runs under another root than the one that meshca may use; changing a root is a walk of its own";
         SharedSigningKey = "shared-signing-key": "two clusters sign with the same private key; whoever takes it from one signs for both";
+        NoCommonRoot = "no-common-root": "two clusters have no valid root in common, so that their workloads refuse each other";
+        BundlesDiffer = "bundles-differ": "clusters share a root, and not all of them trust the same roots";
+        BundleMissing = "bundle-missing": "istiod's system namespace does not show the roots that workloads trust: the ConfigMap or its root-cert.pem is missing";
+        BundleDamaged = "bundle-damaged": "the text of a trust bundle has more than sound certificates, so that its readers do not take it alike";
+        SameCluster = "same-cluster": "two contexts lead to the same API server, so that comparing them says nothing";
         IstiodUnreachable = "istiod-unreachable": "a replica of istiod could not be connected to, or did not answer within its time; what it has loaded is unknown";
         IstiodNotProven = "istiod-not-proven": "whoever answered at the address of istiod did not prove to be istiod with the signer that it shows; what istiod has loaded is unknown";
         IstiodMetricsUnreadable = "istiod-metrics-unreadable": "the metrics of istiod could not be had, or say nothing about its certificates; what it has loaded is unknown";

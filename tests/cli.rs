@@ -2,7 +2,7 @@
 //!
 //! Pages and cases show what one real run printed. What differs from run to run (moments, days, serial numbers,
 //! fingerprints) is masked in a copy before trycmd compares, so that readers need not read masks. Each page and case has
-//! a folder of its own, in which two passphrase files lie.
+//! a folder of its own, in which lie two passphrase files, a kubeconfig and a list of remote secrets.
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
 #![expect(clippy::disallowed_methods, reason = "the copies are files, and the ignored test remakes the pages")]
 
@@ -14,8 +14,45 @@ use std::time::Duration;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_meshca");
 
 /// What lies in the folder of each page and case.
-const AT_HAND: [(&str, &str); 2] =
-    [("root.pass", "correct horse battery staple\n"), ("issuing.pass", "a second one, for the online key\n")];
+const AT_HAND: [(&str, &str); 4] = [
+    ("root.pass", "correct horse battery staple\n"),
+    ("issuing.pass", "a second one, for the online key\n"),
+    ("clusters.kubeconfig", CONTEXTS),
+    ("remote-secrets.yaml", REMOTE_SECRETS),
+];
+
+/// A kubeconfig of three contexts, of which two lead to one cluster.
+const CONTEXTS: &str = "\
+apiVersion: v1
+kind: Config
+current-context: east
+contexts:
+- { name: east, context: { cluster: east, user: somebody } }
+- { name: gke_shop_europe-west1_west, context: { cluster: west, user: somebody } }
+- { name: east-readonly, context: { cluster: east, user: reader } }
+clusters:
+- { name: east, cluster: { server: 'https://east.example:6443' } }
+- { name: west, cluster: { server: 'https://west.example' } }
+users:
+- { name: somebody, user: { token: not-to-be-shown } }
+- { name: reader, user: { token: not-to-be-shown } }
+";
+
+/// A list of one remote secret. Its kubeconfig is one context of `https://west.example`, with a token.
+const REMOTE_SECRETS: &str = "\
+apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: istio-remote-secret-west
+    namespace: istio-system
+    labels: { istio/multiCluster: 'true' }
+    annotations: { networking.istio.io/cluster: west }
+  data:
+    west: Y29udGV4dHM6IFt7IG5hbWU6IHcsIGNvbnRleHQ6IHsgY2x1c3RlcjogdyB9IH1dCmNsdXN0ZXJzOiBbeyBuYW1lOiB3LCBjbHVzdGVyOiB7IHNlcnZlcjogJ2h0dHBzOi8vd2VzdC5leGFtcGxlJyB9IH1dCnVzZXJzOiBbeyBuYW1lOiB3LCB1c2VyOiB7IHRva2VuOiBub3QtdG8tYmUtc2hvd24gfSB9XQo=
+";
 
 /// What pages and cases may run beside meshca. trycmd passes over any other program without a word, so none may be named.
 const TOOLS: [&str; 9] = ["cat", "cp", "grep", "ls", "mkdir", "mv", "openssl", "rm", "sed"];

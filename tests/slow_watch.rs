@@ -359,7 +359,7 @@ fn the_status_lies_in_a_config_map_and_a_second_tick_replaces_it() {
         assert_eq!(list["items"].as_array().unwrap().len(), 1);
         let map = &list["items"][0];
         assert_eq!((&map["metadata"]["name"], &map["metadata"]["namespace"]), (&json!("public-0"), &json!(home)));
-        assert_eq!(map["metadata"]["annotations"]["meshca.io/shards"], "1");
+        assert_eq!(map["metadata"]["annotations"]["meshca.io/parts"], "1");
         let text = map["data"]["status.json"].as_str().unwrap();
         let status: Value = serde_json::from_str(text).unwrap();
         assert_eq!((&status["kind"], &status["generatedAtSeconds"]), (&json!("Report"), &json!(seconds(&at))));

@@ -1,5 +1,6 @@
 //! What may be typed.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -13,6 +14,7 @@ use crate::mesh::fleet::{ClusterName, is_dns_label, is_trust_domain};
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
 use crate::mesh::span;
+use crate::world::kubeconfig_files::KubeconfigPlaces;
 
 /// A certificate authority and certificate distribution tool for multi-cluster Istio meshes.
 ///
@@ -54,6 +56,7 @@ Look:
 
 Around:
   manifests    Print Kubernetes objects: what meshca may do in a cluster, and how it runs in one
+  targets      Propose the clusters of a mesh file, from contexts or remote secrets
 
 Options:
 {options}
@@ -220,6 +223,9 @@ pub enum Command {
     /// Print Kubernetes objects to apply: what meshca may do in a cluster, and how it runs in one.
     #[command(subcommand)]
     Manifests(ManifestsCommand),
+    /// Find out which clusters there are.
+    #[command(subcommand)]
+    Targets(TargetsCommand),
 }
 
 /// What `check` is asked about.
@@ -238,6 +244,61 @@ pub struct CheckArguments {
     /// The trust domain of the workloads, where it is not cluster.local. For files: of a cluster, the mesh file says it.
     #[arg(long, value_name = "DOMAIN", requires = "subjects", value_parser = trust_domain)]
     pub(in crate::cli) trust_domain: Option<String>,
+    /// Whether the clusters of these contexts share a root, and until when. Needs no mesh file, and reads no Secret:
+    /// only the ConfigMap istio-ca-root-cert. May be given many times.
+    #[arg(long = "context", value_name = "CONTEXT", value_parser = word,
+        conflicts_with_all = ["subjects", "loaded", "multi_root", "trust_domain"])]
+    pub(in crate::cli) contexts: Vec<String>,
+    /// The kubeconfig that has the contexts. Without it, those of $KUBECONFIG, else ~/.kube/config.
+    #[arg(long, value_name = "FILE", requires = "contexts")]
+    pub(in crate::cli) kubeconfig: Option<PathBuf>,
+    /// The namespace of istiod in these contexts. Without it, istio-system.
+    #[arg(long, value_name = "NAMESPACE", requires = "contexts", value_parser = namespace)]
+    pub(in crate::cli) namespace: Option<String>,
+    /// Where kubeconfigs are looked for.
+    #[command(flatten)]
+    pub(in crate::cli) lookup: KubeconfigLookup,
+}
+
+/// Where kubectl looks for kubeconfigs: two variables of the environment, which are no options for people.
+#[derive(Debug, Args)]
+pub struct KubeconfigLookup {
+    /// The list of files.
+    #[arg(long = "kubeconfig-list", env = "KUBECONFIG", hide = true)]
+    listed: Option<OsString>,
+    /// The folder in which .kube/config lies.
+    #[arg(long = "home-folder", env = "HOME", hide = true)]
+    home: Option<OsString>,
+}
+
+impl KubeconfigLookup {
+    /// The places, of which a file that is named comes first. An empty variable counts as none, as it does for kubectl.
+    pub(in crate::cli) fn places(self, named: Option<PathBuf>) -> KubeconfigPlaces {
+        let given = |it: &OsString| !it.is_empty();
+        KubeconfigPlaces { named, listed: self.listed.filter(given), home: self.home.filter(given).map(PathBuf::from) }
+    }
+}
+
+/// What is found out about clusters.
+#[derive(Debug, Subcommand)]
+pub enum TargetsCommand {
+    /// Propose a mesh file with an entry for each context, or for each cluster that a remote secret names. Asks no
+    /// cluster.
+    Discover {
+        /// The kubeconfig that has the contexts. Without it, those of $KUBECONFIG, else ~/.kube/config. With
+        /// --remote-secrets, its contexts are matched by server.
+        #[arg(long, value_name = "FILE")]
+        kubeconfig: Option<PathBuf>,
+        /// Only this context. May be given many times.
+        #[arg(long = "context", value_name = "CONTEXT", value_parser = word, conflicts_with = "remote_secrets")]
+        contexts: Vec<String>,
+        /// What `kubectl get secret -n istio-system -l istio/multiCluster=true -o yaml` prints; `-`: standard input.
+        #[arg(long, value_name = "FILE")]
+        remote_secrets: Option<PathBuf>,
+        /// Where kubeconfigs are looked for.
+        #[command(flatten)]
+        lookup: KubeconfigLookup,
+    },
 }
 
 /// What is done with the root.
@@ -343,6 +404,17 @@ fn trust_domain(text: &str) -> Result<String, String> {
     } else {
         Err("a trust domain has lower-case letters, digits, `.`, `-` and `_`, and no `spiffe://`".to_owned())
     }
+}
+
+fn word(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("a context has a name".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    if is_dns_label(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a namespace has at most 63 lower-case letters, digits and dashes".to_owned())
 }
 
 fn account(text: &str) -> Result<Subject, String> {

@@ -83,7 +83,8 @@ fn lines(place: &str, finding: &Finding) -> String {
     told(mark, place, &finding.problem)
 }
 
-fn told(mark: &str, place: &str, problem: &Problem) -> String {
+/// One problem with its mark and its place: facts and hint are indented below.
+pub(in crate::cli) fn told(mark: &str, place: &str, problem: &Problem) -> String {
     let place = if place.is_empty() { String::new() } else { format!("{}: ", printable(place)) };
     let mut text = format!("{mark} {}: {place}{}\n", problem.code(), printable(problem.what()));
     for fact in problem.facts() {
@@ -124,14 +125,30 @@ struct Document<'a> {
     sets: Vec<SetDocument<'a>>,
 }
 
+/// A finding.
 #[derive(Serialize)]
-struct FindingDocument<'a> {
+pub(in crate::cli) struct FindingDocument<'a> {
     code: &'static str,
     severity: &'static str,
     place: String,
     what: &'a str,
     facts: &'a [String],
     hint: Option<&'a str>,
+}
+
+impl<'a> FindingDocument<'a> {
+    /// A finding of this set; of none, where the place is empty.
+    pub(in crate::cli) fn new(place: &str, finding: &'a Finding) -> Self {
+        let places = [place, finding.place.as_str()].into_iter().filter(|it| !it.is_empty());
+        Self {
+            code: finding.problem.code().as_str(),
+            severity: finding.severity.as_str(),
+            place: places.collect::<Vec<_>>().join(": "),
+            what: finding.problem.what(),
+            facts: finding.problem.facts(),
+            hint: finding.problem.advice(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -148,14 +165,7 @@ struct SetDocument<'a> {
 /// For machines, as one document that can be written in any form.
 #[must_use]
 pub fn document<'a>(sets: &'a [Checked], fleet: &'a [Finding], now: OffsetDateTime) -> impl Serialize + use<'a> {
-    let findings = all(sets, fleet).into_iter().map(|(place, finding)| FindingDocument {
-        code: finding.problem.code().as_str(),
-        severity: finding.severity.as_str(),
-        place: [place, finding.place.as_str()].into_iter().filter(|it| !it.is_empty()).collect::<Vec<_>>().join(": "),
-        what: finding.problem.what(),
-        facts: finding.problem.facts(),
-        hint: finding.problem.advice(),
-    });
+    let findings = all(sets, fleet).into_iter().map(|(place, finding)| FindingDocument::new(place, finding));
     let sets = sets.iter().map(|set| {
         let judgement = set.judgement.as_ref().ok().and_then(Option::as_ref);
         SetDocument {

@@ -35,12 +35,12 @@ pub fn written(document: &impl Serialize, format: Format) -> Result<Option<Strin
 /// The head that every document begins with.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Head {
+pub(in crate::cli) struct Head {
     api_version: &'static str,
     kind: &'static str,
 }
 
-const fn head(kind: &'static str) -> Head {
+pub(in crate::cli) const fn head(kind: &'static str) -> Head {
     Head { api_version: "meshca.io/v1", kind }
 }
 
@@ -59,9 +59,10 @@ impl<'a> From<&'a Problem> for ProblemDocument<'a> {
     }
 }
 
+/// A certificate.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct CertificateDocument {
+pub(in crate::cli) struct CertificateDocument {
     subject: String,
     issuer: String,
     serial: String,

@@ -151,7 +151,7 @@ const fn title(tier: Tier) -> &'static str {
 }
 
 /// Words stand beside every colour, so nothing is lost without it.
-const fn look(outcome: Outcome) -> Style {
+pub(in crate::cli) const fn look(outcome: Outcome) -> Style {
     let colour = match outcome {
         Outcome::Fine => AnsiColor::Green,
         Outcome::Warning => AnsiColor::Yellow,

@@ -80,7 +80,7 @@ pub struct Own {
 #[cfg(feature = "k8s")]
 fn own(text: &str) -> Result<Own, String> {
     match text.split_once('/') {
-        // A shard of the status has a dash and a number after it.
+        // A part of the status has a dash and a number after it.
         Some((namespace, name)) if is_dns_label(namespace) && is_dns_label(name) && name.len() <= 50 => {
             Ok(Own { namespace: namespace.to_owned(), name: name.to_owned() })
         }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::cli::args::{Arguments, CheckArguments, Command, LedgerCommand, Shared};
+use crate::cli::args::{Arguments, CheckArguments, Command, Format, LedgerCommand, Shared};
 #[cfg(feature = "ceremony")]
 use crate::cli::args::{IssuingCommand, RootCommand};
 #[cfg(feature = "ceremony")]
@@ -14,10 +14,13 @@ use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::voice::Voice;
-use crate::cli::{check_words, document, fleet_words, inspect_words, manifests, problem_words, report_words, watch};
+use crate::cli::{
+    check_words, discovery, document, first_look_words, fleet_words, inspect_words, manifests, problem_words,
+    report_words, watch,
+};
 use crate::jobs::check::Checked;
 use crate::jobs::publish::{self, Delivery};
-use crate::jobs::{check, init, inspect, ledger_show, loading, report};
+use crate::jobs::{check, first_look, init, inspect, ledger_show, loading, report};
 use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
@@ -77,6 +80,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         }
         Command::Ledger(what) => Desk::open(shared, voice, now)?.ledger(what),
         Command::Manifests(what) => manifests::run(&what, shared, voice, now),
+        Command::Targets(what) => discovery::run(what, shared, voice),
     }
 }
 
@@ -157,7 +161,14 @@ impl Desk<'_> {
 /// The subjects are clusters of the mesh file where all of them are names of clusters; else they are paths, and no mesh
 /// file is needed.
 fn run_check(arguments: CheckArguments, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
-    let CheckArguments { subjects, loaded, multi_root, trust_domain } = arguments;
+    let CheckArguments { subjects, loaded, multi_root, trust_domain, contexts, kubeconfig, namespace, lookup } =
+        arguments;
+    if !contexts.is_empty() {
+        let kubeconfigs = lookup.places(kubeconfig);
+        let namespace = namespace.as_deref().unwrap_or("istio-system");
+        let order = first_look::Order { contexts: &contexts, kubeconfigs: &kubeconfigs, namespace };
+        return run_first_look(&order, shared, voice, now);
+    }
     let names: Option<Vec<ClusterName>> = subjects.iter().map(|subject| ClusterName::parse(subject)).collect();
     if let Some(names) = names.filter(|_| loaded.is_none() && !multi_root && trust_domain.is_none()) {
         let (mesh, warnings) = mesh_folder::read(&shared.file)?;
@@ -165,6 +176,16 @@ fn run_check(arguments: CheckArguments, shared: &Shared, voice: Voice, now: Offs
     }
     let set = check::files(&subjects, &check::Terms { loaded, multi_root, trust_domain }, now).map_err(one)?;
     tell_checks(&[set], &[], shared, voice, now)
+}
+
+fn run_first_look(order: &first_look::Order<'_>, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+    let judged = first_look::run(order, now).map_err(one)?;
+    let exit = first_look_words::exit(&judged);
+    let document = first_look_words::document(&judged, order.namespace, now);
+    let wide = shared.output == Format::Wide;
+    let voice = voice.about(exit == Exit::Fine);
+    voice.answer(shared, &document, || first_look_words::table(&judged, wide, now, voice.colour))?;
+    Ok(exit)
 }
 
 fn tell_checks(sets: &[Checked], fleet: &[Finding], shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {

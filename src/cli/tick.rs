@@ -13,7 +13,7 @@ use crate::mesh::deadline::Ceremony;
 use crate::mesh::plan::Act;
 use crate::mesh::status::Status;
 #[cfg(feature = "k8s")]
-use crate::mesh::status_shard;
+use crate::mesh::status_part;
 use crate::pki::profile::Tier;
 use crate::problem::Problem;
 #[cfg(feature = "k8s")]
@@ -62,7 +62,7 @@ impl Desk<'_> {
     fn tell_home(&self, order: &RotateArguments, status: &Status) -> Result<(), Problem> {
         let home = &order.home;
         let Some(Own { namespace, name }) = &home.status_configmap else { return Ok(()) };
-        let maps = status_shard::shards(status, namespace, name)?;
+        let maps = status_part::parts(status, namespace, name)?;
         status_map::write(&home.access(), self.mesh.rotation.deadline, namespace, &maps)
     }
 

@@ -1,6 +1,7 @@
 //! ORDER: one file per command: read, decide, act, record, return.
 
 pub mod check;
+pub mod first_look;
 pub mod init;
 pub mod inspect;
 #[cfg(feature = "ceremony")]
@@ -18,3 +19,4 @@ pub mod report;
 #[cfg(feature = "ceremony")]
 pub mod root_create;
 pub mod rotate;
+pub mod targets_discover;

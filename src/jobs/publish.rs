@@ -96,8 +96,8 @@ impl Courier<'_> {
     /// could be named.
     ///
     /// # Errors
-    /// The refusal; `target-changed-meanwhile`, when that happened three times; `lease-lost`; `file-unwritable`;
-    /// `written-differs-from-read`. In each case but the last the target is what it was.
+    /// The refusal; `target-changed-meanwhile`, when it holds something else by now or changed three times; `lease-lost`;
+    /// `file-unwritable`; `written-differs-from-read`. In each case but the last the target is what it was.
     pub fn deliver(
         &self,
         cluster: &Cluster,
@@ -108,11 +108,12 @@ impl Courier<'_> {
         let signer = set.signer();
         let mark = Ownership::new(&self.mesh.name, &cluster.name, generation, signer.serial_text());
         let about = About { cluster: Some(&cluster.name), generation: Some(generation), certificate: Some(signer) };
+        let before = seen.secret.as_ref().ok().and_then(Option::as_ref).and_then(|there| there.signer.as_ref().ok());
         self.examine(cluster, set)?;
         let mut known = matches!(seen.secret, Ok(Some(_))).then(|| seen.clone());
         for _ in 0..ATTEMPTS {
             let observed = known.take().unwrap_or_else(|| self.targets.observe(cluster));
-            let change = match decide(set, cluster, &self.mesh.name, &observed) {
+            let change = match decide(set, cluster, &self.mesh.name, before, &observed) {
                 Change::Leave => return Ok(Delivered { change: Change::Leave, seen: None }),
                 Change::Refuse(problem) => return Err(problem),
                 change @ (Change::Create | Change::Replace { .. }) => change,
@@ -235,7 +236,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
             None => courier.targets.observe(cluster),
         };
         if !order.dry_run {
-            sweep(&mesh.name, store, &holdings, cluster, &observed);
+            sweep(mesh, store, &holdings, cluster, &observed);
         }
         let ready = holdings.ready(&cluster.name, observed.generation(), anchor, courier.now);
         let change = match ready {
@@ -249,17 +250,26 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
     }))
 }
 
-/// Removes what a killed run left: sets that nothing points to, and the copy in stock of a key that its cluster has.
-/// That something could not be removed shows when something is written.
-pub fn sweep(mesh: &str, store: &Store, holdings: &Holdings, cluster: &Cluster, observed: &Observed) {
-    let Ok(there) = may_write(cluster, mesh, &[], observed) else { return };
+/// Removes what a killed run left: sets that nothing points to, and the keys in stock that its cluster has or is past,
+/// and that nobody will ever use. That something could not be removed shows when something is written.
+pub fn sweep(mesh: &Mesh, store: &Store, holdings: &Holdings, cluster: &Cluster, observed: &Observed) {
+    let Ok(there) = may_write(cluster, &mesh.name, &[], observed) else { return };
     let _ = targets::tidy(cluster);
     let Some(there) = there.filter(|there| there.defect().is_none()) else { return };
     let stock = || holdings.stock.iter().filter(|prepared| prepared.cluster == cluster.name);
-    let Some(present) = stock().find(|prepared| there.signer.as_ref() == Ok(&prepared.signer)) else { return };
-    for prepared in stock().filter(|prepared| prepared.generation <= present.generation) {
+    let present = stock().find(|prepared| there.signer.as_ref() == Ok(&prepared.signer));
+    let reached = present.map_or(0, |prepared| prepared.generation).max(signed_generation(mesh, cluster, there));
+    for prepared in stock().filter(|prepared| prepared.generation <= reached) {
         let _ = issuing_key::forget(store, prepared);
     }
+}
+
+/// The generation of a set where its signer bears the number as well; 0 elsewhere. Anybody can edit an annotation.
+fn signed_generation(mesh: &Mesh, cluster: &Cluster, there: &SecretSight) -> u32 {
+    let generation = there.generation();
+    let subject = minting::intermediate_subject(mesh, &cluster.name, generation);
+    let named = there.signer.as_ref().ok().and_then(|signer| signer.subject().common_name());
+    if named == Some(subject.common_name.as_str()) { generation } else { 0 }
 }
 
 fn nothing_ready(holdings: &Holdings, cluster: &Cluster, observed: &Observed) -> Result<Change, Problem> {

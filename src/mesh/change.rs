@@ -38,15 +38,37 @@ impl Change {
     }
 }
 
-/// Decides what to do with a set for a target.
+/// Decides what to do with a set for a target. `before` is the signer that the target had when it was decided that it
+/// needs this set: who finds a third one there comes too late.
 #[must_use]
-pub fn decide(set: &Cacerts, cluster: &Cluster, mesh: &str, observed: &Observed) -> Change {
+pub fn decide(
+    set: &Cacerts,
+    cluster: &Cluster,
+    mesh: &str,
+    before: Option<&Certificate>,
+    observed: &Observed,
+) -> Change {
     match may_write(cluster, mesh, &certificates(set.bundle()), observed) {
         Err(problem) => Change::Refuse(problem),
         Ok(None) => Change::Create,
         Ok(Some(there)) if holds(there, set) => Change::Leave,
-        Ok(Some(there)) => Change::Replace { uid: there.uid.clone(), version: there.version.clone() },
+        Ok(Some(there)) => match &there.signer {
+            Ok(signer) if signer != set.signer() && Some(signer) != before => {
+                Change::Refuse(overtaken(cluster, signer, there))
+            }
+            _ => Change::Replace { uid: there.uid.clone(), version: there.version.clone() },
+        },
     }
+}
+
+/// Another run renewed at the same time and was first; its istiod may sign with that already.
+fn overtaken(cluster: &Cluster, signer: &Certificate, there: &SecretSight) -> Problem {
+    Problem::new(
+        Code::TargetChangedMeanwhile,
+        format!("{}/{}: another run was first, and what it brought is left as it is", cluster.name, cluster.namespace),
+    )
+    .fact(format!("there now  generation {}, serial {}", there.generation(), signer.serial_text()))
+    .hint("nothing need be done; look whether two schedules work on the same mesh")
 }
 
 /// Whether a target may be written at all; if so, what is there. `anchors` are the roots that would be brought: an
@@ -192,17 +214,19 @@ pub fn holds(there: &SecretSight, set: &Cacerts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mesh::fleet_story::{NOW, Story, name};
+    use crate::mesh::fleet_story::{Made, NOW, Story, name};
     use time::Duration;
 
-    /// What is decided for east when this much about it is different.
+    /// What is decided for east, with a set that was made for what it holds then, when this much about it is different.
     fn decided(change: impl FnOnce(&mut Story)) -> Change {
         let mut story = Story::new();
         let signer = story.publish("east", 1, NOW + Duration::days(60));
         change(&mut story);
         let set = story.set(&signer);
         let east = name("east");
-        decide(&set, story.mesh.cluster(&east).unwrap(), "mesh1", &story.observed[&east])
+        let there = story.observed[&east].secret.as_ref().ok().and_then(Option::as_ref);
+        let before = there.and_then(|there| there.signer.clone().ok());
+        decide(&set, story.mesh.cluster(&east).unwrap(), "mesh1", before.as_ref(), &story.observed[&east])
     }
 
     fn refused(change: impl FnOnce(&mut Story)) -> Code {
@@ -306,11 +330,32 @@ mod tests {
     }
 
     #[test]
+    fn who_finds_another_signer_than_it_was_decided_on_came_too_late() {
+        let mut story = Story::new();
+        let [before, ours, theirs] =
+            [1, 2, 2].map(|number| story.intermediate("east", number, NOW + Duration::days(80)));
+        let east = name("east");
+        let mut decided = |there: &Made, before: Option<&Made>| {
+            let sight = story.sight("east", 2, there);
+            story.look_at("east").secret = Ok(Some(sight));
+            let before = before.map(|made| &made.certificate);
+            decide(&story.set(&ours), story.mesh.cluster(&east).unwrap(), "mesh1", before, &story.observed[&east])
+        };
+        let replaced = Change::Replace { uid: None, version: None };
+        assert_eq!(decided(&before, Some(&before)), replaced);
+        assert_eq!(decided(&ours, Some(&before)), Change::Leave, "the same set, from another machine's stock");
+        for before in [Some(&before), None] {
+            let late = decided(&theirs, before);
+            assert!(matches!(late, Change::Refuse(problem) if problem.code() == Code::TargetChangedMeanwhile));
+        }
+    }
+
+    #[test]
     fn a_remote_gets_nothing() {
         let mut story = Story::new();
         let signer = story.publish("east", 1, NOW + Duration::days(60));
         let far = name("far");
-        let made = decide(&story.set(&signer), story.mesh.cluster(&far).unwrap(), "mesh1", &story.observed[&far]);
+        let made = decide(&story.set(&signer), story.mesh.cluster(&far).unwrap(), "mesh1", None, &story.observed[&far]);
         assert!(matches!(made, Change::Refuse(problem) if problem.code() == Code::RemoteGetsNoCacerts));
     }
 }

@@ -133,6 +133,25 @@ impl Story {
         mint(&self.serial, Tier::Root, common_name, window, None)
     }
 
+    /// A root with exactly this window.
+    pub(crate) fn root_within(&self, common_name: &str, window: Validity) -> Made {
+        mint(&self.serial, Tier::Root, common_name, window, None)
+    }
+
+    /// Two certificates of one root, of one name and one key, that end then.
+    pub(crate) fn root_issued_twice(
+        &self,
+        first: OffsetDateTime,
+        second: OffsetDateTime,
+    ) -> (Certificate, Certificate) {
+        let key = SigningKey::generate(KeyKind::EcdsaP256, &SystemRandom::new()).unwrap();
+        let made = |end| {
+            let window = Validity::new(NOW - Duration::days(30), end);
+            mint_with(&self.serial, Tier::Root, "issued twice", window, None, &key)
+        };
+        (made(first), made(second))
+    }
+
     /// An issuing CA under the root of the story.
     pub(crate) fn other_issuing(&self, common_name: &str, not_before: OffsetDateTime, end: OffsetDateTime) -> Made {
         mint(&self.serial, Tier::Issuing, common_name, Validity::new(not_before, end), Some(&self.root))
@@ -210,8 +229,19 @@ impl Story {
 }
 
 fn mint(serial: &Cell<u8>, tier: Tier, common_name: &str, window: Validity, by: Option<&Made>) -> Made {
-    let random = SystemRandom::new();
-    let key = SigningKey::generate(KeyKind::EcdsaP256, &random).unwrap();
+    let key = SigningKey::generate(KeyKind::EcdsaP256, &SystemRandom::new()).unwrap();
+    let certificate = mint_with(serial, tier, common_name, window, by, &key);
+    Made { certificate, key }
+}
+
+fn mint_with(
+    serial: &Cell<u8>,
+    tier: Tier,
+    common_name: &str,
+    window: Validity,
+    by: Option<&Made>,
+    key: &SigningKey,
+) -> Certificate {
     serial.set(serial.get() + 1);
     let (organization, common_name) = ("Hash Foundry".to_owned(), common_name.to_owned());
     let draft = Draft {
@@ -225,7 +255,6 @@ fn mint(serial: &Cell<u8>, tier: Tier, common_name: &str, window: Validity, by: 
         None => draft.clear_as_root().unwrap(),
         Some(by) => draft.clear_under(&by.certificate).unwrap(),
     };
-    let signer = by.map_or(&key, |by| &by.key);
-    let certificate = cleared.sign(signer, &Proof::Signature, &random).unwrap().into_certificate();
-    Made { certificate, key }
+    let signer = by.map_or(key, |by| &by.key);
+    cleared.sign(signer, &Proof::Signature, &SystemRandom::new()).unwrap().into_certificate()
 }

@@ -17,6 +17,7 @@ mod istiod_connection;
 mod istiod_metrics;
 mod key_half;
 pub mod key_seal;
+pub mod kubeconfig_files;
 #[cfg(feature = "k8s")]
 pub mod kubernetes;
 pub mod ledger_file;
@@ -30,3 +31,4 @@ pub mod signals;
 pub mod store;
 pub mod targets;
 pub mod terminal;
+pub mod trust_bundles;

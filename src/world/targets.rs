@@ -178,7 +178,8 @@ pub fn in_parallel<T: Sync, R: Send>(items: &[T], at_once: usize, work: impl Fn(
     spread(items, threads, work)
 }
 
-fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+/// Does the same with every item, on so many threads; results in the order of the items.
+pub(in crate::world) fn spread<T: Sync, R: Send>(items: &[T], threads: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     if threads <= 1 {
         return items.iter().map(work).collect();
     }

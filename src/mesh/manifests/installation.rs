@@ -11,7 +11,7 @@ use crate::mesh::manifests::pod::{self, Life, MESH_FILE_CONFIG_MAP};
 use crate::mesh::manifests::pod_files::{self, MESH_FILE, SecretFile};
 use crate::mesh::manifests::schedule::Schedule;
 use crate::mesh::manifests::{api_rule, cron_job, daemon};
-use crate::mesh::status_shard::shard_names;
+use crate::mesh::status_part::part_names;
 use crate::problem::Problem;
 
 /// The name of CronJob, Deployment, Lease and Role.
@@ -90,7 +90,7 @@ pub fn installation(wish: &Wish<'_>) -> Result<Installation, Vec<Problem>> {
         return Err(problems);
     };
     let life = life(wish);
-    let names = if wish.runs.has_status() { shard_names(STATUS, wish.here.clusters.len()) } else { Vec::new() };
+    let names = if wish.runs.has_status() { part_names(STATUS, wish.here.clusters.len()) } else { Vec::new() };
     let rules = api_rule::at_home((wish.runs == Runs::Daemon).then_some(WORKLOAD), names);
     let pod = pod::pod(&pod::Wish { image: wish.image, here: wish.here, life }, &material, &kubeconfigs);
     let mut objects = vec![Object::own_namespace(), Object::account(NAMESPACE, ACCOUNT)];

@@ -224,21 +224,29 @@ fn cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'stati
     }
 }
 
+/// Whether a certificate is what is wrong, and not the bytes on the way: those are garbled where somebody tampers with
+/// them, or where no API server speaks at all.
 fn is_about_trust(cause: &(dyn Error + 'static)) -> bool {
-    cause.is::<rustls::Error>()
+    use rustls::Error::{InvalidCertRevocationList, InvalidCertificate, NoCertificatesPresented, UnsupportedNameType};
+    cause.downcast_ref::<rustls::Error>().is_some_and(|error| {
+        matches!(
+            error,
+            InvalidCertificate(_) | NoCertificatesPresented | UnsupportedNameType | InvalidCertRevocationList(_)
+        )
+    })
 }
 
 fn trouble(error: &(dyn Error + 'static)) -> Trouble {
-    for cause in causes(error) {
-        if is_about_trust(cause) {
-            return Trouble::Untrusted;
-        }
-        if cause
+    let is_connect = |cause: &(dyn Error + 'static)| {
+        cause
             .downcast_ref::<hyper_util::client::legacy::Error>()
             .is_some_and(hyper_util::client::legacy::Error::is_connect)
-        {
-            return if causes(cause).any(is_about_trust) { Trouble::Untrusted } else { Trouble::Unreachable };
-        }
+    };
+    if causes(error).any(is_about_trust) {
+        Trouble::Untrusted
+    } else if causes(error).any(is_connect) {
+        Trouble::Unreachable
+    } else {
+        Trouble::Cut
     }
-    Trouble::Cut
 }

@@ -26,9 +26,11 @@ pub(super) fn config(access: &Access, runtime: &Runtime, deadline: Duration) -> 
         Access::Kubeconfig { path, context } => from_file(path, context.as_deref(), runtime, deadline)?,
         _ => Config::incluster().map_err(|error| unusable(access, &error))?,
     };
-    config.connect_timeout = Some(deadline);
-    config.read_timeout = Some(deadline);
-    config.write_timeout = Some(deadline);
+    // The deadline of a visit ends it, and says so. These come later, for a connection that nobody waits for any more.
+    let idle = Some(deadline.saturating_mul(2));
+    config.connect_timeout = idle;
+    config.read_timeout = idle;
+    config.write_timeout = idle;
     config.reset_reader_on_write = true;
     // What is asked again, and when, is decided where it is known whether it may be.
     config.default_retry = false;

@@ -31,7 +31,8 @@ pub(super) fn refusal(cluster: &Cluster, object: &Object, verb: Verb, answer: &A
     let status: Option<Status> = serde_json::from_slice(answer.body.expose()).ok();
     let status = status.filter(|status| status.kind.as_deref() == Some("Status"));
     // Only the message of a Status is quoted: any other body may be the object itself.
-    let message = status.as_ref().and_then(|it| it.message.as_deref()).map(|message| plain(message, LONGEST));
+    let message =
+        status.as_ref().and_then(|it| it.message.as_deref()).map(|message| plain(&without_values(message), LONGEST));
     let missing = status.as_ref().and_then(|it| it.details.as_ref());
     let lacks_namespace = missing
         .is_some_and(|it| it.kind.as_deref() == Some("namespaces") && it.name.as_deref() == Some(namespace.as_str()));
@@ -73,6 +74,23 @@ pub(super) fn refusal(cluster: &Cluster, object: &Object, verb: Verb, answer: &A
     }
 }
 
+/// A message without what may be a value of the Secret: servers quote what they could not read. A name has dots and
+/// dashes sooner than a piece of base64 is this long.
+fn without_values(message: &str) -> String {
+    const LONGEST_WORD: usize = 40;
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let mut told = String::with_capacity(message.len());
+    let mut rest = message;
+    while let Some(first) = rest.chars().next() {
+        let is_word = is_base64(first);
+        let end = rest.find(|c| is_base64(c) != is_word).unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(end);
+        told.push_str(if is_word && piece.len() > LONGEST_WORD { "(not shown)" } else { piece });
+        rest = after;
+    }
+    told
+}
+
 /// `kubectl` with what reaches this cluster.
 fn kubectl(cluster: &Cluster) -> String {
     match &cluster.access {
@@ -81,5 +99,20 @@ fn kubectl(cluster: &Cluster) -> String {
         }
         Access::Kubeconfig { path, context: None } => format!("kubectl --kubeconfig {}", path.display()),
         Access::Directory(_) | Access::Manifest(_) | Access::InCluster => "kubectl".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_values;
+
+    #[test]
+    fn a_message_loses_what_may_be_a_value_and_keeps_names() {
+        let value = "LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0tCk1JR0hBZ0VBTUJN";
+        let told = without_values(&format!("cannot decode {{\"ca-key.pem\":\"{value}\"}}: illegal base64 ä"));
+        assert_eq!(told, "cannot decode {\"ca-key.pem\":\"(not shown)\"}: illegal base64 ä");
+        let names =
+            "secrets \"cacerts\" is forbidden: User \"system:serviceaccount:meshca:meshca\" cannot get resource";
+        assert_eq!(without_values(names), names);
     }
 }

@@ -86,6 +86,20 @@ pub fn values(servers: &ApiServers, cluster: &Cluster) -> Result<BTreeMap<String
     Ok(there.map(|manifest| manifest.values).unwrap_or_default())
 }
 
+/// The trust bundle that a cluster shows its workloads, and nothing else of it; `None`: there is none.
+///
+/// # Errors
+/// `namespace-missing`; what the way to the API server refuses.
+pub fn trust_bundle(servers: &ApiServers, cluster: &Cluster) -> Result<Option<Vec<u8>>, Problem> {
+    servers.converse(cluster, async |talk: Conversation<'_>| {
+        let bundle = own_bundle(&talk, cluster).await?;
+        if bundle.is_none() && if_allowed(talk.is_there(&namespace(cluster)).await)? == Some(false) {
+            return Err(namespace_missing(cluster));
+        }
+        Ok(bundle)
+    })
+}
+
 /// Writes a set by server-side apply, if the target is still what was decided on.
 ///
 /// `Create` has no precondition, since a server creates what it finds absent whatever version is named; a field

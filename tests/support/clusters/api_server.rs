@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -181,6 +181,20 @@ impl ApiServer {
         let authority: &CertificateDer<'_> = &self.identity.authority;
         let stream = connect_tls(self.port, authority, Duration::from_secs(5))?;
         ask(stream, &head(request, &headers, body.as_bytes()), body.as_bytes())
+    }
+
+    /// What the server says to this request as it comes, over a connection of its own. A read that waits longer than
+    /// this fails, and can be made again.
+    ///
+    /// # Errors
+    ///
+    /// If nobody listens.
+    pub(crate) fn listen(&self, token: &str, request: &str, patience: Duration) -> io::Result<impl Read + use<>> {
+        let bearer = format!("Bearer {token}");
+        let mut stream = connect_tls(self.port, &self.identity.authority, patience)?;
+        stream
+            .write_all(head(request, &[("Authorization", &bearer), ("Accept", "application/json")], b"").as_bytes())?;
+        Ok(stream)
     }
 
     fn is_ready(&self) -> bool {

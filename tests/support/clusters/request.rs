@@ -43,7 +43,7 @@ pub(crate) fn connect_tls(
     port: u16,
     authority: &CertificateDer<'_>,
     patience: Duration,
-) -> io::Result<impl Read + Write> {
+) -> io::Result<impl Read + Write + use<>> {
     let mut roots = RootCertStore::empty();
     roots.add(authority.clone().into_owned()).unwrap();
     let client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));

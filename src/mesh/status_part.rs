@@ -24,7 +24,7 @@ const KEY: &str = "status.json";
 
 /// The names of the ConfigMaps that a mesh of so many clusters has.
 #[must_use]
-pub fn shard_names(prefix: &str, clusters: usize) -> Vec<String> {
+pub fn part_names(prefix: &str, clusters: usize) -> Vec<String> {
     (0..clusters.div_ceil(CLUSTERS).max(1)).map(|number| format!("{prefix}-{number}")).collect()
 }
 
@@ -32,14 +32,14 @@ pub fn shard_names(prefix: &str, clusters: usize) -> Vec<String> {
 ///
 /// # Errors
 /// `output-failed`, when a serializer fails; none is known to.
-pub fn shards(status: &Status, namespace: &str, prefix: &str) -> Result<Vec<(String, Secret)>, Problem> {
-    let names = shard_names(prefix, status.clusters.len());
+pub fn parts(status: &Status, namespace: &str, prefix: &str) -> Result<Vec<(String, Secret)>, Problem> {
+    let names = part_names(prefix, status.clusters.len());
     let count = names.len();
     let body = |(number, name): (usize, String)| {
         let text = serde_json::to_string(&part(status, number))
             .map_err(|error| Problem::new(Code::OutputFailed, format!("the status cannot be written: {error}")))?;
         let labels = json!({ "app.kubernetes.io/name": "meshca", LABEL: status.mesh });
-        let annotations = json!({ "meshca.io/shard": number.to_string(), "meshca.io/shards": count.to_string() });
+        let annotations = json!({ "meshca.io/part": number.to_string(), "meshca.io/parts": count.to_string() });
         let metadata = json!({ "name": name, "namespace": namespace, "labels": labels, "annotations": annotations });
         let map =
             json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { KEY: text + "\n" } });
@@ -83,8 +83,8 @@ mod tests {
     use crate::mesh::fleet_story::{NOW, Story, name};
     use crate::mesh::status::{Look, status};
 
-    fn read(shards: &[(String, Secret)]) -> Vec<Value> {
-        shards.iter().map(|(_, body)| serde_json::from_slice(body.expose()).unwrap()).collect()
+    fn read(parts: &[(String, Secret)]) -> Vec<Value> {
+        parts.iter().map(|(_, body)| serde_json::from_slice(body.expose()).unwrap()).collect()
     }
 
     fn report(map: &Value) -> Value {
@@ -96,10 +96,10 @@ mod tests {
         let mut story = Story::new();
         story.observed.remove(&name("west"));
         let status = status(&story.mesh, &story.holdings, &story.observed, NOW);
-        let shards = shards(&status, "meshca", "meshca-status").unwrap();
-        let maps = read(&shards);
-        assert_eq!(shards.len(), 1);
-        assert_eq!(shards[0].0, "meshca-status-0");
+        let parts = parts(&status, "meshca", "meshca-status").unwrap();
+        let maps = read(&parts);
+        assert_eq!(parts.len(), 1);
+        assert_eq!(parts[0].0, "meshca-status-0");
         assert_eq!(report(&maps[0]), serde_json::to_value(&status).unwrap());
         assert_eq!(maps[0]["metadata"]["labels"][LABEL], "mesh1");
         let text = maps[0].to_string();
@@ -127,25 +127,25 @@ mod tests {
             });
         }
         status.rows.extend(rows.into_iter().filter(|row| row.cluster.is_none()));
-        let shards = shards(&status, "meshca", "s").unwrap();
-        let names: Vec<_> = shards.iter().map(|(name, _)| name.as_str()).collect();
+        let parts = parts(&status, "meshca", "s").unwrap();
+        let names: Vec<_> = parts.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["s-0", "s-1", "s-2", "s-3", "s-4"]);
-        assert_eq!(shard_names("s", 1001), names);
-        assert!(shards.iter().all(|(_, body)| body.expose().len() < 1024 * 1024), "a ConfigMap holds 1 MiB");
-        let maps = read(&shards);
+        assert_eq!(part_names("s", 1001), names);
+        assert!(parts.iter().all(|(_, body)| body.expose().len() < 1024 * 1024), "a ConfigMap holds 1 MiB");
+        let maps = read(&parts);
         let count = |key: &str| -> usize { maps.iter().map(|map| report(map)[key].as_array().unwrap().len()).sum() };
         assert_eq!(count("clusters"), 1001);
         assert_eq!((count("rows"), count("findings")), (status.rows.len(), status.findings.len()));
         assert_eq!(count("ceremonies"), status.ceremonies.len());
-        assert_eq!(maps[4]["metadata"]["annotations"]["meshca.io/shard"], "4");
-        assert!(maps.iter().all(|map| map["metadata"]["annotations"]["meshca.io/shards"] == "5"));
+        assert_eq!(maps[4]["metadata"]["annotations"]["meshca.io/part"], "4");
+        assert!(maps.iter().all(|map| map["metadata"]["annotations"]["meshca.io/parts"] == "5"));
         assert_eq!(report(&maps[4])["clusters"].as_array().unwrap().len(), 1);
     }
 
     #[test]
     fn there_is_always_a_first_part() {
-        assert_eq!(shard_names("a", 0), ["a-0"]);
-        assert_eq!(shard_names("a", 250), ["a-0"]);
-        assert_eq!(shard_names("a", 251), ["a-0", "a-1"]);
+        assert_eq!(part_names("a", 0), ["a-0"]);
+        assert_eq!(part_names("a", 250), ["a-0"]);
+        assert_eq!(part_names("a", 251), ["a-0", "a-1"]);
     }
 }

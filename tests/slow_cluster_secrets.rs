@@ -1,0 +1,241 @@
+//! No private key leaves in anything that is said: every command, at the most talkative setting, against a real API
+//! server and against servers that hand out the very same Secret cut, damaged or in the wrong place.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a command that cannot run is a failed test")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::io::{Read, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::LazyLock;
+use std::thread;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+#[path = "support/clusters/mod.rs"]
+mod clusters;
+#[path = "support/faults/mod.rs"]
+mod faults;
+mod support;
+
+use clusters::{ApiServer, Clusters};
+use faults::fleet::{MOMENT, copy_of, live, one, step};
+use support::judges;
+use support::story::{PASSPHRASE, Story};
+
+static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| Clusters::start(1));
+
+fn server() -> &'static ApiServer {
+    CLUSTERS.server(0)
+}
+
+/// All that may not be said, in every form in which it might be.
+#[derive(Default)]
+struct Taboo(BTreeSet<Vec<u8>>);
+
+/// How much of a text gives it away: 24 characters of base64 are 18 bytes.
+const TELLING: usize = 24;
+
+impl Taboo {
+    /// A text and every part of it.
+    fn text(&mut self, text: &[u8]) {
+        self.0.extend(text.windows(TELLING.min(text.len())).map(<[u8]>::to_vec));
+    }
+
+    /// A key as PEM: as it is, as the value of a Secret, as DER, in hexadecimal and as a list of numbers.
+    fn key(&mut self, file: &[u8]) {
+        let der = pem::parse(file).unwrap().into_contents();
+        // The first bytes of all keys of a kind are the same, and say nothing; the public half comes last.
+        let private = &der[der.windows(2).position(|pair| pair == [4, 32]).unwrap() + 2..][..32];
+        self.0.extend(private.windows(12).map(<[u8]>::to_vec));
+        for part in private.windows(12) {
+            let hex = |upper: bool, between: &str| {
+                let digits = part.iter().map(|byte| if upper { format!("{byte:02X}") } else { format!("{byte:02x}") });
+                digits.collect::<Vec<_>>().join(between).into_bytes()
+            };
+            self.0.extend([hex(false, ""), hex(true, ""), hex(false, ":"), hex(true, ":"), hex(false, " ")]);
+            self.0.insert(part.iter().map(u8::to_string).collect::<Vec<_>>().join(", ").into_bytes());
+        }
+        let pem = String::from_utf8(file.to_vec()).unwrap();
+        for line in pem.lines().filter(|line| !line.starts_with("-----")) {
+            self.text(line.as_bytes());
+        }
+        let value = STANDARD.encode(file);
+        self.text(value.as_bytes());
+        let numbers: Vec<String> = file.iter().map(u8::to_string).collect();
+        self.0.extend(numbers.windows(12).map(|part| part.join(", ").into_bytes()));
+    }
+
+    fn found_in<'a>(&self, said: &'a [u8]) -> Option<&'a [u8]> {
+        let lengths: BTreeSet<usize> = self.0.iter().map(Vec::len).collect();
+        lengths.into_iter().find_map(|length| said.windows(length).find(|window| self.0.contains(*window)))
+    }
+
+    fn is_not_in(&self, said: &[u8], place: &str) {
+        let found = self.found_in(said).map(String::from_utf8_lossy);
+        assert!(found.is_none(), "{place} shows {found:?}:\n{}", String::from_utf8_lossy(said));
+    }
+}
+
+/// Every command that runs unattended, and every way to look.
+fn commands(manifest: &str) -> Vec<String> {
+    let mut lines: Vec<String> = ["table", "wide", "json", "yaml", "prometheus"]
+        .iter()
+        .flat_map(|form| {
+            [
+                format!("report -o {form}"),
+                format!("check -o {form}"),
+                format!("check east -o {form}"),
+                format!("check {manifest} -o {form}"),
+                format!("inspect {manifest} -o {form}"),
+                format!("rotate --dry-run -o {form}"),
+                format!("publish --dry-run --passphrase-file passphrase -o {form}"),
+            ]
+        })
+        .collect();
+    lines.extend(["manifests rbac", "ledger show", "ledger verify"].map(str::to_owned));
+    lines
+        .extend(["issue east --passphrase-file passphrase", "publish --passphrase-file passphrase"].map(str::to_owned));
+    lines.push("rotate --metrics-textfile metrics.prom".to_owned());
+    lines
+}
+
+/// Runs a line with every switch for talkativeness there is; what it said on both ends.
+fn talk(story: &Story, at: &str, line: &str) -> Vec<u8> {
+    let mut command = story.command(&format!("--at {at} {line}"));
+    command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").env("RUST_LIB_BACKTRACE", "1");
+    let output = judges::run(&mut command);
+    let is_misspelt = String::from_utf8_lossy(&output.stderr).contains("Usage: ");
+    assert!(matches!(output.status.code(), Some(0..=3)) && !is_misspelt, "{line}: {output:?}");
+    [output.stdout, output.stderr].concat()
+}
+
+fn taboo_of(story: &Story, secret: &Value) -> Taboo {
+    let mut taboo = Taboo::default();
+    taboo.text(PASSPHRASE.as_bytes());
+    taboo.text(server().token("admin").as_bytes());
+    taboo.key(&story.bytes("material/issuing/g1/issuing-key.pem"));
+    taboo.key(&STANDARD.decode(secret["data"]["ca-key.pem"].as_str().unwrap()).unwrap());
+    taboo
+}
+
+#[test]
+fn no_command_shows_a_key_of_a_real_cluster() {
+    let namespace = "secrecy";
+    let story = one(server(), namespace, "20s");
+    let mut said = vec![("rotate", talk(&story, MOMENT, "rotate"))];
+    let first = live(server(), namespace).unwrap();
+    story.write("secret.json", first.to_string());
+    story.write("damaged.json", first.to_string().replace("\"ca-cert.pem\":\"LS0t", "\"ca-cert.pem\":\"!!!!"));
+    let lines = [commands("secret.json"), commands("damaged.json")].concat();
+    for line in &lines {
+        said.push((line, talk(&story, &step(1), line)));
+    }
+    let second = live(server(), namespace).unwrap();
+    assert_ne!(first["data"], second["data"], "it was renewed in between");
+    for secret in [&first, &second] {
+        let taboo = taboo_of(&story, secret);
+        for (line, said) in &said {
+            taboo.is_not_in(said, line);
+        }
+        for file in ["records/ledger.jsonl", "records/status.json", "metrics.prom"] {
+            taboo.is_not_in(&story.bytes(file), file);
+        }
+    }
+    let taboo = taboo_of(&story, &first);
+    assert!(taboo.found_in(first.to_string().as_bytes()).is_some(), "what is looked for would be found");
+}
+
+/// How a server spoils its answer about a Secret.
+type Spoils = fn(&str) -> Vec<u8>;
+
+fn http(status: &str, body: &str) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n");
+    format!("{head}content-length: {}\r\n\r\n{body}", body.len()).into_bytes()
+}
+
+fn half(text: &str) -> &str {
+    text.split_at(text.find("ca-key.pem").unwrap() + 200).0
+}
+
+const SPOILS: [(&str, Spoils); 11] = [
+    ("half of it, and the connection ends", |secret| {
+        let whole = String::from_utf8(http("200 OK", secret)).unwrap();
+        half(&whole).as_bytes().to_vec()
+    }),
+    ("half of it as the whole", |secret| http("200 OK", half(secret))),
+    ("a value that is not base64", |secret| {
+        http("200 OK", &secret.replace("\"ca-key.pem\":\"LS0t", "\"ca-key.pem\":\"!S0t"))
+    }),
+    ("a value that is not text", |secret| {
+        http("200 OK", &secret.replace("\"ca-key.pem\":\"", "\"ca-key.pem\":17,\"x\":\""))
+    }),
+    ("another kind", |secret| http("200 OK", &secret.replace("\"kind\":\"Secret\"", "\"kind\":\"Sekret\""))),
+    ("a list", |secret| http("200 OK", &format!("[{secret}]"))),
+    ("in the name of a field", |secret| http("200 OK", &format!("{{\"kind\":\"Secret\",{}:1}}", json!(secret)))),
+    ("with a failure", |secret| http("500 Internal Server Error", secret)),
+    ("with a refusal", |secret| http("403 Forbidden", secret)),
+    ("in the words of a refusal", |secret| {
+        let (_, key) = secret.split_at(secret.find("ca-key.pem").unwrap());
+        let words = json!({ "kind": "Status", "message": format!("cannot decode {key}"), "reason": key });
+        http("422 Unprocessable Entity", &words.to_string())
+    }),
+    ("as a header", |secret| {
+        let value = secret.split('"').find(|part| part.starts_with("LS0tLS1CRUdJTiBQUklWQVRF")).unwrap();
+        format!("HTTP/1.1 200 {value}\r\nx: {value}\r\n{value}\r\ncontent-length: 0\r\n\r\n").into_bytes()
+    }),
+];
+
+/// A server that answers each question about `cacerts` with this, and knows of nothing else.
+fn spoiling(answer: Vec<u8>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let answer = answer.clone();
+            thread::spawn(move || reply(stream, &answer));
+        }
+    });
+    port
+}
+
+fn reply(mut stream: TcpStream, answer: &[u8]) {
+    let mut request = vec![0; 64 * 1024];
+    let length = stream.read(&mut request).unwrap_or(0);
+    let asked = String::from_utf8_lossy(&request[..length]).into_owned();
+    let nothing = http("404 Not Found", "{\"kind\":\"Status\"}");
+    let is_about_it = asked.contains("/secrets/cacerts");
+    let _ = stream.write_all(if is_about_it { answer } else { &nothing });
+}
+
+#[test]
+fn no_answer_makes_a_command_show_a_key() {
+    let namespace = "spoilt";
+    let story = one(server(), namespace, "20s");
+    story.meshca(&format!("--at {MOMENT} rotate")).fine();
+    let secret = live(server(), namespace).unwrap();
+    let taboo = taboo_of(&story, &secret);
+    for (how, spoil) in SPOILS {
+        let spoilt = spoil(&secret.to_string());
+        assert!(spoilt.windows(16).any(|part| part == b"BQUklWQVRFIEtFWS"), "{how}: no key in it");
+        let port = spoiling(spoilt);
+        let story = copy_of(&story);
+        let mut kubeconfig = String::new();
+        write!(
+            kubeconfig,
+            "current-context: c\nclusters: [{{ name: c, cluster: {{ server: 'http://127.0.0.1:{port}' }} }}]"
+        )
+        .unwrap();
+        write!(kubeconfig, "\ncontexts: [{{ name: c, context: {{ cluster: c }} }}]\n").unwrap();
+        story.write("spoilt.kubeconfig", kubeconfig);
+        let direct = server().kubeconfig("admin").display().to_string();
+        story.write("mesh.yaml", story.read("mesh.yaml").replace(&direct, "./spoilt.kubeconfig").replace("20s", "1s"));
+        for line in ["check east -o json", "report -o json", "publish --passphrase-file passphrase", "rotate"] {
+            let said = talk(&story, &step(1), line);
+            taboo.is_not_in(&said, &format!("{line}, {how}"));
+        }
+        taboo.is_not_in(&story.bytes("records/ledger.jsonl"), how);
+    }
+}
