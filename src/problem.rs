@@ -266,6 +266,7 @@ codes! {
         FileUnwritable = "file-unwritable": "a file or folder cannot be written; what was there is unchanged";
         FileExists = "file-exists": "a file or folder that would be created is already there";
         LockHeld = "lock-held": "another run of meshca works on the same records or the same material";
+        LeaseLost = "lease-lost": "the Lease that keeps two replicas apart was lost or could not be renewed before a write; nothing was written";
         PassphraseNeeded = "passphrase-needed": "a key is sealed, and there is no passphrase and no terminal to ask on";
         PassphraseRefused = "passphrase-refused": "a passphrase for a new key is too short, or was typed differently the second time";
         PassphraseShared = "passphrase-shared": "outside a lab, the passphrase of the root key would seal another key as well; whoever opens that one could open the root's";
@@ -284,9 +285,10 @@ codes! {
         BadArgument = "bad-argument": "an argument cannot be understood";
         NotBuiltIn = "not-built-in": "what is asked for was left out of this build of meshca";
         NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
+        SignalsUnheard = "signals-unheard": "the operating system gives no way to wait for SIGTERM";
         OutputFailed = "output-failed": "a result could not be put into the form that was asked for";
         NoApiAccess = "no-api-access": "a cluster is not reached through the Kubernetes API, so that there is nothing to grant in it";
-        UnfitForAPod = "unfit-for-a-pod": "the mesh file names a path that a pod of `manifests cronjob` would not have, or is too large for a ConfigMap";
+        UnfitForAPod = "unfit-for-a-pod": "the mesh file names a path that a pod of `manifests cronjob` or `daemon` would not have, or is too large for a ConfigMap";
         TickWithoutSchedule = "tick-without-schedule": "cron has no schedule for `rotation.tick`, and none was given";
     }
 }

@@ -22,6 +22,7 @@ const UNTESTED: &[(Code, &str)] = &[
     (Code::OutputFailed, NOT_PROVOKED),
     (Code::SigningFailed, NOT_PROVOKED),
     (Code::RandomnessUnavailable, NOT_PROVOKED),
+    (Code::SignalsUnheard, NOT_PROVOKED),
 ];
 
 /// Codes that nothing says yet, and why. One that is said must leave this list.

@@ -57,9 +57,20 @@ fn installation(folder: &Path) -> Vec<Value> {
     documents(&fine(meshca(folder, "manifests cronjob --image meshca:1")))
 }
 
+/// The objects that `manifests daemon` prints.
+fn daemon(folder: &Path) -> Vec<Value> {
+    documents(&fine(meshca(folder, "manifests daemon --image meshca:1")))
+}
+
 fn pod(objects: &[Value]) -> &Value {
-    let job = objects.iter().find(|it| it["kind"] == "CronJob").unwrap();
-    &job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    match objects.iter().find(|it| it["kind"] == "CronJob") {
+        Some(job) => &job["spec"]["jobTemplate"]["spec"]["template"]["spec"],
+        None => &objects.iter().find(|it| it["kind"] == "Deployment").unwrap()["spec"]["template"]["spec"],
+    }
+}
+
+fn kinds(objects: &[Value]) -> Vec<&str> {
+    objects.iter().map(|it| it["kind"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -86,9 +97,14 @@ fn yaml_and_json_say_the_same() {
 #[test]
 fn the_pod_keeps_the_restricted_profile_of_pod_security() {
     let folder = online("restricted", CLUSTERS);
-    let objects = installation(&folder);
+    for objects in [installation(&folder), daemon(&folder)] {
+        is_restricted(&objects);
+    }
+}
+
+fn is_restricted(objects: &[Value]) {
     assert_eq!(objects[0]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted");
-    let pod = pod(&objects);
+    let pod = pod(objects);
     assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
     assert_eq!(pod["securityContext"]["runAsUser"], 65_532);
     assert_eq!(pod["securityContext"]["seccompProfile"], json!({ "type": "RuntimeDefault" }));
@@ -109,6 +125,54 @@ fn the_pod_keeps_the_restricted_profile_of_pod_security() {
     for volume in pod["volumes"].as_array().unwrap() {
         assert!(kinds(volume).iter().all(|kind| ["name", "projected", "secret"].contains(&kind.as_str())), "{volume}");
     }
+}
+
+#[test]
+fn the_daemon_has_a_lease_its_status_and_the_time_to_end() {
+    let folder = online("daemon", CLUSTERS);
+    let objects = daemon(&folder);
+    let wanted = ["Namespace", "ServiceAccount", "Role", "RoleBinding", "ConfigMap", "Deployment"];
+    assert_eq!(kinds(&objects), wanted);
+    let rules = |group: &str, resource: &str, name: &str, verbs: &[&str]| json!({ "apiGroups": [group], "resources": [resource], "resourceNames": [name], "verbs": verbs });
+    let lease = rules("coordination.k8s.io", "leases", "meshca-rotate", &["get", "patch", "create"]);
+    let status = rules("", "configmaps", "meshca-status-0", &["patch", "create"]);
+    assert_eq!(objects[2]["rules"], json!([lease, status]));
+    let deployment = &objects[5]["spec"];
+    assert_eq!(deployment["replicas"], 2);
+    let labels = &deployment["template"]["metadata"]["labels"];
+    for (name, value) in deployment["selector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(&labels[name], value);
+    }
+    assert_eq!(labels["sidecar.istio.io/inject"], "false");
+    let pod = pod(&objects);
+    // Three times look, write and look again, the Event, and half a minute; 30 s each.
+    assert_eq!(pod["terminationGracePeriodSeconds"], 10 * 30 + 30);
+    assert_eq!((&pod["restartPolicy"], &pod["automountServiceAccountToken"]), (&json!("Always"), &json!(true)));
+    let field = json!({ "fieldRef": { "fieldPath": "metadata.name" } });
+    assert_eq!(pod["containers"][0]["env"], json!([{ "name": "POD_NAME", "valueFrom": field }]));
+    let args: Vec<&str> =
+        pod["containers"][0]["args"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    let more = ["--watch", "--lease", "meshca/meshca-rotate", "--status-configmap", "meshca/meshca-status"];
+    assert!(args.ends_with(&more), "{args:?}");
+    // A tick that cron does not know is none that a daemon minds.
+    fs::write(
+        folder.join("mesh.yaml"),
+        fs::read_to_string(folder.join("mesh.yaml")).unwrap() + "rotation: { tick: 7m }\n",
+    )
+    .unwrap();
+    assert_eq!(kinds(&daemon(&folder)), wanted);
+}
+
+#[test]
+fn a_cron_job_writes_its_status_where_that_is_asked_for() {
+    let folder = online("status", &CLUSTERS.replace("inCluster: true", "kubeconfig: ./kube/config, context: east"));
+    let objects = documents(&fine(meshca(&folder, "manifests cronjob --image meshca:1 --status-configmap")));
+    assert_eq!(kinds(&objects), ["Namespace", "ServiceAccount", "Role", "RoleBinding", "ConfigMap", "CronJob"]);
+    assert_eq!(objects[2]["rules"].as_array().unwrap().len(), 1);
+    let pod = pod(&objects);
+    assert_eq!(pod["automountServiceAccountToken"], true);
+    assert!(pod["containers"][0]["args"].as_array().unwrap().contains(&json!("--status-configmap")));
+    assert!(pod["containers"][0]["env"].is_null() && pod["terminationGracePeriodSeconds"].is_null());
 }
 
 #[test]

@@ -9,11 +9,12 @@ mod clusters;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use clusters::{ApiServer, Clusters};
@@ -137,6 +138,65 @@ fn an_api_server_takes_every_object_and_pod_security_lets_the_pod_in() {
         "jsonpath={.data.mesh\\.yaml}",
     ]));
     assert_eq!(text, MESH);
+}
+
+#[test]
+fn an_api_server_takes_the_daemon_and_the_same_program_works_as_its_service_account() {
+    let server = CLUSTERS.server(1);
+    let folder = folder("daemon");
+    let mesh = "version: 1\nmesh: shop\nrecords: stdout\nclusters:\n  - { name: south, role: primary, namespace: \
+                south-system, access: { kubeconfig: ./kubeconfig } }\n";
+    fs::write(folder.join("mesh.yaml"), mesh).unwrap();
+    let installation = printed(&folder, &["manifests", "daemon", "--image", "meshca:1"]);
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&fs::read_to_string(&installation).unwrap()).unwrap();
+    fine(&server.kubectl_with_input(&["apply", "--server-side", "-f", "-"], &documents[0]));
+    let said = words(&apply(server, &installation, &["--dry-run=server"]));
+    for object in ["role.rbac.authorization.k8s.io/meshca-rotate", "deployment.apps/meshca-rotate"] {
+        assert!(said.contains(&format!("{object} serverside-applied (server dry run)")), "{said}");
+    }
+    assert!(!said.contains("Warning") && !said.contains("rror"), "{said}");
+    fine(&apply(server, &installation, &["--force-conflicts"]));
+    let template = documents.iter().find(|it| it["kind"] == "Deployment").unwrap()["spec"]["template"].clone();
+    let pod = json!({ "apiVersion": "v1", "kind": "Pod", "spec": template["spec"],
+        "metadata": { "name": "two", "namespace": "meshca", "labels": template["metadata"]["labels"] } });
+    fine(&server.kubectl_with_input(&["create", "--dry-run=server", "-f", "-"], &pod));
+
+    server.create_namespace("south-system");
+    let token = server.service_account_token("meshca", "meshca");
+    fs::copy(server.kubeconfig_with_token("meshca", &token), folder.join("kubeconfig")).unwrap();
+    fine(&apply(server, &printed(&folder, &["manifests", "rbac"]), &[]));
+    // As the pod runs it, but for where its files and its API server are.
+    let place = |text: &str| {
+        let text = text.replace("/etc/meshca-passphrase/passphrase", "issuing.pass");
+        text.replace("/etc/meshca/", &format!("{}/", folder.display()))
+    };
+    let args = template["spec"]["containers"][0]["args"].as_array().unwrap();
+    let args = args.iter().map(|it| place(it.as_str().unwrap()));
+    let file = |name: &str| fs::File::create(folder.join(name)).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_meshca"))
+        .args(args.chain(["--home-kubeconfig".to_owned(), "kubeconfig".to_owned()]))
+        .args(["--every", "1s", "--lease-duration", "4s"])
+        .env("POD_NAME", "meshca-rotate-abc")
+        .current_dir(&folder)
+        .stdin(Stdio::null())
+        .stdout(file("out"))
+        .stderr(file("err"))
+        .spawn()
+        .unwrap();
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    let works = (0..30).any(|_| becomes_true(|| read("out").contains("nothing is due for 1 clusters")));
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    let code = child.wait().unwrap().code();
+    assert!(works, "{}\n{}", read("out"), read("err"));
+    assert_eq!(code, Some(0), "{}", read("err"));
+    assert!(server.secret("south-system", "cacerts").is_some());
+    for (kind, namespace, name) in [
+        ("lease", "meshca", "meshca-rotate"),
+        ("configmap", "meshca", "meshca-status-0"),
+        ("events.events.k8s.io", "south-system", "cacerts.rotated.g1"),
+    ] {
+        fine(&server.kubectl(["get", kind, name, "-n", namespace]));
+    }
 }
 
 /// Group, resource, name (`*`: any) and verb of what the API server says that this token may do in this namespace.

@@ -7,7 +7,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::report_words::Form;
+use crate::cli::rotate_arguments::RotateArguments;
 use crate::mesh::fleet::{ClusterName, is_dns_label, is_trust_domain};
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
@@ -44,7 +46,7 @@ Start:
             "\
 Run:
   publish      Bring what lies in stock to the clusters
-  rotate       One tick: look, plan, renew what is due
+  rotate       One tick: look, plan, renew what is due; with --watch one after another
 
 Look:
   report       How every certificate in every cluster stands
@@ -199,18 +201,8 @@ pub enum Command {
         #[command(flatten)]
         passphrase: PassphraseFile,
     },
-    /// One tick: look, plan, renew what is due.
-    Rotate {
-        /// Say what would be done, and change nothing.
-        #[arg(long)]
-        dry_run: bool,
-        /// Where the passphrase comes from.
-        #[command(flatten)]
-        passphrase: PassphraseFile,
-        /// Write the metrics to this file afterwards, by rename, for a textfile collector.
-        #[arg(long, value_name = "PATH")]
-        metrics_textfile: Option<PathBuf>,
-    },
+    /// One tick: look, plan, renew what is due; with --watch one after another.
+    Rotate(RotateArguments),
     /// How every certificate in every cluster stands.
     Report {
         /// Write the metrics to this file as well, by rename, for a textfile collector.
@@ -368,6 +360,15 @@ pub enum ManifestsCommand {
         /// When it starts, as five fields of cron, in UTC. Without it, as often as rotation.tick says.
         #[arg(long, value_name = "CRON", value_parser = Schedule::parse)]
         schedule: Option<Schedule>,
+        /// Have it write the public status into ConfigMaps, for an exporter.
+        #[arg(long)]
+        status_configmap: bool,
+    },
+    /// The same as a Deployment: two replicas of `rotate --watch`, of which the one that holds a Lease works.
+    Daemon {
+        /// The container image, best by digest: NAME@sha256:…
+        #[arg(long, value_name = "IMAGE", value_parser = image)]
+        image: String,
     },
 }
 
@@ -387,15 +388,6 @@ impl SubjectArguments {
     pub(in crate::cli) fn subject(&self) -> Subject {
         self.service_account.as_ref().or(self.subject_user.as_ref()).cloned().unwrap_or_default()
     }
-}
-
-/// Where the passphrase comes from.
-#[derive(Debug, Args)]
-pub struct PassphraseFile {
-    /// The file whose first line opens (or seals) the key; /dev/fd/N reads an open descriptor. Without it, the
-    /// terminal is asked, and only when it is needed.
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) passphrase_file: Option<PathBuf>,
 }
 
 fn cluster(text: &str) -> Result<ClusterName, String> {

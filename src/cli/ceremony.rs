@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use time::OffsetDateTime;
 
-use crate::cli::args::{PassphraseFile, Shared};
+use crate::cli::args::Shared;
 use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
+use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::report_words::{self, Form};
 use crate::cli::voice::Voice;
 use crate::cli::{document, fleet_words};

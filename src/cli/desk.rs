@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use time::OffsetDateTime;
 
@@ -18,6 +18,7 @@ use crate::mesh::metrics;
 use crate::mesh::observed::Observed;
 use crate::mesh::status::Status;
 use crate::problem::{Code, Problem};
+use crate::world::brake::Brake;
 use crate::world::entropy::Entropy;
 use crate::world::ledger_file::LedgerFile;
 use crate::world::lock::Lock;
@@ -44,6 +45,8 @@ pub(in crate::cli) struct Desk<'a> {
     pub(in crate::cli) shared: &'a Shared,
     pub(in crate::cli) voice: Voice,
     pub(in crate::cli) now: OffsetDateTime,
+    /// What may keep it from writing; nothing does, unless a watch says so.
+    pub(in crate::cli) brake: Arc<Brake>,
 }
 
 impl<'a> Desk<'a> {
@@ -57,7 +60,7 @@ impl<'a> Desk<'a> {
 
     pub(in crate::cli) fn of(mesh: Mesh, shared: &'a Shared, voice: Voice, now: OffsetDateTime) -> Self {
         let store = Store::new(mesh.material.clone());
-        Self { mesh, store, entropy: Entropy::new(), shared, voice, now }
+        Self { mesh, store, entropy: Entropy::new(), shared, voice, now, brake: Arc::default() }
     }
 
     /// What a command that writes needs first: a moment that may be written at, and the lock.
@@ -88,8 +91,8 @@ impl<'a> Desk<'a> {
         targets: &'b Targets<'b>,
         ledger: &'b Mutex<LedgerFile>,
     ) -> Courier<'b> {
-        let shows_progress = !self.voice.quiet;
-        Courier { mesh: &self.mesh, targets, entropy: &self.entropy, ledger, now: self.now, shows_progress }
+        let Self { mesh, entropy, now, brake, voice, .. } = self;
+        Courier { mesh, targets, entropy, ledger, now: *now, brake, shows_progress: !voice.quiet }
     }
 
     pub(in crate::cli) fn finish(&self, ledger: LedgerFile) {

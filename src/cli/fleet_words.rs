@@ -12,6 +12,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::moment::{day, utc};
 use crate::pki::profile::Tier;
 use crate::problem::{Code, Problem};
+use crate::world::brake::Hold;
 
 /// A certificate in some lines: whom, by whom, from when to when, and its fingerprint to read aloud.
 #[must_use]
@@ -131,7 +132,9 @@ pub fn tick(tick: &Tick, dry_run: bool) -> String {
         let (word, reason) = match tick.done.get(&step.cluster) {
             Some(Ok(_)) => (did(&step.act).to_owned(), step.reason.clone()),
             Some(Err(problem)) => ("failed".to_owned(), problem.to_string()),
-            None if step.act.writes() && !dry_run => ("held back".to_owned(), "the canary failed".to_owned()),
+            None if step.act.writes() && !dry_run => {
+                ("held back".to_owned(), tick.hold.map_or("the canary failed", Hold::as_str).to_owned())
+            }
             None => (step.act.as_str().to_owned(), step.reason.clone()),
         };
         let reason = problem_words::printable(&reason);
@@ -198,6 +201,9 @@ fn verdict(tick: &Tick, dry_run: bool) -> String {
         if count > 0 {
             parts.push(format!("{count} {words}"));
         }
+    }
+    if let (true, Some(hold)) = (steps.is_empty(), tick.hold) {
+        return format!("nothing was looked at to its end: {}\n", hold.as_str());
     }
     if parts.is_empty() {
         return format!("nothing is due for {} clusters\n", steps.len());

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::cli::report_words::quoted;
 use crate::mesh::fleet::{Access, Mesh};
-use crate::mesh::manifests::cron_job::{Installation, KUBECONFIG_SECRET, MATERIAL_SECRET, PASSPHRASE_SECRET};
 use crate::mesh::manifests::grant::Grant;
+use crate::mesh::manifests::installation::Installation;
 use crate::mesh::manifests::kube_object::{NAMESPACE, Object, Subject};
+use crate::mesh::manifests::pod::{KUBECONFIG_SECRET, MATERIAL_SECRET, PASSPHRASE_SECRET};
 use crate::mesh::manifests::pod_files::PASSPHRASE;
 use crate::pki::moment::utc;
 use crate::pki::plain_text::plain;
@@ -105,8 +106,10 @@ pub fn installation(made: &Installation, mesh: &Mesh, file: &Path) -> Result<Str
         Some(end) => ("the issuing key", format!("the issuing CA ends, {}", utc(end))),
         None => ("intermediates with their keys", "the last of them ends".to_owned()),
     };
+    let is_daemon = made.objects.iter().any(|object| object.kind() == "Deployment");
+    let runs = if is_daemon { "rotate --watch" } else { "rotate" };
     let mut text = format!(
-        "meshca rotate in a cluster, for the mesh {}: kubectl apply --server-side -f THIS\n\nThe crown jewel: the Secret \
+        "meshca {runs} in a cluster, for the mesh {}: kubectl apply --server-side -f THIS\n\nThe crown jewel: the Secret \
          {MATERIAL_SECRET} holds {holds}, sealed, and {PASSPHRASE_SECRET} opens\nthat. Whoever reads both, or may create \
          pods in the namespace {NAMESPACE}, can mint any identity of the mesh\nuntil {end}. Nothing takes that back \
          before.\nSo the namespace has no other workload, nobody gets at it who only operates the mesh, and its \
@@ -144,6 +147,13 @@ fn about(object: &Object) -> &'static str {
         "CronJob" => {
             "One tick. What it did stands in its log and nowhere else (records: stdout): collect it.\nExit codes 2, 3 \
              and 4 ask for people, so that it is not tried again. Mode 256 is 0400."
+        }
+        "Role" => "What it has of its own in this namespace, by name.",
+        "Deployment" => {
+            "Two replicas: the one that holds the Lease works, the other takes over. After SIGTERM what is being\n\
+             written is finished and nothing new is begun; the grace is what the deadlines of one target may take.\n\
+             There is no probe: each visit of a target has its deadline. What it did stands in its log and nowhere\n\
+             else (records: stdout): collect it. Mode 256 is 0400."
         }
         _ => "",
     }

@@ -6,8 +6,9 @@ use crate::cli::args::{Format, ManifestsCommand, Shared};
 use crate::cli::exit::Exit;
 use crate::cli::voice::Voice;
 use crate::cli::{document, manifest_words, problem_words};
-use crate::jobs::manifests_cronjob::{self, Order};
+use crate::jobs::manifests_installation::{self, Order};
 use crate::jobs::manifests_rbac;
+use crate::mesh::manifests::installation::Runs;
 use crate::mesh::mesh_file;
 use crate::problem::Problem;
 use crate::world::mesh_folder;
@@ -24,6 +25,14 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
         voice.words(&problem_words::warning(&warning.problem, &shared.file));
     }
     let is_text = matches!(shared.output, Format::Table | Format::Wide | Format::Yaml);
+    let installed = |order: &Order<'_>| -> Result<Result<String, Problem>, Vec<Problem>> {
+        let made = manifests_installation::run(&mesh, &text, order, now)?;
+        Ok(if is_text {
+            manifest_words::installation(&made, &mesh, &shared.file)
+        } else {
+            document::written(&manifest_words::list(&made.objects), shared.output).map(Option::unwrap_or_default)
+        })
+    };
     let made = match what {
         ManifestsCommand::Rbac { clusters, subject } => {
             let subject = subject.subject();
@@ -35,15 +44,11 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
                     .map(Option::unwrap_or_default)
             }
         }
-        ManifestsCommand::Cronjob { image, schedule } => {
-            let order = Order { image, schedule: schedule.clone() };
-            let made = manifests_cronjob::run(&mesh, &text, &order, now)?;
-            if is_text {
-                manifest_words::installation(&made, &mesh, &shared.file)
-            } else {
-                document::written(&manifest_words::list(&made.objects), shared.output).map(Option::unwrap_or_default)
-            }
+        ManifestsCommand::Cronjob { image, schedule, status_configmap } => {
+            let runs = Runs::CronJob { schedule: schedule.clone(), status: *status_configmap };
+            installed(&Order { image, runs })?
         }
+        ManifestsCommand::Daemon { image } => installed(&Order { image, runs: Runs::Daemon })?,
     };
     voice.loud().result(&made.map_err(one)?);
     Ok(Exit::Fine)

@@ -5,28 +5,25 @@ use std::sync::{Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::cli::args::{Arguments, CheckArguments, Command, Format, LedgerCommand, PassphraseFile, Shared};
+use crate::cli::args::{Arguments, CheckArguments, Command, Format, LedgerCommand, Shared};
 #[cfg(feature = "ceremony")]
 use crate::cli::args::{IssuingCommand, RootCommand};
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony;
 use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
+use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::voice::Voice;
 use crate::cli::{
     check_words, discovery, document, first_look_words, fleet_words, inspect_words, manifests, problem_words,
-    report_words,
+    report_words, watch,
 };
 use crate::jobs::check::Checked;
 use crate::jobs::publish::{self, Delivery};
-use crate::jobs::rotate::{self, Tick};
 use crate::jobs::{check, first_look, init, inspect, ledger_show, loading, report};
-use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
-use crate::mesh::plan::Act;
-use crate::pki::profile::Tier;
 use crate::problem::{Finding, Problem};
 use crate::world::mesh_folder;
 use crate::world::passphrase::PassphraseSource;
@@ -72,9 +69,8 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         Command::Publish { clusters, dry_run, wait, passphrase } => {
             Desk::open(shared, voice, now)?.publish(&clusters, dry_run, wait, passphrase)
         }
-        Command::Rotate { dry_run, passphrase, metrics_textfile } => {
-            Desk::open(shared, voice, now)?.rotate(dry_run, passphrase, metrics_textfile.as_deref())
-        }
+        Command::Rotate(order) if order.watch => watch::run(&order, shared, voice, now),
+        Command::Rotate(order) => Desk::open(shared, voice, now)?.rotate(&order),
         Command::Report { metrics_textfile } => Desk::open(shared, voice, now)?.report(metrics_textfile.as_deref()),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
         Command::Inspect { path } => {
@@ -146,64 +142,6 @@ impl Desk<'_> {
         let sets = check::clusters(&chosen, mesh, &targets, self.now);
         findings.extend(check::missing(&sets, mesh));
         tell_checks(&sets, &findings, self.shared, self.voice, self.now)
-    }
-
-    fn rotate(self, dry_run: bool, passphrase: PassphraseFile, textfile: Option<&Path>) -> Ended {
-        let mut unwatched = None;
-        let targets = self.targets();
-        let tick = if dry_run {
-            rotate::dry_run(&self.mesh, &self.store, &targets, self.now).map_err(one)?
-        } else {
-            let _lock = self.begin_writing()?;
-            let ledger = Mutex::new(self.ledger_file());
-            let courier = self.courier(&targets, &ledger);
-            let opens = PassphraseSource::new(passphrase.passphrase_file);
-            let tick = rotate::run(&courier, &self.store, &opens);
-            self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
-            let tick = tick.map_err(one)?;
-            unwatched = self.tell_watchers(&tick.observed, textfile).err();
-            tick
-        };
-        let document = document::tick(&tick, dry_run);
-        let good = !dry_run && tick.is_good_news();
-        self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
-        let exit = self.end_of(&tick);
-        // Where the disk is full or closed, a step has said so already.
-        match unwatched {
-            Some(problem) if exit < Exit::Error => Err(one(problem)),
-            _ => Ok(exit),
-        }
-    }
-
-    /// How a tick ends: 1, if something could not be done; 3, if people are asked for a ceremony; 4, if a target is due,
-    /// nothing can renew it, and the ceremony should have begun.
-    fn end_of(&self, tick: &Tick) -> Exit {
-        let mut exit = Exit::Fine;
-        for step in &tick.plan.steps {
-            match &step.act {
-                Act::Refuse(problem) => {
-                    self.voice.problem(&self.error(problem));
-                    exit = exit.max(Exit::Error);
-                }
-                Act::AskForCeremony(ceremony) => {
-                    let late = ceremony.last_safe <= self.now;
-                    exit = exit.max(if late { Exit::Critical } else { Exit::Warning });
-                }
-                Act::Mint { .. } | Act::Activate { .. } | Act::Leave | Act::Wait => {}
-            }
-        }
-        // The root's renewal is a matter of years: it asks aloud only when it must begin.
-        let asks = |it: &&Ceremony| it.last_safe <= self.now || (it.tier != Tier::Root && it.is_asked_for(self.now));
-        for ceremony in tick.plan.ceremonies.iter().filter(asks) {
-            let asked = fleet_words::asked_for(ceremony);
-            self.voice.problem(&problem_words::warning(&asked, &self.shared.file));
-            exit = exit.max(Exit::Warning);
-        }
-        for problem in tick.done.values().filter_map(|outcome| outcome.as_ref().err()) {
-            self.voice.problem(&self.error(problem));
-            exit = exit.max(Exit::Error);
-        }
-        exit
     }
 
     fn ledger(self, what: LedgerCommand) -> Ended {

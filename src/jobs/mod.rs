@@ -10,7 +10,7 @@ pub mod issue;
 pub mod issuing_create;
 pub mod ledger_show;
 pub mod loading;
-pub mod manifests_cronjob;
+pub mod manifests_installation;
 pub mod manifests_rbac;
 pub mod publish;
 #[cfg(feature = "ceremony")]

@@ -21,6 +21,7 @@ use crate::mesh::secret_files::SecretFiles;
 use crate::mesh::shared_key;
 use crate::pki::certificate::Certificate;
 use crate::problem::{Code, Problem, Severity};
+use crate::world::brake::Brake;
 use crate::world::entropy::Entropy;
 use crate::world::issuing_key;
 use crate::world::ledger_file::{About, LedgerFile};
@@ -70,6 +71,8 @@ pub struct Courier<'a> {
     pub ledger: &'a Mutex<LedgerFile>,
     /// The present moment.
     pub now: OffsetDateTime,
+    /// What may keep it from writing.
+    pub brake: &'a Brake,
     /// Whether people may be shown how far it has come.
     pub shows_progress: bool,
 }
@@ -93,8 +96,8 @@ impl Courier<'_> {
     /// could be named.
     ///
     /// # Errors
-    /// The refusal; `target-changed-meanwhile`, when it holds something else by now or changed three times;
-    /// `written-differs-from-read`; `file-unwritable`. In each case but the last but one the target is what it was.
+    /// The refusal; `target-changed-meanwhile`, when it holds something else by now or changed three times; `lease-lost`;
+    /// `file-unwritable`; `written-differs-from-read`. In each case but the last the target is what it was.
     pub fn deliver(
         &self,
         cluster: &Cluster,
@@ -115,6 +118,7 @@ impl Courier<'_> {
                 Change::Refuse(problem) => return Err(problem),
                 change @ (Change::Create | Change::Replace { .. }) => change,
             };
+            self.brake.may_write()?;
             self.record(|ledger| ledger.intent(Act::Publish, about))?;
             let written = self.targets.write(cluster, set, &mark, &change);
             // Whether a write without an answer was done is not assumed: what is there now says it.

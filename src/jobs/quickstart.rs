@@ -13,6 +13,7 @@ use crate::mesh::fleet::Mesh;
 use crate::mesh::mesh_template;
 use crate::pki::certificate::Certificate;
 use crate::problem::Problem;
+use crate::world::brake::Brake;
 use crate::world::entropy::Entropy;
 use crate::world::files::{self, Readers};
 use crate::world::ledger_file::LedgerFile;
@@ -61,7 +62,8 @@ pub fn run(folder: &Path, entropy: &Entropy, now: OffsetDateTime) -> Result<Quic
     issue::run(&mesh, &store, &order, entropy, &mut ledger, now).map_err(one)?;
     let ledger = Mutex::new(ledger);
     let targets = Targets::new(&mesh, entropy, now);
-    let courier = Courier { mesh: &mesh, targets: &targets, entropy, ledger: &ledger, now, shows_progress: false };
+    let (ledger, brake, shows_progress) = (&ledger, &Brake::default(), false);
+    let courier = Courier { mesh: &mesh, targets: &targets, entropy, ledger, now, brake, shows_progress };
     let order = publish::Order { clusters: &[], dry_run: false, opens: &source };
     let deliveries = publish::run(&courier, &store, &order).map_err(one)?;
     let tick = rotate::run(&courier, &store, &source).map_err(one)?;

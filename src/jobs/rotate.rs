@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use crate::jobs::publish::{Courier, Delivered, activate, sweep};
 use crate::mesh::change::Change;
+use crate::mesh::event::{self, Event};
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::ledger;
@@ -16,6 +17,7 @@ use crate::mesh::plan::{self, Act, Plan, Step};
 use crate::mesh::shared_key;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
+use crate::world::brake::Hold;
 use crate::world::issuing_key;
 use crate::world::ledger_file::About;
 use crate::world::passphrase::PassphraseSource;
@@ -32,6 +34,10 @@ pub struct Tick {
     pub done: BTreeMap<ClusterName, Result<Change, Problem>>,
     /// Every target as it was last seen.
     pub observed: BTreeMap<ClusterName, Observed>,
+    /// Why some steps were not begun, where it was not the canary that failed.
+    pub hold: Option<Hold>,
+    /// Why an Event could not be told, of the first that could not. What was done is done.
+    pub untold: Option<Problem>,
 }
 
 impl Tick {
@@ -39,7 +45,7 @@ impl Tick {
     #[must_use]
     pub fn is_good_news(&self) -> bool {
         let waits = |step: &Step| matches!(step.act, Act::Refuse(_) | Act::AskForCeremony(_) | Act::Wait);
-        self.done.values().all(Result::is_ok) && !self.plan.steps.iter().any(waits)
+        self.hold.is_none() && self.done.values().all(Result::is_ok) && !self.plan.steps.iter().any(waits)
     }
 }
 
@@ -50,18 +56,27 @@ impl Tick {
 pub fn dry_run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Tick, Problem> {
     let observed = targets.observe_all();
     let plan = plan::next(mesh, &store.holdings()?, &observed, now)?;
-    Ok(Tick { plan, done: BTreeMap::new(), observed })
+    Ok(Tick { plan, done: BTreeMap::new(), observed, hold: None, untold: None })
 }
 
 /// Looks, plans and does what is due. A target that fails does not stop the others; the canary's step comes first, and
-/// if it fails, no other target is written in this tick.
+/// if it fails, no other target is written in this tick. Once the brake is pulled, nothing new is begun; what is being
+/// written is finished.
 ///
 /// # Errors
 /// `no-usable-root`, `clock-implausible`, `file-unreadable`.
 pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Result<Tick, Problem> {
     let mesh = courier.mesh;
     let holdings = store.holdings()?;
-    let mut observed = courier.targets.observe_all();
+    let brake = courier.brake;
+    let mut observed = match observe(courier) {
+        Ok(observed) => observed,
+        Err(hold) => {
+            // Nothing can be planned upon half of a mesh.
+            let (plan, done) = (Plan { steps: Vec::new(), ceremonies: Vec::new() }, BTreeMap::new());
+            return Ok(Tick { plan, done, observed: BTreeMap::new(), hold: Some(hold), untold: None });
+        }
+    };
     let plan = plan::next(mesh, &holdings, &observed, courier.now)?;
     for cluster in &mesh.clusters {
         if let Some(observed) = observed.get(&cluster.name) {
@@ -71,8 +86,10 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     let hands = Hands { courier, store, holdings: &holdings, opens, observed: &observed, issuing: OnceLock::new() };
     let mut due: Vec<&Step> = plan.steps.iter().filter(|step| step.act.writes()).collect();
     let mut taken = Vec::new();
+    let mut hold = brake.hold();
     if let Some(first) = due.first().copied()
         && mesh.rotation.canary.as_ref() == Some(&first.cluster)
+        && hold.is_none()
     {
         due.remove(0);
         let outcome = hands.take(first);
@@ -84,22 +101,53 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     let progress = Progress::new("renewing", due.len(), courier.shows_progress);
     let outcomes = courier.targets.in_parallel(&due, mesh.rotation.write, |step| {
         progress.step();
-        (step.cluster.clone(), hands.take(step))
+        match brake.hold() {
+            None => Ok((step.cluster.clone(), hands.take(step))),
+            Some(hold) => Err(hold),
+        }
     });
     drop(progress);
-    taken.extend(outcomes);
+    for outcome in outcomes {
+        match outcome {
+            Ok(outcome) => taken.push(outcome),
+            Err(why) => hold = Some(why),
+        }
+    }
     let (mut done, mut afterwards) = (BTreeMap::new(), BTreeMap::new());
     for (name, outcome) in taken {
         let seen = match &outcome {
             Ok(delivered) => delivered.seen.clone(),
-            // What a failure left there is not known.
+            // What a failure left there is not known; who is to end does not ask.
+            Err(_) if hold.is_some() => None,
             Err(_) => mesh.cluster(&name).map(|cluster| courier.targets.observe(cluster)),
         };
         afterwards.extend(seen.map(|seen| (name.clone(), seen)));
         done.insert(name, outcome.map(|delivered| delivered.change));
     }
-    observed.extend(courier.targets.look_at_istiods(afterwards));
-    Ok(Tick { plan, done, observed })
+    // By what was seen before: that is what an Event is about.
+    let untold = tell(courier, &event::events(&plan, &done, &observed));
+    observed.extend(if hold.is_none() { courier.targets.look_at_istiods(afterwards) } else { afterwards });
+    Ok(Tick { plan, done, observed, hold, untold })
+}
+
+/// Looks at every target, unless the brake is pulled meanwhile.
+fn observe(courier: &Courier<'_>) -> Result<BTreeMap<ClusterName, Observed>, Hold> {
+    let Courier { mesh, targets, brake, .. } = courier;
+    let looked = targets.in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| match brake.hold() {
+        None => Ok((cluster.name.clone(), targets.observe(cluster))),
+        Some(hold) => Err(hold),
+    });
+    let seen = looked.into_iter().collect::<Result<_, _>>()?;
+    brake.hold().map_or_else(|| Ok(targets.look_at_istiods(seen)), Err)
+}
+
+/// Tells the clusters what became of their targets; returns the first problem with that.
+fn tell(courier: &Courier<'_>, events: &[Event]) -> Option<Problem> {
+    let told = courier.targets.in_parallel(events, courier.mesh.rotation.write, |event| {
+        let cluster = courier.mesh.cluster(&event.cluster)?;
+        courier.targets.tell(cluster, event).err()
+    });
+    told.into_iter().flatten().next()
 }
 
 /// What the steps of one tick share. The issuing key is opened by the first step that needs it, and only then.

@@ -11,6 +11,13 @@ pub fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
+/// A clock for lengths of time, which nobody can set: what a Lease is held by.
+#[expect(clippy::disallowed_methods, reason = "this is the one file that may read the clock")]
+#[must_use]
+pub fn steady() -> Instant {
+    Instant::now()
+}
+
 /// An end to waiting for something outside. It runs with the machine and not with `--at`: no decision depends on it.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {

@@ -1,5 +1,6 @@
 //! TOUCH: everything that can fail for reasons of its own.
 
+pub mod brake;
 pub mod clock;
 pub mod core_dump;
 pub mod directory;
@@ -26,6 +27,7 @@ pub mod mesh_folder;
 pub mod passphrase;
 #[cfg(feature = "ceremony")]
 pub mod root_key;
+pub mod signals;
 pub mod store;
 pub mod targets;
 pub mod terminal;

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use crate::mesh::cacerts::Cacerts;
 use crate::mesh::change::Change;
+use crate::mesh::event::Event;
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Mesh};
 use crate::mesh::observed::Observed;
 use crate::mesh::ownership::Ownership;
@@ -93,6 +94,17 @@ impl<'a> Targets<'a> {
         }
     }
 
+    /// Tells of something where a target has a place for it: as an Event in its cluster.
+    ///
+    /// # Errors
+    /// What an API server refuses.
+    pub fn tell(&self, cluster: &Cluster, event: &Event) -> Result<(), Problem> {
+        match &cluster.access {
+            Access::Directory(_) | Access::Manifest(_) => Ok(()),
+            Access::Kubeconfig { .. } | Access::InCluster => self.tell_through_kubernetes(cluster, event),
+        }
+    }
+
     /// Does the same with every item, at most so many at once; results in the order of the items. Where no target is
     /// reached over a network there is nothing to wait for, and no more run at once than there are processors.
     pub fn in_parallel<T: Sync, R: Send>(&self, items: &[T], at_once: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
@@ -123,6 +135,10 @@ impl Targets<'_> {
     ) -> Result<(), Problem> {
         kubernetes::target::write(&self.api_servers, cluster, set, mark, change, self.entropy)
     }
+
+    fn tell_through_kubernetes(&self, cluster: &Cluster, event: &Event) -> Result<(), Problem> {
+        kubernetes::announcement::tell(&self.api_servers, cluster, event, self.now)
+    }
 }
 
 #[cfg(not(feature = "k8s"))]
@@ -144,6 +160,11 @@ impl Targets<'_> {
         _: &Ownership,
         _: &Change,
     ) -> Result<(), Problem> {
+        Err(without_kubernetes(cluster))
+    }
+
+    #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
+    fn tell_through_kubernetes(&self, cluster: &Cluster, _: &Event) -> Result<(), Problem> {
         Err(without_kubernetes(cluster))
     }
 }

@@ -83,6 +83,20 @@ pub fn in_cluster(cluster: &Cluster) -> Vec<Rule> {
     }
 }
 
+/// What it needs of its own in the namespace that it runs in: a Lease of this name, and ConfigMaps of these.
+#[must_use]
+pub fn at_home(lease: Option<&str>, config_maps: Vec<String>) -> Vec<Rule> {
+    let mut rules = Vec::new();
+    if let Some(name) = lease {
+        rules.push(Rule::new("coordination.k8s.io", "leases", &[name], &["get", "patch", "create"]));
+    }
+    if !config_maps.is_empty() {
+        let rule = Rule::new("", "configmaps", &[], &["patch", "create"]);
+        rules.push(Rule { resource_names: config_maps, ..rule });
+    }
+    rules
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -70,6 +70,8 @@ pub(in crate::mesh::manifests) struct PodSpec {
     pub(in crate::mesh::manifests) automount_service_account_token: bool,
     pub(in crate::mesh::manifests) enable_service_links: bool,
     pub(in crate::mesh::manifests) restart_policy: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::mesh::manifests) termination_grace_period_seconds: Option<i64>,
     pub(in crate::mesh::manifests) security_context: PodSecurity,
     pub(in crate::mesh::manifests) containers: [Container; 1],
     pub(in crate::mesh::manifests) volumes: Vec<Volume>,
@@ -98,9 +100,30 @@ pub(in crate::mesh::manifests) struct Container {
     pub(in crate::mesh::manifests) image: String,
     #[serde(serialize_with = "on_one_line")]
     pub(in crate::mesh::manifests) args: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::mesh::manifests) env: Vec<Environment>,
     pub(in crate::mesh::manifests) security_context: ContainerSecurity,
     pub(in crate::mesh::manifests) resources: Resources,
     pub(in crate::mesh::manifests) volume_mounts: [Mount; 2],
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::mesh::manifests) struct Environment {
+    pub(in crate::mesh::manifests) name: &'static str,
+    pub(in crate::mesh::manifests) value_from: FieldSource,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::mesh::manifests) struct FieldSource {
+    pub(in crate::mesh::manifests) field_ref: FieldRef,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::mesh::manifests) struct FieldRef {
+    pub(in crate::mesh::manifests) field_path: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::mesh::manifests::api_rule::Rule;
+use crate::mesh::manifests::deployment_spec::DeploymentSpec;
 use crate::mesh::manifests::job_spec::JobSpec;
 use crate::mesh::manifests::label::{Labels, labels};
 
@@ -45,6 +46,7 @@ enum Body {
     Binding(BindingBody),
     ConfigMap { data: BTreeMap<&'static str, String> },
     Job { spec: Box<JobSpec> },
+    Deployment { spec: Box<DeploymentSpec> },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -168,6 +170,12 @@ impl Object {
     #[must_use]
     pub fn cron_job(name: &str, spec: JobSpec) -> Self {
         Self::new("batch/v1", "CronJob", Some(NAMESPACE), name, Body::Job { spec: Box::new(spec) })
+    }
+
+    /// A Deployment of meshca's own namespace.
+    #[must_use]
+    pub fn deployment(name: &str, spec: DeploymentSpec) -> Self {
+        Self::new("apps/v1", "Deployment", Some(NAMESPACE), name, Body::Deployment { spec: Box::new(spec) })
     }
 
     /// Its kind.

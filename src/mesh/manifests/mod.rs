@@ -1,10 +1,14 @@
 //! Kubernetes objects that meshca prints for people to apply: what it may do in each cluster, and how it runs in one.
 
 pub mod api_rule;
-pub mod cron_job;
+mod cron_job;
+mod daemon;
+pub mod deployment_spec;
 pub mod grant;
+pub mod installation;
 pub mod job_spec;
 pub mod kube_object;
 mod label;
+pub mod pod;
 pub mod pod_files;
 pub mod schedule;

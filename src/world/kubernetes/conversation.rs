@@ -101,6 +101,26 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Creates one object, by a request that names it only in its body. What comes of it is not sent back.
+    ///
+    /// # Errors
+    /// As [`Conversation::apply`]; `target-changed-meanwhile`: one of that name is there.
+    pub(super) async fn create(&self, object: &Object, body: &Secret) -> Result<(), Problem> {
+        let answer = self
+            .ask_again(object, Verb::Create, || {
+                let path = kube::core::Request::new(&object.path);
+                let request = path.create(&kube::api::PostParams::default(), body.expose().to_vec())?;
+                let (mut parts, body) = request.into_parts();
+                parts.headers.insert(http::header::ACCEPT, http::HeaderValue::from_static(METADATA_ONLY));
+                Ok(http::Request::from_parts(parts, body))
+            })
+            .await?;
+        match answer.status {
+            200..=202 => Ok(()),
+            _ => Err(refusal(self.cluster, object, Verb::Create, &answer)),
+        }
+    }
+
     /// Makes a request until it is answered for good. A read is made again whenever the server is in trouble; a write
     /// only where the server says that it did nothing.
     async fn ask_again(

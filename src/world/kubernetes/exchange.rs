@@ -20,6 +20,7 @@ pub(super) struct Object {
 pub(super) enum Verb {
     Get,
     Patch,
+    Create,
 }
 
 impl Verb {
@@ -28,6 +29,7 @@ impl Verb {
         match self {
             Verb::Get => "get",
             Verb::Patch => "patch",
+            Verb::Create => "create",
         }
     }
 }

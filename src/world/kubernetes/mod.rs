@@ -2,10 +2,14 @@
 //!
 //! Only single objects are asked for, by name. Nothing here lists or watches, and nothing here deletes.
 
+pub mod announcement;
 pub mod api_servers;
 mod conversation;
 mod credential_plugin;
 mod exchange;
+mod home;
 mod kubeconfig;
+pub mod lease_keeper;
 mod refusal;
+pub mod status_map;
 pub mod target;

@@ -1,4 +1,4 @@
-//! `manifests cronjob`: everything to run `rotate` in a cluster. It looks which generations lie in the material folder,
+//! `manifests cronjob` and `manifests daemon`: everything to run `rotate` in a cluster. It looks which generations lie in the material folder,
 //! and opens no key.
 
 use std::path::{Path, PathBuf};
@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use crate::mesh::fleet::Mesh;
-use crate::mesh::manifests::cron_job::{self, Installation, Wish};
+use crate::mesh::manifests::installation::{self, Installation, Runs, Wish};
 use crate::mesh::manifests::pod_files::{self, FOLDER, MESH_FILE};
-use crate::mesh::manifests::schedule::Schedule;
 use crate::mesh::mesh_file;
 use crate::problem::Problem;
 use crate::world::store::Store;
@@ -18,8 +17,8 @@ use crate::world::store::Store;
 pub struct Order<'a> {
     /// The container image.
     pub image: &'a str,
-    /// When it starts; `None`: as `rotation.tick` says.
-    pub schedule: Option<Schedule>,
+    /// As what it runs.
+    pub runs: Runs,
 }
 
 /// The objects to apply, and the files of the Secrets to make. `text` is the mesh file, which declares `mesh`.
@@ -34,8 +33,8 @@ pub fn run(mesh: &Mesh, text: &str, order: &Order<'_>, now: OffsetDateTime) -> R
     let (pieces, issuing_ends) = needed.clone().unwrap_or_default();
     let material: Vec<PathBuf> = pieces.iter().flat_map(Store::files_of).collect();
     let (here, in_pod, material) = (mesh, &in_pod, material.as_slice());
-    let (image, schedule) = (order.image, order.schedule.clone());
-    let made = cron_job::installation(&Wish { image, schedule, text, here, in_pod, material, issuing_ends });
+    let (image, runs) = (order.image, order.runs.clone());
+    let made = installation::installation(&Wish { image, runs, text, here, in_pod, material, issuing_ends });
     match needed {
         Ok(_) => made,
         // What is wrong with the mesh file is told together with what the material lacks.

@@ -1,0 +1,105 @@
+//! `rotate`: one tick in words, and how it ends.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::cli::desk::{Desk, Ended, one};
+use crate::cli::exit::Exit;
+#[cfg(feature = "k8s")]
+use crate::cli::rotate_arguments::Own;
+use crate::cli::rotate_arguments::RotateArguments;
+use crate::cli::{document, fleet_words, problem_words};
+use crate::jobs::rotate::{self, Tick};
+use crate::mesh::deadline::Ceremony;
+use crate::mesh::plan::Act;
+use crate::mesh::status::Status;
+#[cfg(feature = "k8s")]
+use crate::mesh::status_part;
+use crate::pki::profile::Tier;
+use crate::problem::Problem;
+#[cfg(feature = "k8s")]
+use crate::world::kubernetes::status_map;
+use crate::world::passphrase::PassphraseSource;
+
+impl Desk<'_> {
+    /// One tick.
+    pub(in crate::cli) fn rotate(self, order: &RotateArguments) -> Ended {
+        let dry_run = order.dry_run;
+        let mut unwatched = None;
+        let targets = self.targets();
+        let tick = if dry_run {
+            rotate::dry_run(&self.mesh, &self.store, &targets, self.now).map_err(one)?
+        } else {
+            let _lock = self.begin_writing()?;
+            let ledger = Mutex::new(self.ledger_file());
+            let courier = self.courier(&targets, &ledger);
+            let opens = PassphraseSource::new(order.passphrase.passphrase_file.clone());
+            let tick = rotate::run(&courier, &self.store, &opens);
+            self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
+            let tick = tick.map_err(one)?;
+            // Who is to end has no time for those who watch.
+            if tick.hold.is_none() {
+                let status = self.tell_watchers(&tick.observed, order.metrics_textfile.as_deref());
+                unwatched = status.and_then(|status| self.tell_home(order, &status)).err();
+            }
+            tick
+        };
+        let document = document::tick(&tick, dry_run);
+        let good = !dry_run && tick.is_good_news();
+        self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
+        if let Some(untold) = &tick.untold {
+            self.voice.problem(&problem_words::warning(untold, &self.shared.file));
+        }
+        let exit = self.end_of(&tick);
+        // Where the disk is full or closed, a step has said so already.
+        match unwatched {
+            Some(problem) if exit < Exit::Error => Err(one(problem)),
+            _ => Ok(exit),
+        }
+    }
+
+    /// Leaves the status in ConfigMaps of the cluster that meshca runs in, where that is asked for.
+    #[cfg(feature = "k8s")]
+    fn tell_home(&self, order: &RotateArguments, status: &Status) -> Result<(), Problem> {
+        let home = &order.home;
+        let Some(Own { namespace, name }) = &home.status_configmap else { return Ok(()) };
+        let maps = status_part::parts(status, namespace, name)?;
+        status_map::write(&home.access(), self.mesh.rotation.deadline, namespace, &maps)
+    }
+
+    #[cfg(not(feature = "k8s"))]
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "the build that speaks to API servers needs it")]
+    fn tell_home(&self, _: &RotateArguments, _: &Status) -> Result<(), Problem> {
+        Ok(())
+    }
+
+    /// How a tick ends: 1, if something could not be done; 3, if people are asked for a ceremony; 4, if a target is due,
+    /// nothing can renew it, and the ceremony should have begun.
+    fn end_of(&self, tick: &Tick) -> Exit {
+        let mut exit = Exit::Fine;
+        for step in &tick.plan.steps {
+            match &step.act {
+                Act::Refuse(problem) => {
+                    self.voice.problem(&self.error(problem));
+                    exit = exit.max(Exit::Error);
+                }
+                Act::AskForCeremony(ceremony) => {
+                    let late = ceremony.last_safe <= self.now;
+                    exit = exit.max(if late { Exit::Critical } else { Exit::Warning });
+                }
+                Act::Mint { .. } | Act::Activate { .. } | Act::Leave | Act::Wait => {}
+            }
+        }
+        // The root's renewal is a matter of years: it asks aloud only when it must begin.
+        let asks = |it: &&Ceremony| it.last_safe <= self.now || (it.tier != Tier::Root && it.is_asked_for(self.now));
+        for ceremony in tick.plan.ceremonies.iter().filter(asks) {
+            let asked = fleet_words::asked_for(ceremony);
+            self.voice.problem(&problem_words::warning(&asked, &self.shared.file));
+            exit = exit.max(Exit::Warning);
+        }
+        for problem in tick.done.values().filter_map(|outcome| outcome.as_ref().err()) {
+            self.voice.problem(&self.error(problem));
+            exit = exit.max(Exit::Error);
+        }
+        exit
+    }
+}

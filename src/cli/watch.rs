@@ -1,0 +1,102 @@
+//! `rotate --watch`: tick after tick, until a signal; under a Lease, where one is asked for.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use crate::cli::args::Shared;
+use crate::cli::desk::{Desk, Ended, one};
+use crate::cli::exit::Exit;
+use crate::cli::problem_words;
+use crate::cli::rotate_arguments::RotateArguments;
+use crate::cli::voice::Voice;
+use crate::mesh::fleet::Mesh;
+use crate::problem::Problem;
+use crate::world::brake::{Brake, News, Turn};
+#[cfg(feature = "k8s")]
+use crate::world::kubernetes::lease_keeper::{Keeper, Wish};
+use crate::world::{clock, mesh_folder, signals};
+
+/// Runs until SIGTERM or SIGINT, and ends as its last tick ended; without a tick, well.
+///
+/// # Errors
+/// Whatever keeps it from the beginning: `signals-unheard`, what is wrong with the mesh file. What goes wrong in a tick
+/// is told, and the next tick comes.
+pub(in crate::cli) fn run(order: &RotateArguments, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+    let brake = Arc::new(Brake::default());
+    signals::pull(Arc::clone(&brake)).map_err(one)?;
+    let (mesh, _) = mesh_folder::read(&shared.file)?;
+    let watch = Watch { order, shared, voice, now, begun: clock::now(), brake: Arc::clone(&brake) };
+    watch.under_lease(mesh)
+}
+
+struct Watch<'a> {
+    order: &'a RotateArguments,
+    shared: &'a Shared,
+    voice: Voice,
+    /// When it began, or is said to have begun: `--at` goes on from there.
+    now: OffsetDateTime,
+    begun: OffsetDateTime,
+    brake: Arc<Brake>,
+}
+
+impl Watch<'_> {
+    #[cfg(feature = "k8s")]
+    fn under_lease(&self, mesh: Mesh) -> Ended {
+        let home = &self.order.home;
+        let (Some(own), Some(identity)) = (&home.lease, &home.identity) else { return self.ticks(mesh) };
+        let wish = Wish {
+            access: home.access(),
+            namespace: own.namespace.clone(),
+            name: own.name.clone(),
+            identity: identity.clone(),
+            duration: home.lease_duration.unsigned_abs(),
+        };
+        let keeper = Keeper::start(wish, Arc::clone(&self.brake)).map_err(one)?;
+        let ended = self.ticks(mesh);
+        keeper.finish();
+        ended
+    }
+
+    #[cfg(not(feature = "k8s"))]
+    fn under_lease(&self, mesh: Mesh) -> Ended {
+        self.ticks(mesh)
+    }
+
+    fn ticks(&self, mut mesh: Mesh) -> Ended {
+        let mut exit = Exit::Fine;
+        let mut next = clock::steady();
+        loop {
+            match self.brake.wait_for_turn(next) {
+                Turn::End => return Ok(exit),
+                Turn::Tell(News::Trouble(problem)) => self.tell(&problem),
+                Turn::Tell(News::StandsBy(words)) => self.voice.words(&words),
+                Turn::Tell(News::Holds(words)) => {
+                    self.voice.words(&words);
+                    next = clock::steady();
+                }
+                Turn::Begin => {
+                    exit = self.tick(&mut mesh).unwrap_or_else(|problems| {
+                        problems.iter().for_each(|problem| self.tell(problem));
+                        Exit::Error
+                    });
+                    let pause = self.order.every.unwrap_or(mesh.rotation.tick);
+                    next = clock::steady() + pause.unsigned_abs();
+                }
+            }
+        }
+    }
+
+    /// One tick, with everything read anew: mesh file, material, passphrase, and the clock once.
+    fn tick(&self, mesh: &mut Mesh) -> Ended {
+        let now = self.now + (clock::now() - self.begun);
+        let mut desk = Desk::open(self.shared, self.voice, now)?;
+        desk.brake = Arc::clone(&self.brake);
+        mesh.clone_from(&desk.mesh);
+        desk.rotate(self.order)
+    }
+
+    fn tell(&self, problem: &Problem) {
+        self.voice.problem(&problem_words::error(problem, &self.shared.file));
+    }
+}

@@ -1,0 +1,110 @@
+//! The pod that runs `rotate`, with nothing that it does not need.
+
+use crate::mesh::fleet::{Access, Mesh};
+use crate::mesh::manifests::job_spec::{
+    Capabilities, Container, ContainerSecurity, Environment, FieldRef, FieldSource, Item, Limits, Mount, Named,
+    PodSecurity, PodSpec, Projected, Requests, Resources, Seccomp, SecretVolume, Source, Volume, VolumeKind,
+};
+use crate::mesh::manifests::kube_object::ACCOUNT;
+use crate::mesh::manifests::pod_files::{FOLDER, MESH_FILE, PASSPHRASE, PASSPHRASE_FOLDER, SecretFile};
+
+/// The Secret with certificates and sealed keys.
+pub const MATERIAL_SECRET: &str = "meshca-material";
+/// The Secret with what opens them.
+pub const PASSPHRASE_SECRET: &str = "meshca-passphrase";
+/// The Secret with the kubeconfig files.
+pub const KUBECONFIG_SECRET: &str = "meshca-kubeconfig";
+/// The ConfigMap with the mesh file.
+pub(in crate::mesh::manifests) const MESH_FILE_CONFIG_MAP: &str = "meshca-mesh-file";
+
+/// A user and group that is nobody's.
+const NOBODY: u32 = 65_532;
+/// Only its owner reads; the kubelet adds the group of the pod.
+const OWNER_READS: u32 = 0o400;
+
+/// What the pod runs and has.
+pub(in crate::mesh::manifests) struct Wish<'a> {
+    /// The container image.
+    pub(in crate::mesh::manifests) image: &'a str,
+    /// The mesh, read where the mesh file lies.
+    pub(in crate::mesh::manifests) here: &'a Mesh,
+    /// How it lives.
+    pub(in crate::mesh::manifests) life: Life,
+}
+
+/// How a pod lives.
+pub(in crate::mesh::manifests) struct Life {
+    /// Whether its container is started again.
+    pub(in crate::mesh::manifests) restarts: &'static str,
+    /// How many seconds it has between SIGTERM and SIGKILL; `None`: Kubernetes' 30.
+    pub(in crate::mesh::manifests) grace: Option<i64>,
+    /// Arguments besides those that every run of `rotate` has.
+    pub(in crate::mesh::manifests) more: Vec<String>,
+    /// Whether it is told its own name.
+    pub(in crate::mesh::manifests) knows_itself: bool,
+    /// Whether it asks the API server of the cluster that it runs in for something besides targets.
+    pub(in crate::mesh::manifests) has_token: bool,
+}
+
+/// The pod that runs `rotate` with these arguments as well.
+pub(in crate::mesh::manifests) fn pod(wish: &Wish<'_>, material: &[SecretFile], kubeconfigs: &[SecretFile]) -> PodSpec {
+    let Life { restarts, grace, more, knows_itself, has_token } = &wish.life;
+    let items = |files: &[SecretFile]| files.iter().map(|it| Item::new(&it.key, &it.path)).collect::<Vec<_>>();
+    let mut sources = vec![
+        Source::ConfigMap(Named { name: MESH_FILE_CONFIG_MAP, items: vec![Item::new(MESH_FILE, MESH_FILE)] }),
+        Source::Secret(Named { name: MATERIAL_SECRET, items: items(material) }),
+    ];
+    if !kubeconfigs.is_empty() {
+        sources.push(Source::Secret(Named { name: KUBECONFIG_SECRET, items: items(kubeconfigs) }));
+    }
+    let passphrase = SecretVolume {
+        secret_name: PASSPHRASE_SECRET,
+        default_mode: OWNER_READS,
+        items: vec![Item::new(PASSPHRASE, PASSPHRASE)],
+    };
+    let always = [
+        "rotate".to_owned(),
+        "-f".to_owned(),
+        format!("{FOLDER}/{MESH_FILE}"),
+        "--passphrase-file".to_owned(),
+        format!("{PASSPHRASE_FOLDER}/{PASSPHRASE}"),
+    ];
+    let own_name = FieldSource { field_ref: FieldRef { field_path: "metadata.name" } };
+    let env = if *knows_itself { vec![Environment { name: "POD_NAME", value_from: own_name }] } else { Vec::new() };
+    let mount = |name, mount_path| Mount { name, mount_path, read_only: true };
+    PodSpec {
+        service_account_name: ACCOUNT,
+        automount_service_account_token: *has_token
+            || wish.here.clusters.iter().any(|it| it.access == Access::InCluster),
+        enable_service_links: false,
+        restart_policy: restarts,
+        termination_grace_period_seconds: *grace,
+        security_context: PodSecurity {
+            run_as_non_root: true,
+            run_as_user: NOBODY,
+            run_as_group: NOBODY,
+            fs_group: NOBODY,
+            seccomp_profile: Seccomp { kind: "RuntimeDefault" },
+        },
+        containers: [Container {
+            name: "meshca",
+            image: wish.image.to_owned(),
+            args: always.into_iter().chain(more.iter().cloned()).collect(),
+            env,
+            security_context: ContainerSecurity {
+                allow_privilege_escalation: false,
+                read_only_root_filesystem: true,
+                capabilities: Capabilities { drop: ["ALL"] },
+            },
+            resources: Resources {
+                requests: Requests { cpu: "50m", memory: "64Mi" },
+                limits: Limits { memory: "128Mi" },
+            },
+            volume_mounts: [mount("config", FOLDER), mount("passphrase", PASSPHRASE_FOLDER)],
+        }],
+        volumes: vec![
+            Volume { name: "config", kind: VolumeKind::Projected(Projected { default_mode: OWNER_READS, sources }) },
+            Volume { name: "passphrase", kind: VolumeKind::Secret(passphrase) },
+        ],
+    }
+}
