@@ -32,7 +32,7 @@ fn without_lease(story: &Story, at: &str, run: impl FnOnce(&Courier<'_>, &Store,
     let targets = Targets::new(&mesh, &entropy, now);
     let ledger = Mutex::new(LedgerFile::new(&mesh.records, now));
     let (mesh, targets, entropy, ledger, brake) = (&mesh, &targets, &entropy, &ledger, &brake);
-    let courier = Courier { mesh, targets, entropy, ledger, now, brake, shows_progress: false };
+    let courier = Courier { mesh, own: None, targets, entropy, ledger, now, brake, shows_progress: false };
     run(&courier, &Store::new(mesh.material.clone()), &PassphraseSource::new(Some(story.path("passphrase"))));
 }
 

@@ -564,3 +564,24 @@ fn publish_waits_for_what_can_be_known_and_says_where_nothing_can() {
     let said = story.with_passphrase(&format!("--at {NEW_YEAR} publish --wait=20s west"));
     said.refused(1, "not-loaded").saying("loaded   none");
 }
+
+#[test]
+fn a_fleet_is_renewed_in_parts_and_each_part_waits_for_the_canary() {
+    let clusters = ["east", "west", "north", "south"];
+    let story = Story::new(&lab("m1", "rotation: { canary: east }", &clusters)).founded("m1", NEW_YEAR);
+    let held = || clusters.map(|name| story.path(&format!("clusters/{name}/ca-cert.pem")).exists());
+    let rotate = |part: &str| story.with_passphrase(&format!("--at {NEW_YEAR} rotate {part}"));
+    rotate("--shard 1/2").saying("the canary east comes first");
+    assert_eq!(held(), [false; 4]);
+    rotate("--shard 0/2").fine();
+    assert_eq!(held(), [true, false, true, false]);
+    assert!(!story.path("records/status.json").exists(), "a part is no status of the fleet");
+    // As an Indexed Job says it.
+    let mut command = story.command(&format!("--at {NEW_YEAR} rotate --shard 2 --passphrase-file passphrase"));
+    Said::of(&judges::run(command.env("JOB_COMPLETION_INDEX", "1"))).fine();
+    assert_eq!(held(), [true; 4]);
+    let mut command = story.command(&format!("--at {NEW_YEAR} rotate --shard 2 --passphrase-file passphrase"));
+    Said::of(&judges::run(command.env("JOB_COMPLETION_INDEX", "2"))).refused(1, "bad-argument");
+    rotate("--shard 2").refused(1, "bad-argument").saying("JOB_COMPLETION_INDEX  is not set");
+    assert_eq!(rotate("--shard 2/2").code, Some(2));
+}

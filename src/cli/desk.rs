@@ -92,7 +92,7 @@ impl<'a> Desk<'a> {
         ledger: &'b Mutex<LedgerFile>,
     ) -> Courier<'b> {
         let Self { mesh, entropy, now, brake, voice, .. } = self;
-        Courier { mesh, targets, entropy, ledger, now: *now, brake, shows_progress: !voice.quiet }
+        Courier { mesh, own: None, targets, entropy, ledger, now: *now, brake, shows_progress: !voice.quiet }
     }
 
     pub(in crate::cli) fn finish(&self, ledger: LedgerFile) {

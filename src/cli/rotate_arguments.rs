@@ -8,7 +8,9 @@ use time::Duration;
 use crate::cli::passphrase_file::PassphraseFile;
 #[cfg(feature = "k8s")]
 use crate::mesh::fleet::{Access, is_dns_label};
+use crate::mesh::shard::Shard;
 use crate::mesh::span;
+use crate::problem::{Code, Problem};
 
 /// What `rotate` is asked for.
 #[derive(Debug, Args)]
@@ -28,10 +30,59 @@ pub struct RotateArguments {
     /// From the end of one tick to the next. Without it, as rotation.tick says.
     #[arg(long, value_name = "DURATION", value_parser = length, requires = "watch")]
     pub(in crate::cli) every: Option<Duration>,
+    /// Work on part I of N only, counted from 0; `N` alone takes I from JOB_COMPLETION_INDEX, which an Indexed Job sets.
+    /// No status is written then: it would be that of a part.
+    #[arg(long, value_name = "I/N", value_parser = part, conflicts_with = "metrics_textfile")]
+    pub(in crate::cli) shard: Option<Part>,
+    #[arg(long, hide = true, env = "JOB_COMPLETION_INDEX", value_name = "I")]
+    pub(in crate::cli) completion_index: Option<usize>,
     /// What it has in the cluster that it runs in.
     #[cfg(feature = "k8s")]
     #[command(flatten)]
     pub(in crate::cli) home: HomeArguments,
+}
+
+/// Which part of a fleet, as it is typed.
+#[derive(Debug, Clone, Copy)]
+pub enum Part {
+    /// This one.
+    Whole(Shard),
+    /// Of so many, the one that the environment names.
+    Of(usize),
+}
+
+impl RotateArguments {
+    /// The part of the fleet to work on; `None`: all of it.
+    ///
+    /// # Errors
+    /// `bad-argument`: the environment names no such part.
+    pub(in crate::cli) fn part(&self) -> Result<Option<Shard>, Problem> {
+        let bad = |count: usize, index: &str| {
+            Problem::new(
+                Code::BadArgument,
+                format!("--shard {count} needs a part from 0 to {}", count.saturating_sub(1)),
+            )
+            .fact(format!("JOB_COMPLETION_INDEX  {index}"))
+            .hint(format!("--shard 0/{count}"))
+        };
+        match (self.shard, self.completion_index) {
+            (None, _) => Ok(None),
+            (Some(Part::Whole(shard)), _) => Ok(Some(shard)),
+            (Some(Part::Of(count)), None) => Err(bad(count, "is not set")),
+            (Some(Part::Of(count)), Some(index)) => {
+                Shard::new(index, count).map(Some).ok_or_else(|| bad(count, &index.to_string()))
+            }
+        }
+    }
+}
+
+fn part(text: &str) -> Result<Part, String> {
+    let number = |text: &str| text.parse::<usize>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+    let part = match text.split_once('/') {
+        Some((index, count)) => number(index).zip(number(count)).and_then(|(i, n)| Shard::new(i, n)).map(Part::Whole),
+        None => number(text).filter(|count| *count > 0).map(Part::Of),
+    };
+    part.ok_or_else(|| "a part is written as I/N, with I from 0 to N - 1".to_owned())
 }
 
 /// What meshca has in the cluster that it runs in, its home.
@@ -48,7 +99,7 @@ pub struct HomeArguments {
     #[arg(long, value_name = "DURATION", value_parser = lease_length, default_value = "30s", requires = "lease")]
     pub(in crate::cli) lease_duration: Duration,
     /// Write the public status into ConfigMaps of this namespace: PREFIX-0, PREFIX-1 and so on, 250 clusters in each.
-    #[arg(long, value_name = "NAMESPACE/PREFIX", value_parser = own, conflicts_with = "dry_run")]
+    #[arg(long, value_name = "NAMESPACE/PREFIX", value_parser = own, conflicts_with_all = ["dry_run", "shard"])]
     pub(in crate::cli) status_configmap: Option<Own>,
     /// The kubeconfig of the cluster that has Lease and status. Without it, the cluster that this pod runs in.
     #[arg(long, value_name = "FILE")]

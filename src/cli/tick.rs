@@ -8,6 +8,7 @@ use crate::cli::exit::Exit;
 use crate::cli::rotate_arguments::Own;
 use crate::cli::rotate_arguments::RotateArguments;
 use crate::cli::{document, fleet_words, problem_words};
+use crate::jobs::publish::Courier;
 use crate::jobs::rotate::{self, Tick};
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::plan::Act;
@@ -22,27 +23,33 @@ use crate::world::passphrase::PassphraseSource;
 
 impl Desk<'_> {
     /// One tick.
-    pub(in crate::cli) fn rotate(self, order: &RotateArguments) -> Ended {
+    pub(in crate::cli) fn rotate(mut self, order: &RotateArguments) -> Ended {
         let dry_run = order.dry_run;
         let mut unwatched = None;
+        let part = order.part().map_err(one)?;
+        let own = part.map(|part| part.names(&self.mesh));
+        if let Some(part) = part {
+            self.mesh = part.of(&self.mesh);
+        }
         let targets = self.targets();
+        let lock = if dry_run { None } else { self.begin_writing()? };
+        let ledger = Mutex::new(self.ledger_file());
+        let courier = Courier { own: own.as_deref(), ..self.courier(&targets, &ledger) };
         let tick = if dry_run {
-            rotate::dry_run(&self.mesh, &self.store, &targets, self.now).map_err(one)?
+            rotate::dry_run(&courier, &self.store).map_err(one)?
         } else {
-            let _lock = self.begin_writing()?;
-            let ledger = Mutex::new(self.ledger_file());
-            let courier = self.courier(&targets, &ledger);
             let opens = PassphraseSource::new(order.passphrase.passphrase_file.clone());
             let tick = rotate::run(&courier, &self.store, &opens);
             self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
             let tick = tick.map_err(one)?;
             // Who is to end has no time for those who watch.
-            if tick.hold.is_none() {
+            if tick.hold.is_none() && own.is_none() {
                 let status = self.tell_watchers(&tick.observed, order.metrics_textfile.as_deref());
                 unwatched = status.and_then(|status| self.tell_home(order, &status)).err();
             }
             tick
         };
+        drop(lock);
         let document = document::tick(&tick, dry_run);
         let good = !dry_run && tick.is_good_news();
         self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;

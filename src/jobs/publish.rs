@@ -63,6 +63,8 @@ impl Delivery {
 pub struct Courier<'a> {
     /// The declared mesh.
     pub mesh: &'a Mesh,
+    /// The clusters that this run works on; `None`: all.
+    pub own: Option<&'a [ClusterName]>,
     /// Its targets.
     pub targets: &'a Targets<'a>,
     /// Random bytes.

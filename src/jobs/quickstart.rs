@@ -63,7 +63,7 @@ pub fn run(folder: &Path, entropy: &Entropy, now: OffsetDateTime) -> Result<Quic
     let ledger = Mutex::new(ledger);
     let targets = Targets::new(&mesh, entropy, now);
     let (ledger, brake, shows_progress) = (&ledger, &Brake::default(), false);
-    let courier = Courier { mesh: &mesh, targets: &targets, entropy, ledger, now, brake, shows_progress };
+    let courier = Courier { mesh: &mesh, own: None, targets: &targets, entropy, ledger, now, brake, shows_progress };
     let order = publish::Order { clusters: &[], dry_run: false, opens: &source };
     let deliveries = publish::run(&courier, &store, &order).map_err(one)?;
     let tick = rotate::run(&courier, &store, &source).map_err(one)?;

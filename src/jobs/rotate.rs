@@ -3,17 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use time::OffsetDateTime;
-
 use crate::jobs::publish::{Courier, Delivered, activate, sweep};
 use crate::mesh::change::Change;
 use crate::mesh::event::{self, Event};
-use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
+use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::ledger;
 use crate::mesh::minting::{self, Authority, Ingredients};
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::plan::{self, Act, Plan, Step};
+use crate::mesh::shard;
 use crate::mesh::shared_key;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
@@ -22,7 +21,6 @@ use crate::world::issuing_key;
 use crate::world::ledger_file::About;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
-use crate::world::targets::Targets;
 use crate::world::terminal::Progress;
 
 /// What one tick saw, planned and did.
@@ -53,9 +51,9 @@ impl Tick {
 ///
 /// # Errors
 /// `no-usable-root`, `clock-implausible`, `file-unreadable`.
-pub fn dry_run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Tick, Problem> {
-    let observed = targets.observe_all();
-    let plan = plan::next(mesh, &store.holdings()?, &observed, now)?;
+pub fn dry_run(courier: &Courier<'_>, store: &Store) -> Result<Tick, Problem> {
+    let observed = courier.targets.observe_all();
+    let plan = planned(courier, &store.holdings()?, &observed)?;
     Ok(Tick { plan, done: BTreeMap::new(), observed, hold: None, untold: None })
 }
 
@@ -77,7 +75,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
             return Ok(Tick { plan, done, observed: BTreeMap::new(), hold: Some(hold), untold: None });
         }
     };
-    let plan = plan::next(mesh, &holdings, &observed, courier.now)?;
+    let plan = planned(courier, &holdings, &observed)?;
     for cluster in &mesh.clusters {
         if let Some(observed) = observed.get(&cluster.name) {
             sweep(mesh, store, &holdings, cluster, observed);
@@ -128,6 +126,20 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     let untold = tell(courier, &event::events(&plan, &done, &observed));
     observed.extend(if hold.is_none() { courier.targets.look_at_istiods(afterwards) } else { afterwards });
     Ok(Tick { plan, done, observed, hold, untold })
+}
+
+/// The plan for what this run works on.
+fn planned(
+    courier: &Courier<'_>,
+    holdings: &Holdings,
+    observed: &BTreeMap<ClusterName, Observed>,
+) -> Result<Plan, Problem> {
+    let mesh = courier.mesh;
+    let plan = plan::next(mesh, holdings, observed, courier.now)?;
+    Ok(match courier.own {
+        Some(own) => shard::narrowed(plan, mesh.rotation.canary.as_ref(), own),
+        None => plan,
+    })
 }
 
 /// Looks at every target, unless the brake is pulled meanwhile.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
+use crate::mesh::plan::{Act, Plan};
 
 /// Part `index` of `count`, counted from 0. Every control plane belongs to exactly one part, in turn and in the order of
 /// the mesh file; a remote belongs where the control plane does that signs its workloads.
@@ -48,6 +49,22 @@ impl Shard {
     }
 }
 
+/// The plan without what others work on. While the canary is due, and somebody else's, whatever is due here waits.
+#[must_use]
+pub fn narrowed(mut plan: Plan, canary: Option<&ClusterName>, own: &[ClusterName]) -> Plan {
+    let is_own = |name: &ClusterName| own.contains(name);
+    let awaited = plan.steps.iter().find(|step| Some(&step.cluster) == canary && step.act.writes());
+    let awaited = awaited.filter(|step| !is_own(&step.cluster)).map(|step| step.cluster.clone());
+    plan.steps.retain(|step| is_own(&step.cluster));
+    if let Some(canary) = awaited {
+        for step in plan.steps.iter_mut().filter(|step| step.act.writes()) {
+            step.act = Act::Wait;
+            step.reason = format!("the canary {canary} comes first; {}", step.reason);
+        }
+    }
+    plan
+}
+
 impl fmt::Display for Shard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.index, self.count)
@@ -59,6 +76,7 @@ mod tests {
     use super::*;
     use crate::mesh::fleet::Role;
     use crate::mesh::fleet_story::{Story, cluster, name};
+    use crate::mesh::plan::Step;
 
     fn mesh() -> Mesh {
         let mut mesh = Story::new().mesh;
@@ -98,5 +116,24 @@ mod tests {
         assert_eq!(seen(0), ["east", "far", "a", "c"]);
         assert_eq!(seen(1), ["east", "west", "b", "near-b"]);
         assert!(!Shard::new(1, 2).unwrap().has(&mesh, mesh.cluster(&name("east")).unwrap()));
+    }
+
+    #[test]
+    fn what_is_due_waits_while_the_canary_of_another_part_is_due_and_no_longer() {
+        let plan = |canary| {
+            let step = |text, act| Step { cluster: name(text), act, reason: "30 d left".to_owned() };
+            let due = Act::Mint { issuing: 1, generation: 2 };
+            Plan { steps: vec![step("east", canary), step("west", due), step("b", Act::Leave)], ceremonies: Vec::new() }
+        };
+        let own = [name("west"), name("b")];
+        let east = name("east");
+        let acts = |canary| {
+            let plan = narrowed(plan(canary), Some(&east), &own);
+            plan.steps.into_iter().map(|step| (step.cluster.to_string(), step.act)).collect::<Vec<_>>()
+        };
+        let due = Act::Mint { issuing: 1, generation: 2 };
+        let with = |act| vec![("west".to_owned(), act), ("b".to_owned(), Act::Leave)];
+        assert_eq!(acts(due.clone()), with(Act::Wait));
+        assert_eq!(acts(Act::Leave), with(due));
     }
 }
