@@ -77,6 +77,8 @@ fn a_set_is_published_to_each_cluster_and_a_second_publish_writes_nothing() {
         assert_eq!(keys, FILES.iter().collect::<Vec<_>>(), "exactly the four files");
         let about = &secret["metadata"]["annotations"];
         assert_eq!((&about["meshca.io/cluster"], &about["meshca.io/generation"]), (&json!(name), &json!("1")));
+        assert_eq!((&about["meshca.io/mesh"], &about["meshca.io/role"]), (&json!("twice"), &json!("primary")));
+        assert_eq!(about["meshca.io/serial"].as_str().unwrap().len(), 32);
         story.sound(name, seconds(MOMENT)).unwrap();
     }
     assert_ne!(story.set("east")[1], story.set("west")[1], "never the same key in two clusters");

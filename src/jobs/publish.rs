@@ -108,7 +108,8 @@ impl Courier<'_> {
         seen: &Observed,
     ) -> Result<Delivered, Problem> {
         let signer = set.signer();
-        let mark = Ownership::new(&self.mesh.name, &cluster.name, generation, signer.serial_text());
+        let mark = Ownership::new(&self.mesh.name, &cluster.name, generation, signer.serial_text())
+            .in_role(cluster.role.as_str());
         let about = About { cluster: Some(&cluster.name), generation: Some(generation), certificate: Some(signer) };
         let before = seen.secret.as_ref().ok().and_then(Option::as_ref).and_then(|there| there.signer.as_ref().ok());
         self.examine(cluster, set)?;

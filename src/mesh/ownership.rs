@@ -16,18 +16,27 @@ pub struct Ownership {
     pub generation: u32,
     /// The serial number of the intermediate.
     pub serial: String,
+    /// What the cluster is in the mesh, for people; nothing is decided by it.
+    pub role: Option<String>,
 }
 
 const MESH: &str = "meshca.io/mesh";
 const CLUSTER: &str = "meshca.io/cluster";
 const GENERATION: &str = "meshca.io/generation";
 const SERIAL: &str = "meshca.io/serial";
+const ROLE: &str = "meshca.io/role";
 
 impl Ownership {
     /// The mark of a set that is about to be published.
     #[must_use]
     pub fn new(mesh: &str, cluster: &ClusterName, generation: u32, serial: String) -> Self {
-        Self { mesh: mesh.to_owned(), cluster: cluster.to_string(), generation, serial }
+        Self { mesh: mesh.to_owned(), cluster: cluster.to_string(), generation, serial, role: None }
+    }
+
+    /// The same, of a cluster in this role.
+    #[must_use]
+    pub fn in_role(self, role: &str) -> Self {
+        Self { role: Some(role.to_owned()), ..self }
     }
 
     /// As annotations.
@@ -40,6 +49,7 @@ impl Ownership {
             (SERIAL, self.serial.clone()),
         ]
         .into_iter()
+        .chain(self.role.clone().map(|role| (ROLE, role)))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
     }
@@ -52,6 +62,7 @@ impl Ownership {
             cluster: annotations.get(CLUSTER)?.clone(),
             generation: annotations.get(GENERATION)?.parse().ok()?,
             serial: annotations.get(SERIAL)?.clone(),
+            role: annotations.get(ROLE).cloned(),
         })
     }
 }
