@@ -9,11 +9,10 @@ use time::{Duration, OffsetDateTime};
 
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::report_words::Form;
-use crate::cli::rotate_arguments::RotateArguments;
+use crate::cli::rotate_arguments::{RotateArguments, length};
 use crate::mesh::fleet::{ClusterName, is_dns_label, is_trust_domain};
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
-use crate::mesh::span;
 use crate::world::kubeconfig_files::KubeconfigPlaces;
 
 /// A certificate authority and certificate distribution tool for multi-cluster Istio meshes.
@@ -392,10 +391,6 @@ impl SubjectArguments {
 
 fn cluster(text: &str) -> Result<ClusterName, String> {
     ClusterName::parse(text).ok_or_else(|| "a cluster's name is a DNS label other than `unknown`".to_owned())
-}
-
-fn length(text: &str) -> Result<Duration, String> {
-    span::parse(text).map_err(|_| "a length of time is written as 90s, 5m or 1h".to_owned())
 }
 
 fn trust_domain(text: &str) -> Result<String, String> {

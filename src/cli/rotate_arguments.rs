@@ -158,7 +158,8 @@ fn lease_length(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn length(text: &str) -> Result<Duration, String> {
+/// A length of time that is not zero, as it is typed.
+pub(in crate::cli) fn length(text: &str) -> Result<Duration, String> {
     match span::parse(text) {
         Ok(length) if length.is_zero() => Err("it is zero; the shortest is 1s".to_owned()),
         Ok(length) => Ok(length),
