@@ -1,18 +1,17 @@
 //! What is said when the way to an API server is broken. The servers here are stubs that do what a real one does not:
 //! say nothing, cut the connection, answer rubbish. What a real one refuses is in `slow_clusters.rs`.
 
-#![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
 #![expect(clippy::unwrap_used, reason = "a stub that cannot listen is a failed test")]
 
 mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use support::judges;
 use support::story::{Said, Story};
 
 /// What the key in the stub's Secret looks like in any of its forms: nothing that is said may have it.
@@ -222,8 +221,8 @@ fn with_plugin(port: u16, script: &str) -> Story {
         ),
         "2s",
     );
-    story.write("log-in", format!("#!/bin/sh\n{script}\n"));
-    std::fs::set_permissions(story.path("log-in"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    story.write("log-in.text", format!("#!/bin/sh\n{script}\n"));
+    judges::install(&story.path("log-in.text"), &story.path("log-in"));
     story
 }
 

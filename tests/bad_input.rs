@@ -435,7 +435,7 @@ fn as_nobody(story: &Story, line: &str) -> Said {
     let plain = story.command(line);
     // What cargo built lies where others may not look.
     let program = story.path("meshca");
-    fs::copy(plain.get_program(), &program).unwrap();
+    judges::install(Path::new(plain.get_program()), &program);
     let is_root = String::from_utf8(judges::run(Command::new("id").arg("-u")).stdout).unwrap().trim() == "0";
     let mut command = if is_root {
         let mut setpriv = Command::new(judges::program("setpriv"));
@@ -456,10 +456,8 @@ fn set_mode(path: &Path, mode: u32) {
 fn without_permission_nothing_is_changed_and_the_path_is_told() {
     let story = published();
     let key = story.read("clusters/east/ca-key.pem");
-    story.write("meshca", "");
     let line = format!("--at {} rotate --passphrase-file passphrase", due());
     story.open_to_all();
-    set_mode(&story.path("meshca"), 0o755);
     // The records folder is read-only: no lock, no ledger, nothing.
     let before = snapshot(&story.path("clusters"));
     discreet(as_nobody(&story, &line), &[&key]).refused(1, "file-unwritable").saying("records").saying("hint: ");
@@ -635,9 +633,7 @@ fn with_records_on_standard_output_the_lock_lies_in_the_material_folder() {
 fn with_records_on_standard_output_a_material_folder_that_cannot_be_written_needs_no_lock() {
     let story = published();
     story.write("mesh.yaml", lab("shop", "records: stdout", &["east"]));
-    story.write("meshca", "");
     story.open_to_all();
-    set_mode(&story.path("meshca"), 0o755);
     set_mode(&story.path("material"), 0o555);
     let data = fs::canonicalize(story.path("clusters/east/..data")).unwrap();
     for folder in [story.path("clusters/east"), data] {

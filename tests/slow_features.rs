@@ -31,7 +31,9 @@ fn build(features: &str) -> PathBuf {
         .unwrap();
     assert!(output.status.success(), "--features {features}: {}", String::from_utf8_lossy(&output.stderr));
     let program = folder.join(format!("meshca-{features}"));
-    std::fs::copy(folder.join("debug/meshca"), &program).unwrap();
+    // By another process, as in tests/support/judges.rs: what another test starts meanwhile would hold the file open.
+    let installed = Command::new("install").arg(folder.join("debug/meshca")).arg(&program).status().unwrap();
+    assert!(installed.success());
     program
 }
 

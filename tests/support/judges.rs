@@ -35,7 +35,16 @@ pub(crate) enum Lint<'a> {
 // Each test crate compiles this file for itself and uses only some of it. The rest would be called dead there, and an
 // expectation of that would fail in the crate that uses everything.
 const _: () = {
-    let _ = (tools_folder, program, run, || openssl([""]), openssl_verify_strict, pkilint, || istiod_judge([""], ""));
+    let _ = (
+        tools_folder,
+        program,
+        run,
+        install,
+        || openssl([""]),
+        openssl_verify_strict,
+        pkilint,
+        || istiod_judge([""], ""),
+    );
     let _ = (Lint::Certificate, Lint::IssuedBy, Lint::Crl);
 };
 
@@ -62,6 +71,14 @@ pub(crate) fn program(name: &str) -> PathBuf {
 pub(crate) fn run(command: &mut Command) -> Output {
     let output = command.stdin(Stdio::null()).output();
     output.unwrap_or_else(|error| panic!("cannot start {}: {error}", command.get_program().display()))
+}
+
+/// Puts a program or a script where it can be run. Another process does the writing: a descriptor of ours that is open for
+/// writing would be inherited by whatever another test starts in that moment, and the kernel runs no file that somebody
+/// could still write ("Text file busy").
+pub(crate) fn install(from: &Path, to: &Path) {
+    let output = run(Command::new(program("install")).args(["-m", "0755"]).arg(from).arg(to));
+    assert!(output.status.success(), "{}: {}", to.display(), String::from_utf8_lossy(&output.stderr));
 }
 
 /// Runs `openssl` with these arguments. The exit code is for the caller to judge.
