@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::mesh::fleet::ClusterName;
+use crate::mesh::walk_mark::WalkMark;
 
 /// What meshca wrote about a set when it published it. It says whose the set is; what the set holds is read from the
 /// set itself.
@@ -18,6 +19,8 @@ pub struct Ownership {
     pub serial: String,
     /// What the cluster is in the mesh, for people; nothing is decided by it.
     pub role: Option<String>,
+    /// What is noted for the walk from one root to the next; `None`: the set has no part in one.
+    pub walk: Option<WalkMark>,
 }
 
 const MESH: &str = "meshca.io/mesh";
@@ -25,18 +28,25 @@ const CLUSTER: &str = "meshca.io/cluster";
 const GENERATION: &str = "meshca.io/generation";
 const SERIAL: &str = "meshca.io/serial";
 const ROLE: &str = "meshca.io/role";
+const ROOT_CHANGE: &str = "meshca.io/root-change";
 
 impl Ownership {
     /// The mark of a set that is about to be published.
     #[must_use]
     pub fn new(mesh: &str, cluster: &ClusterName, generation: u32, serial: String) -> Self {
-        Self { mesh: mesh.to_owned(), cluster: cluster.to_string(), generation, serial, role: None }
+        Self { mesh: mesh.to_owned(), cluster: cluster.to_string(), generation, serial, role: None, walk: None }
     }
 
     /// The same, of a cluster in this role.
     #[must_use]
     pub fn in_role(self, role: &str) -> Self {
         Self { role: Some(role.to_owned()), ..self }
+    }
+
+    /// The same, with this note for a walk.
+    #[must_use]
+    pub fn walking(self, walk: Option<WalkMark>) -> Self {
+        Self { walk, ..self }
     }
 
     /// As annotations.
@@ -50,6 +60,7 @@ impl Ownership {
         ]
         .into_iter()
         .chain(self.role.clone().map(|role| (ROLE, role)))
+        .chain(self.walk.as_ref().map(|walk| (ROOT_CHANGE, walk.text())))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
     }
@@ -63,6 +74,7 @@ impl Ownership {
             generation: annotations.get(GENERATION)?.parse().ok()?,
             serial: annotations.get(SERIAL)?.clone(),
             role: annotations.get(ROLE).cloned(),
+            walk: annotations.get(ROOT_CHANGE).and_then(|text| WalkMark::parse(text)),
         })
     }
 }
