@@ -208,6 +208,9 @@ impl Story {
             replicas: Vec::new(),
             written_at: None,
             control_planes: None,
+            system_roots_since: None,
+            server_clock: None,
+            deployment: None,
         })
     }
 

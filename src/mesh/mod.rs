@@ -18,6 +18,7 @@ pub mod fleet;
 pub(crate) mod fleet_story;
 mod headline;
 pub mod holdings;
+pub mod istiod_deployment;
 pub mod istiod_gauges;
 pub(crate) mod judge;
 pub mod lease;

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use crate::mesh::cacerts::{CA_CERT, CA_KEY, CERT_CHAIN, ISTIO_GENERATED, ROOT_CERT};
 use crate::mesh::fleet::ClusterName;
+use crate::mesh::istiod_deployment::IstiodDeployment;
 use crate::mesh::ownership::Ownership;
 use crate::pki::certificate::Certificate;
 use crate::pki::pem_lines;
@@ -33,6 +34,12 @@ pub struct Observed {
     /// Whom the namespace of a remote names as its control planes: cluster IDs, or `*`; empty: nobody. `None`: this is no
     /// remote, or it could not be seen.
     pub control_planes: Option<Vec<String>>,
+    /// When the object that carries the trust bundle last changed, UTC, by the clock of its API server. `None`: not seen.
+    pub system_roots_since: Option<OffsetDateTime>,
+    /// What the clock of the API server said when it answered, UTC, whole seconds. `None`: there is none, or it did not say.
+    pub server_clock: Option<OffsetDateTime>,
+    /// What istiod's own Deployments say. `None`: not looked at, which is right unless a root change is under way.
+    pub deployment: Option<Result<IstiodDeployment, Problem>>,
 }
 
 /// The public part of a `cacerts` Secret.
@@ -180,6 +187,9 @@ impl Observed {
             replicas: Vec::new(),
             written_at: None,
             control_planes: None,
+            system_roots_since: None,
+            server_clock: None,
+            deployment: None,
         }
     }
 

@@ -51,6 +51,9 @@ pub fn observe(folder: &Path, cluster: &Cluster, entropy: &Entropy, now: OffsetD
         replicas: Vec::new(),
         written_at,
         control_planes: None,
+        system_roots_since: None,
+        server_clock: None,
+        deployment: None,
     }
 }
 

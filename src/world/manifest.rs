@@ -31,6 +31,9 @@ pub fn observe(path: &Path, cluster: &Cluster, entropy: &Entropy, now: OffsetDat
         replicas: Vec::new(),
         written_at: None,
         control_planes: None,
+        system_roots_since: None,
+        server_clock: None,
+        deployment: None,
     }
 }
 

@@ -74,6 +74,9 @@ pub fn observe(
         replicas: Vec::new(),
         written_at,
         control_planes,
+        system_roots_since: None,
+        server_clock: None,
+        deployment: None,
     }
 }
 
