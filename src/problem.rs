@@ -258,6 +258,9 @@ codes! {
         NoUsableRoot = "no-usable-root": "no root in the material folder is pinned in the mesh file, endorsed or the founding one";
         RotationPaused = "rotation-paused": "rotation is paused in the mesh file, and something is due";
         ClockImplausible = "clock-implausible": "the present moment lies before certificates that are already in use, or before this program was written; nothing is minted";
+        ClusterForgotten = "cluster-forgotten": "a cluster that had a part in the root change under way is not in the mesh file any more; no stage is changed";
+        RootChangeLate = "root-change-late": "a root change waits for something that should have come by now, or the latest safe start of its next stage has passed";
+        RemovalNotDue = "removal-not-due": "the removal of a root was approved that the fleet is not ready to lose, or that it does not walk away from";
         CeremonyNeeded = "ceremony-needed": "nothing that may be used without people can renew this certificate";
     }
     Disk {

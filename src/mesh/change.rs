@@ -142,14 +142,20 @@ pub fn may_write<'a>(
     }
 }
 
-/// Whether a target runs under this root, or under none that can be read: what else it trusts is its own business.
+/// Whether a target runs under one of the roots that may be used, or under none that can be read: what else it trusts is
+/// its own business. `current` is the root that the fleet runs on.
 ///
 /// # Errors
 /// `root-differs`.
-pub fn same_root(cluster: &Cluster, anchor: &Certificate, there: &SecretSight) -> Result<(), Problem> {
+pub fn same_root(
+    cluster: &Cluster,
+    anchors: &[Certificate],
+    current: &Certificate,
+    there: &SecretSight,
+) -> Result<(), Problem> {
     let roots = there.roots();
     let Some(theirs) = roots.first() else { return Ok(()) };
-    if roots.contains(anchor) {
+    if roots.iter().any(|root| anchors.contains(root)) {
         return Ok(());
     }
     Err(Problem::new(
@@ -157,8 +163,10 @@ pub fn same_root(cluster: &Cluster, anchor: &Certificate, there: &SecretSight) -
         format!("{} runs under another root than the one that may be used", cluster.name),
     )
     .fact(format!("its root  {}, {}", theirs.subject(), theirs.fingerprint().short()))
-    .fact(format!("ours      {}, {}", anchor.subject(), anchor.fingerprint().short()))
-    .hint("a change of root is walked in stages, which is not built yet; pin its root in root.trusted to go on"))
+    .fact(format!("ours      {}, {}", current.subject(), current.fingerprint().short()))
+    .hint(
+        "pin its root in root.trusted, if it is the right one; an endorsed or pinned next root is walked to in stages",
+    ))
 }
 
 fn no_cacerts(cluster: &Cluster, anchors: &[Certificate], observed: &Observed) -> Result<(), Problem> {

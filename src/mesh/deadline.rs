@@ -4,6 +4,7 @@ use ring::digest::{SHA256, digest};
 use time::{Duration, OffsetDateTime};
 
 use crate::mesh::fleet::{ClusterName, Mesh, TierWish};
+use crate::mesh::stage::Stage;
 use crate::pki::certificate::Certificate;
 use crate::pki::profile::Tier;
 
@@ -84,6 +85,24 @@ impl Ceremony {
     pub fn is_asked_for(&self, now: OffsetDateTime) -> bool {
         self.due.min(self.last_safe) <= now
     }
+}
+
+/// The latest moment to begin a stage of a root change so that the rest of it is done before the old root ends.
+///
+/// Reckoned with: a tick for each step and one more for the canary, `bound` (the life of a workload certificate and the
+/// margin) in which workloads renew or old certificates run out, and `lead` for whoever is absent meanwhile.
+#[must_use]
+pub fn latest_start(mesh: &Mesh, stage: Stage, bound: Duration, old_end: OffsetDateTime) -> OffsetDateTime {
+    let tick = mesh.rotation.tick;
+    let remove = tick * 2;
+    let drain = bound + tick;
+    let needed = match stage {
+        Stage::Remove => remove,
+        Stage::Drain => drain + remove,
+        Stage::Sign => tick * 2 + drain + remove,
+        Stage::Trust => tick * 2 + bound + tick * 2 + drain + remove,
+    };
+    old_end.checked_sub(needed + mesh.lead).unwrap_or(old_end)
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl<'a> Evidence<'a> {
             Access::Directory(_) | Access::Manifest(_) => believed,
             Access::Kubeconfig { .. } | Access::InCluster => {
                 let deployment = self.observed.get(&signer.name).and_then(|it| it.deployment.as_ref()?.as_ref().ok());
-                deployment.and_then(|it| it.max_workload_ttl).unwrap_or(ISTIO_MAX_TTL)
+                deployment.and_then(|it| it.max_workload_ttl.as_ref().ok().copied()?).unwrap_or(ISTIO_MAX_TTL)
             }
         };
         longest.max(believed) + self.mesh.workload.margin
@@ -96,7 +96,9 @@ impl<'a> Evidence<'a> {
             (Ok(None), _) if is_behind_api => Err(Lack::new("its workloads are shown no trust bundle")),
             // Nothing to look at: what its control plane has is what it gets.
             (Ok(None), Role::Remote { primary }) => match self.mesh.cluster(primary) {
-                Some(signer) => self.bundle(signer, wanted).map_err(|it| Lack { why: format!("{primary}: {}", it.why), ..it }),
+                Some(signer) => {
+                    self.bundle(signer, wanted).map_err(|it| Lack { why: format!("{primary}: {}", it.why), ..it })
+                }
                 None => Err(Lack::new(format!("{primary}, its primary, is not in the mesh file"))),
             },
             (Ok(None), Role::Primary | Role::External { .. }) => self.published(cluster, observed, wanted),
@@ -104,13 +106,7 @@ impl<'a> Evidence<'a> {
     }
 
     /// By the object in which istiod hands out its bundle.
-    fn shown(
-        &self,
-        cluster: &Cluster,
-        observed: &Observed,
-        bytes: &[u8],
-        wanted: Wanted<'_>,
-    ) -> Result<Shown, Lack> {
+    fn shown(&self, cluster: &Cluster, observed: &Observed, bytes: &[u8], wanted: Wanted<'_>) -> Result<Shown, Lack> {
         let roots = certificates(bytes);
         holds(&roots, wanted, "its workloads are shown")?;
         let mark = mark_of(observed);
@@ -164,7 +160,9 @@ impl<'a> Evidence<'a> {
     ) -> Result<OffsetDateTime, Lack> {
         let istiod = &cluster.istiod;
         if looks_somewhere(istiod) {
-            return Err(Lack::new("what its istiod trusts is seen at istiod.addresses only, and nothing was seen there"));
+            return Err(Lack::new(
+                "what its istiod trusts is seen at istiod.addresses only, and nothing was seen there",
+            ));
         }
         if is_bundle && self.needs_restart(cluster) {
             return Err(Lack::new(

@@ -56,6 +56,18 @@ impl Holdings {
         }
     }
 
+    /// PLACEHOLDER
+    pub fn trusted(&self, mesh: &Mesh) -> Result<Vec<&Held>, Problem> {
+        let anchor = self.anchor(mesh)?;
+        Ok(self
+            .roots
+            .iter()
+            .filter(|root| {
+                root.generation == anchor.generation || mesh.root.trusted.contains(&root.certificate.fingerprint())
+            })
+            .collect())
+    }
+
     fn chosen_root(&self, mesh: &Mesh) -> Result<&Held, Problem> {
         let pins = &mesh.root.trusted;
         self.roots

@@ -1,22 +1,28 @@
-//! What should happen next, as a pure function of what is declared, held and observed, and of the moment.
+//! What should happen next, as a pure function of what is declared, held and observed, of what people allowed, and of the
+//! moment.
 //!
-//! This half renews intermediates under the root that is in use; the walk through a change of root comes on top of it.
 //! Level-triggered: a run that was killed anywhere is followed by one that decides from what it sees.
 
 use std::collections::BTreeMap;
-use std::slice::from_ref;
 
 use time::OffsetDateTime;
 
 use crate::mesh::change::{may_write, same_root};
-use crate::mesh::deadline::{Ceremony, ceremony, intermediate_renewal};
+use crate::mesh::deadline::{Ceremony, ceremony};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
+use crate::mesh::footing::{Footing, signed_under};
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::observed::{Observed, SecretSight};
+use crate::mesh::party::Pair;
+use crate::mesh::progress::Progress;
+use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
+use crate::mesh::stage::Stage;
+use crate::mesh::walk::{Approvals, Move, Walk};
+use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
 use crate::pki::profile::Tier;
-use crate::pki::validity::{BACKDATE, Validity};
+use crate::pki::validity::BACKDATE;
 use crate::problem::{Code, Problem};
 
 /// The next step of every cluster, in the order in which they are taken, and the next ceremony.
@@ -26,6 +32,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// The next ceremony of each tier that needs one, the first to be due first.
     pub ceremonies: Vec<Ceremony>,
+    /// How far a root change has come; `None`: there is none to be made.
+    pub root_change: Option<Progress>,
 }
 
 /// What should happen to one cluster, and why now.
@@ -37,6 +45,12 @@ pub struct Step {
     pub act: Act,
     /// Why, as one sentence without a full stop.
     pub reason: String,
+    /// The stage of a root change that it belongs to; `None`: it belongs to none.
+    pub stage: Option<Stage>,
+    /// The trust bundle of the set that is written, byte for byte; `None`: nothing is written.
+    pub bundle: Option<Vec<u8>>,
+    /// What is noted on that set for a root change.
+    pub mark: Option<WalkMark>,
 }
 
 /// What should happen to a cluster.
@@ -54,6 +68,12 @@ pub enum Act {
         /// The generation of the prepared intermediate.
         generation: u32,
     },
+    /// Publish the set that is there with another trust bundle.
+    Rebundle,
+    /// Publish the set that is there with another note for the root change.
+    Note,
+    /// Have its istiod restarted.
+    Restart,
     /// Nothing.
     Leave,
     /// Something is due, and must wait.
@@ -71,6 +91,9 @@ impl Act {
         match self {
             Act::Mint { .. } => "renew",
             Act::Activate { .. } => "activate",
+            Act::Rebundle => "publish",
+            Act::Note => "note",
+            Act::Restart => "restart",
             Act::Leave => "leave",
             Act::Wait => "wait",
             Act::AskForCeremony(_) => "ceremony",
@@ -78,16 +101,16 @@ impl Act {
         }
     }
 
-    /// Whether a private key of ours is needed to do it.
+    /// Whether something is changed in the cluster.
     #[must_use]
     pub const fn writes(&self) -> bool {
-        matches!(self, Act::Mint { .. } | Act::Activate { .. })
+        matches!(self, Act::Mint { .. } | Act::Activate { .. } | Act::Rebundle | Act::Note | Act::Restart)
     }
 }
 
 /// Decides the next step of every cluster.
 ///
-/// Stages of a root change are not decided here: a target under another root is refused with `root-differs`.
+/// A target that runs under none of the roots that may be used is refused with `root-differs`.
 ///
 /// # Errors
 /// `no-usable-root`; `clock-implausible`, when `now` lies before the beginning of something that is already in use.
@@ -95,136 +118,166 @@ pub fn next(
     mesh: &Mesh,
     holdings: &Holdings,
     observed: &BTreeMap<ClusterName, Observed>,
+    approvals: Approvals,
     now: OffsetDateTime,
 ) -> Result<Plan, Problem> {
-    let anchor = holdings.anchor(mesh)?;
+    let trusted = holdings.trusted(mesh)?;
+    let footing = footing(mesh, holdings, &trusted, observed, now)?;
     clock_is_plausible(holdings, observed, now)?;
-    // An issuing CA that is left over from a time before the tier was switched off signs nothing.
-    let issuing = mesh.issuing.and_then(|_| holdings.live_issuing(&anchor.certificate, now));
-    let view = View { mesh, holdings, anchor, issuing, now };
+    let renewals = Renewals { mesh, holdings, now };
+    let walk = footing.next.map(|new| {
+        let pair = Pair { old: footing.current, new };
+        Walk::of(renewals, observed, pair, approvals)
+    });
+    let anchors: Vec<Certificate> = trusted.iter().map(|held| held.certificate.clone()).collect();
+    let view = View { mesh, trusted: &trusted, anchors, current: footing.current, renewals, walk: walk.as_ref(), now };
     let mut steps: Vec<Step> =
         mesh.clusters.iter().map(|cluster| view.step(cluster, observed.get(&cluster.name))).collect();
     steps.sort_by_key(|step| mesh.rotation.canary.as_ref() != Some(&step.cluster));
-    let mut ceremonies = ceremonies(mesh, holdings, anchor, observed);
+    let mut ceremonies = ceremonies(mesh, holdings, footing.current, observed);
     ceremonies.sort_by_key(|ceremony| ceremony.due);
-    Ok(Plan { steps, ceremonies })
+    let root_change = walk.as_ref().map(|walk| walk.progress(&footing.later));
+    Ok(Plan { steps, ceremonies, root_change })
+}
+
+/// On which root the fleet stands.
+///
+/// # Errors
+/// `no-usable-root`.
+pub(in crate::mesh) fn footing<'a>(
+    mesh: &Mesh,
+    holdings: &'a Holdings,
+    trusted: &[&'a Held],
+    observed: &BTreeMap<ClusterName, Observed>,
+    now: OffsetDateTime,
+) -> Result<Footing<'a>, Problem> {
+    match Footing::of(mesh, trusted, observed, now) {
+        Some(footing) => Ok(footing),
+        None => holdings.anchor(mesh).map(|current| Footing { current, next: None, later: Vec::new() }),
+    }
 }
 
 struct View<'a> {
     mesh: &'a Mesh,
-    holdings: &'a Holdings,
-    anchor: &'a Held,
-    /// The issuing CA with the latest end among those that are valid now.
-    issuing: Option<&'a Held>,
+    trusted: &'a [&'a Held],
+    anchors: Vec<Certificate>,
+    current: &'a Held,
+    renewals: Renewals<'a>,
+    walk: Option<&'a Walk<'a>>,
     now: OffsetDateTime,
 }
 
-/// What a target holds now, as far as a renewal is concerned.
-struct Holder<'a> {
-    there: Option<&'a SecretSight>,
-    signer: Option<&'a Certificate>,
-    generation: u32,
+/// What was decided about one cluster.
+struct Decided {
+    act: Act,
+    reason: String,
+    stage: Option<Stage>,
+    bundle: Option<Vec<u8>>,
+    /// What the step is to the walk; `Stay`: a renewal, or nothing.
+    part: Move,
+}
+
+impl Decided {
+    fn nothing(act: Act, reason: impl Into<String>) -> Self {
+        Self { act, reason: reason.into(), stage: None, bundle: None, part: Move::Stay }
+    }
 }
 
 impl View<'_> {
     fn step(&self, cluster: &Cluster, observed: Option<&Observed>) -> Step {
-        let (act, reason) = match self.decide(cluster, observed) {
-            Ok(decided) => decided,
-            Err(problem) => {
-                let reason = problem.what().to_owned();
-                (Act::Refuse(problem), reason)
-            }
-        };
-        Step { cluster: cluster.name.clone(), act, reason }
+        let decided = self.decide(cluster, observed).unwrap_or_else(|problem| {
+            let reason = problem.what().to_owned();
+            Decided::nothing(Act::Refuse(problem), reason)
+        });
+        let mut decided = decided;
+        if self.mesh.rotation.paused && decided.act.writes() {
+            let reason = format!("rotation is paused in the mesh file; {}", decided.reason);
+            decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Wait, reason) };
+        }
+        let mark = self.walk.filter(|_| decided.bundle.is_some()).and_then(|walk| walk.mark(cluster, &decided.part));
+        let Decided { act, reason, stage, bundle, .. } = decided;
+        Step { cluster: cluster.name.clone(), act, reason, stage, bundle, mark }
     }
 
-    fn decide(&self, cluster: &Cluster, observed: Option<&Observed>) -> Result<(Act, String), Problem> {
+    fn decide(&self, cluster: &Cluster, observed: Option<&Observed>) -> Result<Decided, Problem> {
         if let Role::Remote { primary } = &cluster.role {
-            return Ok((Act::Leave, format!("remote: signed by {primary}")));
+            return Ok(Decided::nothing(Act::Leave, format!("remote: signed by {primary}")));
         }
         match &cluster.state {
             Membership::Member => {}
-            Membership::Leaving => return Ok((Act::Leave, "leaving the mesh".to_owned())),
+            Membership::Leaving => return Ok(Decided::nothing(Act::Leave, "leaving the mesh")),
             Membership::Excluded { reason, until } if self.now < *until => {
-                return Ok((Act::Leave, format!("excluded until {}: {reason}", utc(*until))));
+                return Ok(Decided::nothing(Act::Leave, format!("excluded until {}: {reason}", utc(*until))));
             }
             // An exclusion that has ended is none: otherwise forgetting a line would let the cluster's signer end.
             Membership::Excluded { .. } => {}
         }
         let observed = observed
             .ok_or_else(|| Problem::new(Code::TargetUnreadable, format!("{} was not looked at", cluster.name)))?;
-        let there = may_write(cluster, &self.mesh.name, from_ref(&self.anchor.certificate), observed)?;
-        let holder = self.holder(cluster, there)?;
-        let Some(why) = self.due(cluster, &holder) else {
-            return Ok((Act::Leave, self.not_due(cluster, &holder)));
-        };
-        if self.mesh.rotation.paused {
-            return Ok((Act::Wait, format!("rotation is paused in the mesh file; {why}")));
+        let there = may_write(cluster, &self.mesh.name, &self.anchors, observed)?;
+        if let Some(there) = there {
+            same_root(cluster, &self.anchors, &self.current.certificate, there)?;
         }
-        Ok((self.renewal(cluster, &holder), why))
+        let holder = Holder::of(there);
+        if let Some(why) = holder.broken() {
+            return Ok(self.repair(cluster, &holder, why));
+        }
+        Ok(self.part_or_renewal(cluster, &holder))
     }
 
-    fn holder<'a>(&self, cluster: &Cluster, there: Option<&'a SecretSight>) -> Result<Holder<'a>, Problem> {
-        let Some(there) = there else { return Ok(Holder { there: None, signer: None, generation: 0 }) };
-        same_root(cluster, &self.anchor.certificate, there)?;
-        Ok(Holder { there: Some(there), signer: there.signer.as_ref().ok(), generation: there.generation() })
-    }
-
-    /// Why a renewal is due; `None`: it is not.
-    fn due(&self, cluster: &Cluster, holder: &Holder<'_>) -> Option<String> {
-        let Some(there) = holder.there else { return Some("has no cacerts yet".to_owned()) };
-        let signer = match (there.defect(), holder.signer) {
-            (None, Some(signer)) => signer,
-            (defect, _) => return Some(defect.unwrap_or("its ca-cert.pem cannot be read").to_owned()),
+    /// A target without a usable set gets one, under the root and with the trust bundle of the stage that the fleet is in.
+    fn repair(&self, cluster: &Cluster, holder: &Holder<'_>, why: &str) -> Decided {
+        let kept = || holder.there.and_then(SecretSight::kept_bundle);
+        let (root, bundle) = match self.walk {
+            Some(walk) => walk.footing_of(cluster),
+            None => (self.current, kept().unwrap_or_else(|| self.current.certificate.pem().into_bytes())),
         };
-        let due = intermediate_renewal(self.mesh, &cluster.name, signer);
-        (due <= self.now).then(|| format!("renewal was due {}, it ends {}", utc(due), utc(signer.not_after())))
+        let way = self.renewals.under(&root.certificate, cluster, holder, Gain::OverNothing);
+        Decided { act: act_of(way), reason: why.to_owned(), stage: None, bundle: Some(bundle), part: Move::Stay }
     }
 
-    fn not_due(&self, cluster: &Cluster, holder: &Holder<'_>) -> String {
-        holder.signer.map_or_else(String::new, |signer| {
-            let due = intermediate_renewal(self.mesh, &cluster.name, signer);
-            format!("ends {}, renewal is due {}", utc(signer.not_after()), utc(due))
-        })
-    }
-
-    /// The way to renew: the issuing CA, else the stock, else people.
-    fn renewal(&self, cluster: &Cluster, holder: &Holder<'_>) -> Act {
-        let newest = self.holdings.newest_prepared(&cluster.name).max(holder.generation);
-        if let Some(issuing) = self.issuing
-            && self.is_worth_it(self.window(&issuing.certificate), holder)
+    /// What is due of a target whose set is sound. A renewal comes before a change of its trust bundle: until istiod has
+    /// taken that one, it may drop every later update.
+    fn part_or_renewal(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
+        let part = self.walk.map_or(Move::Stay, |walk| walk.step(cluster));
+        if let Some(why) = self.renewals.due(cluster, holder)
+            && !matches!(&part, Move::Sign { way, .. } if !matches!(way, Way::Ceremony(_)))
         {
-            return Act::Mint { issuing: issuing.generation, generation: newest.saturating_add(1) };
-        }
-        let prepared = self
-            .holdings
-            .ready(&cluster.name, holder.generation, &self.anchor.certificate, self.now)
-            .filter(|prepared| self.is_worth_it(prepared.signer.validity(), holder));
-        if let Some(prepared) = prepared {
-            return Act::Activate { generation: prepared.generation };
-        }
-        let (tier, end) = match self.mesh.issuing {
-            Some(_) => {
-                let issuing = self.holdings.issuing_under(&self.anchor.certificate);
-                (Tier::Issuing, issuing.into_iter().map(|it| it.certificate.not_after()).max())
+            let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
+            let way = self.renewals.under(&under.certificate, cluster, holder, Gain::OverPresent);
+            let writes = matches!(part, Move::Rebundle { .. } | Move::Restart { .. } | Move::Note { .. });
+            if !(matches!(way, Way::Ceremony(_)) && writes) {
+                let bundle = holder.there.and_then(SecretSight::kept_bundle);
+                return Decided { act: act_of(way), reason: why, stage: None, bundle, part: Move::Stay };
             }
-            None => (Tier::Intermediate, None),
-        };
-        let end = end.or_else(|| holder.signer.map(Certificate::not_after)).unwrap_or(self.now);
-        Act::AskForCeremony(ceremony(self.mesh, tier, end))
-    }
-
-    fn window(&self, issuer: &Certificate) -> Validity {
-        Validity::starting(self.mesh.intermediate.lifetime, Some(issuer.validity()), self.now)
-    }
-
-    /// A renewal that gains less than a quarter of a lifetime is churn under a dying issuer: people are needed.
-    fn is_worth_it(&self, window: Validity, holder: &Holder<'_>) -> bool {
-        let usable = holder.there.is_some_and(|there| there.defect().is_none());
-        match holder.signer {
-            Some(signer) if usable => window.not_after() - signer.not_after() >= self.mesh.intermediate.lifetime / 4,
-            _ => window.not_after() - self.now >= self.mesh.workload.max_ttl + self.mesh.workload.margin,
         }
+        let present = || holder.there.map(|there| there.bundle().to_vec());
+        match part {
+            Move::Rebundle { ref bundle, stage, ref why } => Decided {
+                act: Act::Rebundle,
+                reason: why.clone(),
+                stage: Some(stage),
+                bundle: Some(bundle.clone()),
+                part,
+            },
+            Move::Sign { ref way, stage, ref why } => {
+                Decided { act: act_of(way.clone()), reason: why.clone(), stage: Some(stage), bundle: present(), part }
+            }
+            Move::Note { ref why } => {
+                Decided { act: Act::Note, reason: why.clone(), stage: Some(Stage::Drain), bundle: present(), part }
+            }
+            Move::Restart { stage, why } => Decided { stage: Some(stage), ..Decided::nothing(Act::Restart, why) },
+            Move::Wait { why } => Decided::nothing(Act::Wait, why),
+            Move::Stay => Decided::nothing(Act::Leave, self.renewals.not_due(cluster, holder)),
+        }
+    }
+}
+
+fn act_of(way: Way) -> Act {
+    match way {
+        Way::Mint { issuing, generation } => Act::Mint { issuing, generation },
+        Way::Activate { generation } => Act::Activate { generation },
+        Way::Ceremony(ceremony) => Act::AskForCeremony(ceremony),
     }
 }
 

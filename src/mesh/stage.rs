@@ -28,6 +28,16 @@ impl Stage {
         }
     }
 
+    /// The stage after it; the last one is its own.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        match self {
+            Stage::Trust => Stage::Sign,
+            Stage::Sign => Stage::Drain,
+            Stage::Drain | Stage::Remove => Stage::Remove,
+        }
+    }
+
     /// 1 to 4.
     #[must_use]
     pub const fn number(self) -> u8 {

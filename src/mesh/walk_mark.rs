@@ -87,7 +87,15 @@ impl WalkMark {
     /// A note with nothing in it but whereto the walk goes.
     #[must_use]
     pub const fn to(new: Fingerprint) -> Self {
-        Self { to: new, roster: Vec::new(), bundled_at: None, shown_since: None, signs_since: None, removed: None, turn: None }
+        Self {
+            to: new,
+            roster: Vec::new(),
+            bundled_at: None,
+            shown_since: None,
+            signs_since: None,
+            removed: None,
+            turn: None,
+        }
     }
 
     /// As the value of an annotation: JSON, moments in seconds since 1970.

@@ -1,0 +1,93 @@
+//! On which root a fleet stands, and to which it walks, read from what its clusters hold and show.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
+use crate::mesh::holdings::Held;
+use crate::mesh::observed::{Observed, SecretSight, certificates};
+use crate::pki::certificate::Certificate;
+
+/// Where a fleet stands among the roots that may be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Footing<'a> {
+    /// The root that the fleet runs on: of those that may be used, the oldest that a cluster still has.
+    pub current: &'a Held,
+    /// The root that the fleet walks to, or is to walk to.
+    pub next: Option<&'a Held>,
+    /// Roots that wait until that walk has ended.
+    pub later: Vec<&'a Held>,
+}
+
+impl<'a> Footing<'a> {
+    /// Reads it. `trusted` are the roots that may be used, the oldest first; `None`: there are none.
+    ///
+    /// A fleet of which nothing could be seen is taken to stand on the oldest; one that holds nothing at all begins on
+    /// the newest that is valid now.
+    #[must_use]
+    pub fn of(
+        mesh: &Mesh,
+        trusted: &[&'a Held],
+        observed: &BTreeMap<ClusterName, Observed>,
+        now: OffsetDateTime,
+    ) -> Option<Self> {
+        let is_valid = |held: &&Held| held.certificate.validity().contains(now);
+        let mut lowest: Option<usize> = None;
+        let mut is_all_seen = true;
+        for cluster in mesh.clusters.iter().filter(|cluster| is_party(cluster, now)) {
+            let Some(observed) = observed.get(&cluster.name) else {
+                is_all_seen = false;
+                continue;
+            };
+            is_all_seen &= observed.secret.is_ok();
+            let place = oldest_of(trusted, observed);
+            lowest = match (lowest, place) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+        }
+        let newest = || trusted.iter().rposition(|held| is_valid(&held));
+        let at = match lowest {
+            Some(lowest) => lowest,
+            None if is_all_seen => newest().unwrap_or(0),
+            None => 0,
+        };
+        let current = trusted.get(at)?;
+        // A root that has ended, or has not begun, is no place to walk to.
+        let mut ahead = trusted.iter().skip(at + 1).copied().filter(is_valid);
+        let next = ahead.next();
+        Some(Self { current, next, later: ahead.collect() })
+    }
+}
+
+/// Whether a cluster takes part in what the fleet decides together.
+#[must_use]
+pub fn is_party(cluster: &Cluster, now: OffsetDateTime) -> bool {
+    match &cluster.state {
+        Membership::Member => true,
+        Membership::Leaving => false,
+        Membership::Excluded { until, .. } => *until <= now,
+    }
+}
+
+/// Of the roots that may be used, the one that signed this set's chain.
+#[must_use]
+pub fn signed_under<'a>(trusted: &[&'a Held], there: &SecretSight) -> Option<&'a Held> {
+    let chain = there.chain();
+    let top = chain.last().or(there.signer.as_ref().ok())?;
+    trusted.iter().copied().find(|held| is_signed_by(top, &held.certificate))
+}
+
+fn is_signed_by(top: &Certificate, root: &Certificate) -> bool {
+    top == root || (top.issuer() == root.subject() && top.is_signed_by(root.spki()))
+}
+
+/// The place, in the list, of the oldest root that a cluster holds or shows.
+fn oldest_of(trusted: &[&Held], observed: &Observed) -> Option<usize> {
+    let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
+    let held = there.map(SecretSight::roots).unwrap_or_default();
+    let shown = observed.system_roots.as_ref().ok().and_then(Option::as_deref).map(certificates).unwrap_or_default();
+    let has = |root: &&Held| held.contains(&root.certificate) || shown.contains(&root.certificate);
+    trusted.iter().position(has)
+}
