@@ -205,6 +205,7 @@ codes! {
         ProfileBroken = "profile-broken": "a certificate that was about to be signed breaks its profile; nothing was signed";
         RehearsalFailed = "rehearsal-failed": "a throw-away workload certificate under the new certificate does not verify; nothing was written";
         RootKeyElsewhere = "root-key-elsewhere": "a ceremony needs the root key, and it is not in the material folder here";
+        EndorsementMalformed = "endorsement-malformed": "the file beside a root is not an endorsement of it in meshca's words";
         RootExists = "root-exists": "the material folder holds a root already";
         NoIssuingTier = "no-issuing-tier": "the mesh file has no issuing tier, so there is no issuing CA to make";
         SigningFailed = "signing-failed": "the signature could not be made";

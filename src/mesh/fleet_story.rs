@@ -18,6 +18,7 @@ use crate::mesh::observed::{Observed, Owner, SecretKind, SecretSight};
 use crate::mesh::ownership::Ownership;
 use crate::pki::certificate::Certificate;
 use crate::pki::draft::Proof;
+use crate::pki::endorsement::Endorsement;
 use crate::pki::key_kind::KeyKind;
 use crate::pki::profile::{Draft, Subject, Tier};
 use crate::pki::serial::SerialNumber;
@@ -114,7 +115,8 @@ impl Story {
         let window = |days| Validity::new(NOW - month, NOW - month + Duration::days(days));
         let root = mint(&serial, Tier::Root, "mesh1 root g1", window(3650), None);
         let issuing = mint(&serial, Tier::Issuing, "mesh1 issuing g1", window(365), Some(&root));
-        let holdings = Holdings { roots: vec![held(1, &root)], issuing: vec![held(1, &issuing)], stock: Vec::new() };
+        let (roots, issuing_cas) = (vec![held(1, &root)], vec![held(1, &issuing)]);
+        let holdings = Holdings { roots, issuing: issuing_cas, ..Holdings::default() };
         let mut story = Self { mesh: mesh(), holdings, observed: BTreeMap::new(), root, issuing, serial };
         story.publish("east", 1, NOW + Duration::days(71));
         story.publish("west", 1, NOW + Duration::days(80));
@@ -136,6 +138,14 @@ impl Story {
     /// A root with exactly this window.
     pub(crate) fn root_within(&self, common_name: &str, window: Validity) -> Made {
         mint(&self.serial, Tier::Root, common_name, window, None)
+    }
+
+    /// Lays down a root of this generation with its endorsement by that one.
+    pub(crate) fn endorse(&mut self, by: &Made, next: &Made, generation: u32) {
+        let random = SystemRandom::new();
+        let made = Endorsement::sign(&by.certificate, &by.key, &next.certificate, generation, &random).unwrap();
+        self.holdings.roots.push(held(generation, next));
+        self.holdings.endorsements.push(made);
     }
 
     /// Two certificates of one root, of one name and one key, that end then.

@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::pki::certificate::Certificate;
+use crate::pki::endorsement::Endorsement;
 use crate::pki::weak_key;
 use crate::problem::{Code, Problem};
 
@@ -16,6 +17,8 @@ pub struct Holdings {
     pub issuing: Vec<Held>,
     /// Prepared intermediates, by cluster and generation.
     pub stock: Vec<Prepared>,
+    /// What lies beside roots as their endorsements. Whether one is genuine is asked where it counts.
+    pub endorsements: Vec<Endorsement>,
 }
 
 /// A CA certificate and its generation.
@@ -43,52 +46,64 @@ pub struct Prepared {
 }
 
 impl Holdings {
-    /// The root that the unattended side may use now: of those pinned in the mesh file the oldest, or, where nothing
-    /// is pinned, the founding one (generation 1). A root that merely appears in the folder is not used.
+    /// The oldest root that may be used: of those pinned in the mesh file the first, or, where nothing is pinned, the
+    /// founding one (generation 1). It is never passed over for being weak: it is then refused.
     ///
     /// # Errors
     /// `no-usable-root`; the code of the weakness, where its key is weak or published.
     pub fn anchor(&self, mesh: &Mesh) -> Result<&Held, Problem> {
-        let anchor = self.chosen_root(mesh)?;
+        let oldest = self.roots.iter().filter(|root| is_given(mesh, root)).min_by_key(|root| root.generation);
+        let anchor = oldest.ok_or_else(|| self.no_usable_root(mesh))?;
         match weak_key::weaknesses(&anchor.certificate).into_iter().next() {
             None => Ok(anchor),
             Some(weakness) => Err(weakness),
         }
     }
 
-    /// PLACEHOLDER
+    /// Every root that may be used, by generation: those of which [`Holdings::anchor`] speaks, and each that the newest
+    /// trusted root below it endorses. A root that merely appears in the folder is not among them.
+    ///
+    /// Only the newest one endorses: whoever gets hold of the key of a root that was walked away from cannot name the
+    /// next. A root whose key is weak or published is passed over, and endorses nothing. A certificate counts once, at
+    /// its lowest generation. Ends are not looked at: an endorsement outlives the root that gave it.
+    ///
+    /// # Errors
+    /// Where none is left: the code of the weakness of the first that was passed over; else `no-usable-root`.
     pub fn trusted(&self, mesh: &Mesh) -> Result<Vec<&Held>, Problem> {
-        let anchor = self.anchor(mesh)?;
-        Ok(self
-            .roots
-            .iter()
-            .filter(|root| {
-                root.generation == anchor.generation || mesh.root.trusted.contains(&root.certificate.fingerprint())
-            })
-            .collect())
+        let mut by_generation: Vec<&Held> = self.roots.iter().collect();
+        by_generation.sort_by_key(|root| root.generation);
+        let mut trusted: Vec<&Held> = Vec::new();
+        let mut weakness = None;
+        for root in by_generation {
+            let is_there = trusted.iter().any(|it| it.certificate == root.certificate);
+            let is_endorsed = || trusted.last().is_some_and(|newest| self.endorses(newest, root));
+            if is_there || !(is_given(mesh, root) || is_endorsed()) {
+                continue;
+            }
+            match weak_key::weaknesses(&root.certificate).into_iter().next() {
+                None => trusted.push(root),
+                Some(found) => weakness = weakness.or(Some(found)),
+            }
+        }
+        if trusted.is_empty() { Err(weakness.unwrap_or_else(|| self.no_usable_root(mesh))) } else { Ok(trusted) }
     }
 
-    fn chosen_root(&self, mesh: &Mesh) -> Result<&Held, Problem> {
-        let pins = &mesh.root.trusted;
-        self.roots
-            .iter()
-            .find(|root| match pins.as_slice() {
-                [] => root.generation == 1,
-                pins => pins.contains(&root.certificate.fingerprint()),
-            })
-            .ok_or_else(|| {
-                let held: Vec<String> =
-                    self.roots.iter().map(|root| root.certificate.fingerprint().to_string()).collect();
-                let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
-                let wanted = match pins.as_slice() {
-                    [] => "the founding root, generation 1".to_owned(),
-                    pins => pins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                };
-                Problem::new(Code::NoUsableRoot, format!("{} holds no root that may be used", mesh.material.display()))
-                    .fact(format!("held    {held}"))
-                    .fact(format!("wanted  {wanted}"))
-                    .hint("meshca root create   makes the first one; root.trusted in the mesh file pins another")
-            })
+    fn endorses(&self, by: &Held, next: &Held) -> bool {
+        by.generation < next.generation
+            && self.endorsements.iter().any(|it| it.holds(&by.certificate, &next.certificate, next.generation))
+    }
+
+    fn no_usable_root(&self, mesh: &Mesh) -> Problem {
+        let held: Vec<String> = self.roots.iter().map(|root| root.certificate.fingerprint().to_string()).collect();
+        let held = if held.is_empty() { "none".to_owned() } else { held.join(", ") };
+        let wanted = match mesh.root.trusted.as_slice() {
+            [] => "the founding root, generation 1".to_owned(),
+            pins => pins.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        };
+        Problem::new(Code::NoUsableRoot, format!("{} holds no root that may be used", mesh.material.display()))
+            .fact(format!("held    {held}"))
+            .fact(format!("wanted  {wanted}"))
+            .hint("meshca root create   makes the first one; root.trusted in the mesh file pins another")
     }
 
     /// The issuing CAs that the anchor signed, newest last. The signature on each is verified.
@@ -137,6 +152,14 @@ impl Holdings {
     }
 }
 
+/// Whether this root needs no endorsement: it is pinned, or, where nothing is pinned, the founding one.
+fn is_given(mesh: &Mesh, root: &Held) -> bool {
+    match mesh.root.trusted.as_slice() {
+        [] => root.generation == 1,
+        pins => pins.contains(&root.certificate.fingerprint()),
+    }
+}
+
 impl Prepared {
     /// Whether every certificate is signed by the next one, and the last by the anchor.
     #[must_use]
@@ -152,7 +175,7 @@ impl Prepared {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mesh::fleet_story::{NOW, Story, held, name};
+    use crate::mesh::fleet_story::{Made, NOW, Story, held, name};
     use crate::pki::fingerprint::Fingerprint;
     use time::Duration;
 
@@ -175,6 +198,109 @@ mod tests {
         assert_eq!(story.holdings.anchor(&story.mesh).unwrap().generation, 1);
         story.mesh.root.trusted = vec![Fingerprint::of(b"another")];
         assert_eq!(story.holdings.anchor(&story.mesh).unwrap_err().code(), Code::NoUsableRoot);
+    }
+
+    /// A story whose founding root is at hand.
+    fn founded() -> (Story, Made) {
+        let mut story = Story::new();
+        let first = story.other_root("mesh1 root g1");
+        story.holdings.roots = vec![held(1, &first)];
+        (story, first)
+    }
+
+    fn generations(story: &Story) -> Vec<u32> {
+        story.holdings.trusted(&story.mesh).unwrap().iter().map(|root| root.generation).collect()
+    }
+
+    #[test]
+    fn a_root_is_trusted_once_the_one_before_endorses_it_and_not_because_it_lies_there() {
+        let (mut story, first) = founded();
+        let (second, third) = (story.other_root("g2"), story.other_root("g3"));
+        story.holdings.roots.push(held(2, &second));
+        assert_eq!(generations(&story), [1]);
+        story.holdings.roots.clear();
+        story.endorse(&second, &third, 3);
+        story.endorse(&first, &second, 2);
+        assert_eq!(story.holdings.trusted(&story.mesh).unwrap_err().code(), Code::NoUsableRoot);
+        story.holdings.roots.push(held(1, &first));
+        assert_eq!(generations(&story), [1, 2, 3], "whatever order they lie in");
+        assert_eq!(story.holdings.anchor(&story.mesh).unwrap().generation, 1);
+        story.holdings.endorsements.pop();
+        assert_eq!(generations(&story), [1], "an endorsement by a root that is not trusted says nothing");
+    }
+
+    #[test]
+    fn an_endorsement_is_for_one_certificate_at_one_generation() {
+        let (mut story, first) = founded();
+        let (second, twin) = (story.other_root("g2"), story.other_root("g2"));
+        assert_eq!(second.certificate.subject(), twin.certificate.subject());
+        story.endorse(&first, &second, 2);
+        story.holdings.roots[1] = held(2, &twin);
+        assert_eq!(generations(&story), [1]);
+        story.holdings.roots[1] = held(3, &second);
+        assert_eq!(generations(&story), [1]);
+        story.holdings.roots[1] = held(2, &second);
+        assert_eq!(generations(&story), [1, 2]);
+    }
+
+    #[test]
+    fn a_twin_of_the_present_root_endorses_nothing() {
+        let mut story = Story::new();
+        let (twin, second) = (story.other_root("mesh1 root g1"), story.other_root("g2"));
+        story.endorse(&twin, &second, 2);
+        assert_eq!(generations(&story), [1]);
+    }
+
+    #[test]
+    fn a_root_that_was_walked_away_from_cannot_name_the_next() {
+        let (mut story, first) = founded();
+        let (second, third) = (story.other_root("g2"), story.other_root("g3"));
+        story.endorse(&first, &second, 2);
+        story.endorse(&first, &third, 3);
+        assert_eq!(generations(&story), [1, 2]);
+        story.holdings.endorsements.remove(0);
+        assert_eq!(generations(&story), [1, 3], "the second is not trusted any more");
+    }
+
+    #[test]
+    fn a_root_endorses_no_older_one_and_a_certificate_counts_once() {
+        let (mut story, first) = founded();
+        let second = story.other_root("g2");
+        story.mesh.root.trusted = vec![second.certificate.fingerprint()];
+        story.endorse(&second, &first, 1);
+        story.holdings.roots = vec![held(1, &first), held(2, &second)];
+        assert_eq!(generations(&story), [2]);
+        story.endorse(&second, &second, 3);
+        assert_eq!(generations(&story), [2]);
+    }
+
+    #[test]
+    fn pinned_roots_are_trusted_together_with_what_they_endorse() {
+        let (mut story, first) = founded();
+        let (foreign, third) = (story.other_root("foreign"), story.other_root("g3"));
+        story.holdings.roots.push(held(2, &foreign));
+        story.endorse(&foreign, &third, 3);
+        assert_eq!(generations(&story), [1]);
+        story.mesh.root.trusted = vec![foreign.certificate.fingerprint()];
+        assert_eq!(generations(&story), [2, 3]);
+        story.mesh.root.trusted.push(first.certificate.fingerprint());
+        assert_eq!(generations(&story), [1, 2, 3]);
+        story.mesh.root.trusted.remove(0);
+        assert_eq!(generations(&story), [1], "what the founding root does not endorse is not trusted any more");
+    }
+
+    #[test]
+    fn a_weak_root_is_passed_over_among_others_and_refused_where_it_is_the_only_one() {
+        let mut story = Story::new();
+        let pem = include_str!("../../pki-fixtures/foreign/istio-samples/root-cert.pem");
+        let published = crate::mesh::observed::certificates(pem.as_bytes()).remove(0);
+        let second = story.other_root("g2");
+        story.holdings.roots = vec![Held { generation: 1, certificate: published.clone() }, held(2, &second)];
+        assert_eq!(story.holdings.trusted(&story.mesh).unwrap_err().code(), Code::PublishedSampleKey);
+        assert_eq!(story.holdings.anchor(&story.mesh).unwrap_err().code(), Code::PublishedSampleKey);
+        story.mesh.root.trusted = vec![published.fingerprint(), second.certificate.fingerprint()];
+        assert_eq!(generations(&story), [2]);
+        assert_eq!(story.holdings.anchor(&story.mesh).unwrap_err().code(), Code::PublishedSampleKey);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod distinguished_name;
 pub mod draft;
+pub mod endorsement;
 pub mod extensions;
 pub mod fingerprint;
 pub mod go_reading;

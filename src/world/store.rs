@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! material/root/g1/root-cert.pem         root-key.pem      (sealed; belongs offline)
+//! material/root/g2/root-cert.pem         root-key.pem      endorsement.txt
 //! material/issuing/g1/issuing-cert.pem   issuing-key.pem   (sealed)
 //! material/stock/east/g1/ca-cert.pem     ca-key.pem        (sealed)   upper.pem
 //! ```
@@ -14,6 +15,7 @@ use crate::mesh::holdings::{Held, Holdings, Prepared};
 use crate::mesh::manifests::pod_files::Piece;
 use crate::mesh::observed::certificates;
 use crate::pki::certificate::Certificate;
+use crate::pki::endorsement::{self, Endorsement};
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
 use crate::world::files::{self, Readers};
@@ -120,6 +122,7 @@ impl Store {
         let both = |slot: &Slot| vec![slot.certificate_path(), slot.key_path()];
         match piece {
             Piece::Root(generation) => vec![here.generation(Path::new(ROOT), *generation).join(ROOT_CERTIFICATE)],
+            Piece::Endorsement(generation) => vec![here.generation(Path::new(ROOT), *generation).join(ENDORSEMENT)],
             Piece::Issuing(generation) => both(&here.issuing(*generation)),
             Piece::Stock(cluster, generation) => {
                 let slot = here.prepared(cluster, *generation);
@@ -159,12 +162,14 @@ impl Store {
     /// Everything that the folder holds; generations without a certificate are passed over.
     ///
     /// # Errors
-    /// `file-unreadable`, `certificate-malformed` with the path.
+    /// `file-unreadable`, `file-too-large`; `certificate-malformed`, `endorsement-malformed` with the path.
     pub fn holdings(&self) -> Result<Holdings, Problem> {
         let mut holdings = Holdings::default();
         for generation in self.generations(Path::new(ROOT))? {
-            let path = self.generation(Path::new(ROOT), generation).join(ROOT_CERTIFICATE);
-            holdings.roots.extend(held(&path, generation)?);
+            let folder = self.generation(Path::new(ROOT), generation);
+            let Some(root) = held(&folder.join(ROOT_CERTIFICATE), generation)? else { continue };
+            holdings.roots.push(root);
+            holdings.endorsements.extend(endorsement(&folder.join(ENDORSEMENT), generation)?);
         }
         for generation in self.generations(Path::new("issuing"))? {
             holdings.issuing.extend(held(&self.issuing(generation).certificate_path(), generation)?);
@@ -201,6 +206,24 @@ const ROOT: &str = "root";
 
 /// The file of a root's certificate.
 const ROOT_CERTIFICATE: &str = "root-cert.pem";
+
+/// The file beside a root with what the root before it said about it.
+pub(in crate::world) const ENDORSEMENT: &str = "endorsement.txt";
+
+/// The endorsement in this file, if it is there, which must be about the generation that it lies with.
+fn endorsement(path: &Path, generation: u32) -> Result<Option<Endorsement>, Problem> {
+    let Some(text) = files::read_if_there(path, endorsement::LARGEST)? else { return Ok(None) };
+    let malformed = |why: &str| {
+        Problem::new(Code::EndorsementMalformed, format!("{} is no endorsement of the root beside it", path.display()))
+            .fact(why.to_owned())
+            .hint(format!("compare it with a copy, or take it away: mv {0} {0}.away", path.display()))
+    };
+    let read = Endorsement::parse(text.expose()).map_err(|problem| malformed(problem.what()))?;
+    if read.generation() != generation {
+        return Err(malformed(&format!("it is about generation {}, and lies with {generation}", read.generation())));
+    }
+    Ok(Some(read))
+}
 
 fn held(path: &Path, generation: u32) -> Result<Option<Held>, Problem> {
     let Some(text) = files::read_if_there(path, LARGEST)? else { return Ok(None) };

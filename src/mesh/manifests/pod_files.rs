@@ -32,6 +32,8 @@ const NAMED: usize = 5;
 pub enum Piece {
     /// The certificate of a root, never its key.
     Root(u32),
+    /// What the root before said about that one.
+    Endorsement(u32),
     /// An issuing CA with its sealed key.
     Issuing(u32),
     /// A prepared intermediate with its sealed key.
@@ -64,6 +66,7 @@ pub fn pieces(
         Problem::new(Code::CeremonyNeeded, what).hint(hint)
     };
     let mut pieces: Vec<Piece> = holdings.roots.iter().map(|root| Piece::Root(root.generation)).collect();
+    pieces.extend(holdings.endorsements.iter().map(|it| Piece::Endorsement(it.generation())));
     if mesh.issuing.is_none() {
         let useful = holdings.stock.iter().filter(|it| it.has_key && it.signer.not_after() > now);
         let stock: Vec<Piece> = useful.map(|it| Piece::Stock(it.cluster.clone(), it.generation)).collect();
@@ -197,6 +200,15 @@ mod tests {
         assert_eq!(pieces(&story.mesh, &story.holdings, NOW).unwrap_err().code(), Code::CeremonyNeeded);
         story.holdings.roots.clear();
         assert_eq!(pieces(&story.mesh, &story.holdings, NOW).unwrap_err().code(), Code::NoUsableRoot);
+    }
+
+    #[test]
+    fn what_makes_a_next_root_trustworthy_goes_with_it() {
+        let mut story = Story::new();
+        let (first, second) = (story.other_root("mesh1 root g1"), story.other_root("mesh1 root g2"));
+        story.endorse(&first, &second, 2);
+        let (needed, _) = pieces(&story.mesh, &story.holdings, NOW).unwrap();
+        assert_eq!(needed, [Piece::Root(1), Piece::Root(2), Piece::Endorsement(2), Piece::Issuing(1)]);
     }
 
     #[test]
