@@ -179,6 +179,9 @@ const fn did(act: &Act) -> &'static str {
     match act {
         Act::Mint { .. } => "renewed",
         Act::Activate { .. } => "activated",
+        Act::Rebundle => "published",
+        Act::Note => "noted",
+        Act::Restart => "restarted",
         Act::Leave | Act::Wait | Act::AskForCeremony(_) | Act::Refuse(_) => act.as_str(),
     }
 }

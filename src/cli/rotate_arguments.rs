@@ -10,6 +10,8 @@ use crate::cli::passphrase_file::PassphraseFile;
 use crate::mesh::fleet::{Access, is_dns_label};
 use crate::mesh::shard::Shard;
 use crate::mesh::span;
+use crate::mesh::walk::Approvals;
+use crate::pki::fingerprint::Fingerprint;
 use crate::problem::{Code, Problem};
 
 /// What `rotate` is asked for.
@@ -36,6 +38,9 @@ pub struct RotateArguments {
     pub(in crate::cli) shard: Option<Part>,
     #[arg(long, hide = true, env = "JOB_COMPLETION_INDEX", value_name = "I")]
     pub(in crate::cli) completion_index: Option<usize>,
+    /// Allow the old root, by its SHA-256, to be removed from the trust bundles once nothing is signed under it any more.
+    #[arg(long, value_name = "SHA256", value_parser = fingerprint, conflicts_with_all = ["watch", "shard"])]
+    pub(in crate::cli) approve_removal: Option<Fingerprint>,
     /// What it has in the cluster that it runs in.
     #[cfg(feature = "k8s")]
     #[command(flatten)]
@@ -52,6 +57,11 @@ pub enum Part {
 }
 
 impl RotateArguments {
+    /// What people allow by this command.
+    pub(in crate::cli) fn approvals(&self) -> Approvals {
+        Approvals { removal: self.approve_removal }
+    }
+
     /// The part of the fleet to work on; `None`: all of it.
     ///
     /// # Errors
@@ -74,6 +84,10 @@ impl RotateArguments {
             }
         }
     }
+}
+
+fn fingerprint(text: &str) -> Result<Fingerprint, String> {
+    Fingerprint::parse(text).ok_or_else(|| "it is the SHA-256 of a certificate: 64 hexadecimal digits".to_owned())
 }
 
 fn part(text: &str) -> Result<Part, String> {

@@ -36,10 +36,10 @@ impl Desk<'_> {
         let ledger = Mutex::new(self.ledger_file());
         let courier = Courier { own: own.as_deref(), ..self.courier(&targets, &ledger) };
         let tick = if dry_run {
-            rotate::dry_run(&courier, &self.store).map_err(one)?
+            rotate::dry_run(&courier, &self.store, order.approvals()).map_err(one)?
         } else {
             let opens = PassphraseSource::new(order.passphrase.passphrase_file.clone());
-            let tick = rotate::run(&courier, &self.store, &opens);
+            let tick = rotate::run(&courier, &self.store, &opens, order.approvals());
             self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
             let tick = tick.map_err(one)?;
             // Who is to end has no time for those who watch.
@@ -93,7 +93,7 @@ impl Desk<'_> {
                     let late = ceremony.last_safe <= self.now;
                     exit = exit.max(if late { Exit::Critical } else { Exit::Warning });
                 }
-                Act::Mint { .. } | Act::Activate { .. } | Act::Leave | Act::Wait => {}
+                _ => {}
             }
         }
         // The root's renewal is a matter of years: it asks aloud only when it must begin.

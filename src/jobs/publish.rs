@@ -1,7 +1,6 @@
 //! `publish`: brings what lies in stock to the targets. Reads, decides, writes, looks again, records; each target for
 //! itself.
 
-use std::slice::from_ref;
 use std::sync::{Mutex, PoisonError};
 
 use time::OffsetDateTime;
@@ -11,14 +10,17 @@ use crate::mesh::change::{Change, decide, holds, may_write, same_root};
 use crate::mesh::checks::judgement::judge;
 use crate::mesh::consumers::circumstances::Circumstances;
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
+use crate::mesh::footing::signed_under;
 use crate::mesh::holdings::{Holdings, Prepared};
 use crate::mesh::ledger::Act;
 use crate::mesh::loaded::Loaded;
 use crate::mesh::minting;
-use crate::mesh::observed::{Observed, SecretSight};
+use crate::mesh::observed::{Observed, Owner, SecretSight};
 use crate::mesh::ownership::Ownership;
+use crate::mesh::plan;
 use crate::mesh::secret_files::SecretFiles;
 use crate::mesh::shared_key;
+use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
 use crate::problem::{Code, Problem, Severity};
 use crate::world::brake::Brake;
@@ -104,26 +106,24 @@ impl Courier<'_> {
         &self,
         cluster: &Cluster,
         set: &Cacerts,
-        generation: u32,
+        mark: &Ownership,
         seen: &Observed,
     ) -> Result<Delivered, Problem> {
-        let signer = set.signer();
-        let mark = Ownership::new(&self.mesh.name, &cluster.name, generation, signer.serial_text())
-            .in_role(cluster.role.as_str());
-        let about = About { cluster: Some(&cluster.name), generation: Some(generation), certificate: Some(signer) };
-        let before = seen.secret.as_ref().ok().and_then(Option::as_ref).and_then(|there| there.signer.as_ref().ok());
+        let (signer, generation) = (set.signer(), Some(mark.generation));
+        let about = About { cluster: Some(&cluster.name), generation, certificate: Some(signer) };
+        let before = seen.secret.as_ref().ok().and_then(Option::as_ref);
         self.examine(cluster, set)?;
         let mut known = matches!(seen.secret, Ok(Some(_))).then(|| seen.clone());
         for _ in 0..ATTEMPTS {
             let observed = known.take().unwrap_or_else(|| self.targets.observe(cluster));
-            let change = match decide(set, cluster, &self.mesh.name, before, &observed) {
+            let change = match decide(set, mark, cluster, before, &observed) {
                 Change::Leave => return Ok(Delivered { change: Change::Leave, seen: None }),
                 Change::Refuse(problem) => return Err(problem),
                 change @ (Change::Create | Change::Replace { .. }) => change,
             };
             self.brake.may_write()?;
             self.record(|ledger| ledger.intent(Act::Publish, about))?;
-            let written = self.targets.write(cluster, set, &mark, &change);
+            let written = self.targets.write(cluster, set, mark, &change);
             // Whether a write without an answer was done is not assumed: what is there now says it.
             let unsure = written.as_ref().err().filter(|problem| problem.leaves_open_whether_it_was_done());
             let seen = match (&written, unsure) {
@@ -152,6 +152,14 @@ impl Courier<'_> {
             ),
         )
         .hint("find out who else writes there"))
+    }
+
+    /// The mark of a set that is about to be brought.
+    #[must_use]
+    pub fn mark(&self, cluster: &Cluster, set: &Cacerts, generation: u32, walk: Option<WalkMark>) -> Ownership {
+        Ownership::new(&self.mesh.name, &cluster.name, generation, set.signer().serial_text())
+            .in_role(cluster.role.as_str())
+            .walking(walk)
     }
 
     /// No set leaves that istiod, the agent, Envoy or ztunnel would refuse, and none with a critical finding.
@@ -223,7 +231,8 @@ pub struct Order<'a> {
 pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Vec<Delivery>, Problem> {
     let mesh = courier.mesh;
     let holdings = store.holdings()?;
-    let anchor = &holdings.anchor(mesh)?.certificate;
+    let trusted = holdings.trusted(mesh)?;
+    let anchors: Vec<Certificate> = trusted.iter().map(|held| held.certificate.clone()).collect();
     let clusters: Vec<&Cluster> = if order.clusters.is_empty() {
         let chosen = |cluster: &&Cluster| cluster.role.has_cacerts() && cluster.state == Membership::Member;
         mesh.clusters.iter().filter(chosen).collect()
@@ -231,6 +240,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         order.clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>()?
     };
     let fleet = courier.targets.observe_all();
+    let current = plan::current_root(mesh, &holdings, &fleet, courier.now)?;
     let progress = Progress::new("publishing", clusters.len(), courier.shows_progress);
     Ok(courier.targets.in_parallel(&clusters, mesh.rotation.write, |cluster| {
         progress.step();
@@ -241,11 +251,16 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         if !order.dry_run {
             sweep(mesh, store, &holdings, cluster, &observed);
         }
-        let ready = holdings.ready(&cluster.name, observed.generation(), anchor, courier.now);
+        // A signer under another root is a step of a root change, which is rotate's to take.
+        let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
+        let root = there.and_then(|there| signed_under(&trusted, there)).unwrap_or(current);
+        let ready = holdings.ready(&cluster.name, observed.generation(), &root.certificate, courier.now);
         let change = match ready {
             None => nothing_ready(&holdings, cluster, &observed),
-            Some(prepared) => shared_key::refuse(prepared.signer.spki(), &cluster.name, &fleet)
-                .and_then(|()| bring(courier, store, order, cluster, prepared, anchor, &observed)),
+            Some(prepared) => shared_key::refuse(prepared.signer.spki(), &cluster.name, &fleet).and_then(|()| {
+                let anchors = Anchors { all: &anchors, own: &root.certificate };
+                bring(courier, store, order, cluster, prepared, anchors, &observed)
+            }),
         };
         let before = observed.secret.ok().flatten().and_then(|there| there.signer.ok());
         let after = ready.map(|prepared| (prepared.generation, prepared.signer.clone()));
@@ -292,18 +307,25 @@ fn nothing_ready(holdings: &Holdings, cluster: &Cluster, observed: &Observed) ->
     }
 }
 
+/// The roots that may be used, and the one that a target's intermediate is to be under.
+#[derive(Clone, Copy)]
+struct Anchors<'a> {
+    all: &'a [Certificate],
+    own: &'a Certificate,
+}
+
 fn bring(
     courier: &Courier<'_>,
     store: &Store,
     order: &Order<'_>,
     cluster: &Cluster,
     prepared: &Prepared,
-    anchor: &Certificate,
+    anchors: Anchors<'_>,
     observed: &Observed,
 ) -> Result<Change, Problem> {
-    let there = may_write(cluster, &courier.mesh.name, from_ref(anchor), observed)?;
+    let there = may_write(cluster, &courier.mesh.name, anchors.all, observed)?;
     if let Some(there) = there {
-        same_root(cluster, anchor, there)?;
+        same_root(cluster, anchors.all, anchors.own, there)?;
     }
     if order.dry_run {
         return Ok(match there {
@@ -311,7 +333,29 @@ fn bring(
             Some(there) => Change::Replace { uid: there.uid.clone(), version: there.version.clone() },
         });
     }
-    activate(courier, store, order.opens, cluster, prepared, anchor, observed).map(|delivered| delivered.change)
+    let bundle = there.and_then(SecretSight::kept_bundle).unwrap_or_else(|| anchors.own.pem().into_bytes());
+    let mark = there.and_then(noted);
+    let parcel = Parcel { anchor: anchors.own, bundle: &bundle, mark };
+    activate(courier, store, order.opens, cluster, prepared, parcel, observed).map(|delivered| delivered.change)
+}
+
+/// What is noted for a root change on a set that is about to be replaced by another of the same stage.
+fn noted(there: &SecretSight) -> Option<WalkMark> {
+    match &there.owner {
+        Owner::Ours(mark) => mark.walk.clone(),
+        Owner::Istiod | Owner::Somebody(_) => None,
+    }
+}
+
+/// What a new intermediate is published with.
+#[derive(Debug)]
+pub struct Parcel<'a> {
+    /// The root that it is under.
+    pub anchor: &'a Certificate,
+    /// The trust bundle, byte for byte.
+    pub bundle: &'a [u8],
+    /// What is noted on the set for a root change.
+    pub mark: Option<WalkMark>,
 }
 
 /// Opens a prepared intermediate's key, brings the set to its target and forgets the key.
@@ -324,15 +368,14 @@ pub fn activate(
     opens: &PassphraseSource,
     cluster: &Cluster,
     prepared: &Prepared,
-    anchor: &Certificate,
+    parcel: Parcel<'_>,
     observed: &Observed,
 ) -> Result<Delivered, Problem> {
     let mesh = courier.mesh;
     let key = issuing_key::open_prepared(store, prepared, opens, mesh.lab, courier.entropy)?;
-    let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
-    let bundle = there.and_then(SecretSight::kept_bundle);
-    let set = minting::set(mesh, prepared.signer.clone(), &key, &prepared.upper, anchor, bundle.as_deref());
-    let delivered = courier.deliver(cluster, &set, prepared.generation, observed)?;
+    let set = minting::set(mesh, prepared.signer.clone(), &key, &prepared.upper, parcel.anchor, parcel.bundle);
+    let mark = courier.mark(cluster, &set, prepared.generation, parcel.mark);
+    let delivered = courier.deliver(cluster, &set, &mark, observed)?;
     // A read-only material folder keeps its copy; nothing depends on whether it is gone.
     let _ = issuing_key::forget(store, prepared);
     Ok(delivered)

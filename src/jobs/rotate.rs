@@ -3,17 +3,21 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use crate::jobs::publish::{Courier, Delivered, activate, sweep};
+use crate::jobs::publish::{Courier, Delivered, Parcel, activate, sweep};
+use crate::mesh::cacerts::Cacerts;
 use crate::mesh::change::Change;
 use crate::mesh::event::{self, Event};
 use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::ledger;
 use crate::mesh::minting::{self, Authority, Ingredients};
-use crate::mesh::observed::{Observed, SecretSight};
+use crate::mesh::observed::Observed;
 use crate::mesh::plan::{self, Act, Plan, Step};
 use crate::mesh::shard;
 use crate::mesh::shared_key;
+use crate::mesh::walk::Approvals;
+use crate::mesh::walk_mark::WalkMark;
+use crate::pki::certificate::Certificate;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
 use crate::world::brake::Hold;
@@ -51,9 +55,9 @@ impl Tick {
 ///
 /// # Errors
 /// `no-usable-root`, `clock-implausible`, `file-unreadable`.
-pub fn dry_run(courier: &Courier<'_>, store: &Store) -> Result<Tick, Problem> {
+pub fn dry_run(courier: &Courier<'_>, store: &Store, approvals: Approvals) -> Result<Tick, Problem> {
     let observed = courier.targets.observe_all();
-    let plan = planned(courier, &store.holdings()?, &observed)?;
+    let plan = planned(courier, &store.holdings()?, &observed, approvals)?;
     Ok(Tick { plan, done: BTreeMap::new(), observed, hold: None, untold: None })
 }
 
@@ -63,7 +67,12 @@ pub fn dry_run(courier: &Courier<'_>, store: &Store) -> Result<Tick, Problem> {
 ///
 /// # Errors
 /// `no-usable-root`, `clock-implausible`, `file-unreadable`.
-pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Result<Tick, Problem> {
+pub fn run(
+    courier: &Courier<'_>,
+    store: &Store,
+    opens: &PassphraseSource,
+    approvals: Approvals,
+) -> Result<Tick, Problem> {
     let mesh = courier.mesh;
     let holdings = store.holdings()?;
     let brake = courier.brake;
@@ -71,11 +80,11 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
         Ok(observed) => observed,
         Err(hold) => {
             // Nothing can be planned upon half of a mesh.
-            let (plan, done) = (Plan { steps: Vec::new(), ceremonies: Vec::new() }, BTreeMap::new());
+            let (plan, done) = (Plan { steps: Vec::new(), ceremonies: Vec::new(), root_change: None }, BTreeMap::new());
             return Ok(Tick { plan, done, observed: BTreeMap::new(), hold: Some(hold), untold: None });
         }
     };
-    let plan = planned(courier, &holdings, &observed)?;
+    let plan = planned(courier, &holdings, &observed, approvals)?;
     for cluster in &mesh.clusters {
         if let Some(observed) = observed.get(&cluster.name) {
             sweep(mesh, store, &holdings, cluster, observed);
@@ -133,9 +142,10 @@ fn planned(
     courier: &Courier<'_>,
     holdings: &Holdings,
     observed: &BTreeMap<ClusterName, Observed>,
+    approvals: Approvals,
 ) -> Result<Plan, Problem> {
     let mesh = courier.mesh;
-    let plan = plan::next(mesh, holdings, observed, courier.now)?;
+    let plan = plan::next(mesh, holdings, observed, approvals, courier.now)?;
     Ok(match courier.own {
         Some(own) => shard::narrowed(plan, mesh.rotation.canary.as_ref(), own),
         None => plan,
@@ -178,13 +188,17 @@ impl Hands<'_> {
         let mesh = self.courier.mesh;
         let cluster = mesh.cluster(&step.cluster).ok_or_else(|| missing("not in the mesh file"))?;
         let observed = self.observed.get(&step.cluster).ok_or_else(|| missing("was not looked at"))?;
-        let anchor = self.holdings.anchor(mesh)?;
+        let bundle = step.bundle.as_deref().unwrap_or_default();
         match step.act {
             Act::Mint { issuing, generation } => {
                 let issuing = self.holdings.issuing.iter().find(|held| held.generation == issuing);
                 let issuing = issuing.ok_or_else(|| missing("its issuing CA is gone"))?;
-                self.mint(cluster, observed, issuing, anchor, generation)
+                let anchor = self.root_of(&issuing.certificate)?;
+                let parcel = Parcel { anchor, bundle, mark: step.mark.clone() };
+                self.mint(cluster, observed, issuing, generation, parcel)
             }
+            Act::Rebundle | Act::Note => self.rebundle(cluster, observed, bundle, step.mark.clone()),
+            Act::Restart => Err(missing("PLACEHOLDER")),
             Act::Activate { generation } => {
                 let prepared = self
                     .holdings
@@ -194,7 +208,9 @@ impl Hands<'_> {
                     .ok_or_else(|| missing("its stock is gone"))?;
                 shared_key::refuse(prepared.signer.spki(), &cluster.name, self.observed)?;
                 let (courier, store) = (self.courier, self.store);
-                activate(courier, store, self.opens, cluster, prepared, &anchor.certificate, observed)
+                let anchor = self.root_of(prepared.upper.last().unwrap_or(&prepared.signer))?;
+                let parcel = Parcel { anchor, bundle, mark: step.mark.clone() };
+                activate(courier, store, self.opens, cluster, prepared, parcel, observed)
             }
             Act::Leave | Act::Wait | Act::AskForCeremony(_) | Act::Refuse(_) => {
                 Ok(Delivered { change: Change::Leave, seen: None })
@@ -207,8 +223,8 @@ impl Hands<'_> {
         cluster: &Cluster,
         observed: &Observed,
         issuing: &Held,
-        anchor: &Held,
         generation: u32,
+        parcel: Parcel<'_>,
     ) -> Result<Delivered, Problem> {
         let Courier { mesh, entropy, now, .. } = *self.courier;
         let issuing_key = self
@@ -224,10 +240,41 @@ impl Hands<'_> {
         let signed = minting::intermediate(mesh, &cluster.name, generation, authority, now, &with)?;
         let about = About { certificate: Some(signed.certificate()), ..about };
         self.courier.record(|ledger| ledger.done(ledger::Act::MintIntermediate, about))?;
-        let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
-        let bundle = there.and_then(SecretSight::kept_bundle);
         let upper = [issuing.certificate.clone()];
-        let set = minting::set(mesh, signed.into_certificate(), &key, &upper, &anchor.certificate, bundle.as_deref());
-        self.courier.deliver(cluster, &set, generation, observed)
+        let set = minting::set(mesh, signed.into_certificate(), &key, &upper, parcel.anchor, parcel.bundle);
+        let mark = self.courier.mark(cluster, &set, generation, parcel.mark);
+        self.courier.deliver(cluster, &set, &mark, observed)
+    }
+
+    /// Publishes the set that is there, its key included, with this trust bundle and this note.
+    fn rebundle(
+        &self,
+        cluster: &Cluster,
+        observed: &Observed,
+        bundle: &[u8],
+        walk: Option<WalkMark>,
+    ) -> Result<Delivered, Problem> {
+        let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
+        let set = match (there, self.courier.targets.key(cluster)?) {
+            (Some(there), Some((key, spki))) => Cacerts::rebundled(there, key, spki, bundle),
+            _ => None,
+        };
+        let set = set.ok_or_else(|| {
+            Problem::new(
+                Code::TargetChangedMeanwhile,
+                format!("{} holds no set any more that could be kept with another trust bundle", cluster.name),
+            )
+            .hint(format!("meshca check {}", cluster.name))
+        })?;
+        let mark = self.courier.mark(cluster, &set, observed.generation(), walk);
+        self.courier.deliver(cluster, &set, &mark, observed)
+    }
+
+    /// The root that signed the top of a chain.
+    fn root_of(&self, top: &Certificate) -> Result<&Certificate, Problem> {
+        let mut trusted = self.holdings.trusted(self.courier.mesh)?.into_iter().map(|held| &held.certificate);
+        trusted.find(|root| top.issuer() == root.subject() && top.is_signed_by(root.spki())).ok_or_else(|| {
+            Problem::new(Code::NoUsableRoot, format!("{} is under no root that may be used", top.subject()))
+        })
     }
 }

@@ -38,36 +38,47 @@ impl Change {
     }
 }
 
-/// Decides what to do with a set for a target. `before` is the signer that the target had when it was decided that it
-/// needs this set: who finds a third one there comes too late.
+/// Decides what to do with a set for a target, which is to bear this mark. `before` is what the target had when it was
+/// decided that it needs this set: who finds a third signer or a third trust bundle there comes too late.
 #[must_use]
 pub fn decide(
     set: &Cacerts,
+    mark: &Ownership,
     cluster: &Cluster,
-    mesh: &str,
-    before: Option<&Certificate>,
+    before: Option<&SecretSight>,
     observed: &Observed,
 ) -> Change {
-    match may_write(cluster, mesh, &certificates(set.bundle()), observed) {
+    match may_write(cluster, &mark.mesh, &certificates(set.bundle()), observed) {
         Err(problem) => Change::Refuse(problem),
         Ok(None) => Change::Create,
-        Ok(Some(there)) if holds(there, set) => Change::Leave,
-        Ok(Some(there)) => match &there.signer {
-            Ok(signer) if signer != set.signer() && Some(signer) != before => {
-                Change::Refuse(overtaken(cluster, signer, there))
-            }
-            _ => Change::Replace { uid: there.uid.clone(), version: there.version.clone() },
-        },
+        Ok(Some(there)) if holds(there, set) && says_the_same(there, mark) => Change::Leave,
+        Ok(Some(there)) if is_overtaken(there, set, before) => Change::Refuse(overtaken(cluster, there)),
+        Ok(Some(there)) => Change::Replace { uid: there.uid.clone(), version: there.version.clone() },
     }
 }
 
-/// Another run renewed at the same time and was first; its istiod may sign with that already.
-fn overtaken(cluster: &Cluster, signer: &Certificate, there: &SecretSight) -> Problem {
+/// Whether the note for a root change is the same; what else the mark says follows from the set.
+fn says_the_same(there: &SecretSight, mark: &Ownership) -> bool {
+    matches!(&there.owner, Owner::Ours(present) if present.walk == mark.walk)
+}
+
+/// Another run was at work at the same time and was first; its istiod may sign with that already, or hand out those roots.
+fn is_overtaken(there: &SecretSight, set: &Cacerts, before: Option<&SecretSight>) -> bool {
+    let Ok(signer) = &there.signer else { return false };
+    let another_signer =
+        signer != set.signer() && before.and_then(|before| before.signer.as_ref().ok()) != Some(signer);
+    let another_bundle =
+        before.is_some_and(|before| there.bundle() != before.bundle() && there.bundle() != set.bundle());
+    another_signer || another_bundle
+}
+
+fn overtaken(cluster: &Cluster, there: &SecretSight) -> Problem {
+    let signer = there.signer.as_ref().map_or_else(|_| "unreadable".to_owned(), Certificate::serial_text);
     Problem::new(
         Code::TargetChangedMeanwhile,
         format!("{}/{}: another run was first, and what it brought is left as it is", cluster.name, cluster.namespace),
     )
-    .fact(format!("there now  generation {}, serial {}", there.generation(), signer.serial_text()))
+    .fact(format!("there now  generation {}, serial {signer}", there.generation()))
     .hint("nothing need be done; look whether two schedules work on the same mesh")
 }
 
@@ -232,9 +243,12 @@ mod tests {
         change(&mut story);
         let set = story.set(&signer);
         let east = name("east");
-        let there = story.observed[&east].secret.as_ref().ok().and_then(Option::as_ref);
-        let before = there.and_then(|there| there.signer.clone().ok());
-        decide(&set, story.mesh.cluster(&east).unwrap(), "mesh1", before.as_ref(), &story.observed[&east])
+        let before = story.observed[&east].secret.as_ref().ok().and_then(Option::as_ref);
+        decide(&set, &mark(&set), story.mesh.cluster(&east).unwrap(), before, &story.observed[&east])
+    }
+
+    fn mark(set: &Cacerts) -> Ownership {
+        Ownership::new("mesh1", &name("east"), 1, set.signer().serial_text())
     }
 
     fn refused(change: impl FnOnce(&mut Story)) -> Code {
@@ -328,10 +342,10 @@ mod tests {
     #[test]
     fn what_is_not_ours_or_cannot_be_changed_is_refused() {
         let owner = |owner| move |story: &mut Story| story.sight_of("east").owner = owner;
-        let mark = |mesh: &str, cluster: &str| Owner::Ours(Ownership::new(mesh, &name(cluster), 1, "1".to_owned()));
+        let ours = |mesh: &str, cluster: &str| Owner::Ours(Ownership::new(mesh, &name(cluster), 1, "1".to_owned()));
         assert_eq!(refused(owner(Owner::Somebody("helm".to_owned()))), Code::OwnedBySomebodyElse);
-        assert_eq!(refused(owner(mark("mesh2", "east"))), Code::OwnedBySomebodyElse);
-        assert_eq!(refused(owner(mark("mesh1", "west"))), Code::OwnedBySomebodyElse);
+        assert_eq!(refused(owner(ours("mesh2", "east"))), Code::OwnedBySomebodyElse);
+        assert_eq!(refused(owner(ours("mesh1", "west"))), Code::OwnedBySomebodyElse);
         assert_eq!(refused(owner(Owner::Istiod)), Code::IstioGeneratedSecret);
         assert_eq!(refused(|story| story.sight_of("east").kind = SecretKind::Tls), Code::SecretTypeFixed);
         assert_eq!(refused(|story| story.sight_of("east").immutable = true), Code::SecretImmutable);
@@ -346,8 +360,9 @@ mod tests {
         let mut decided = |there: &Made, before: Option<&Made>| {
             let sight = story.sight("east", 2, there);
             story.look_at("east").secret = Ok(Some(sight));
-            let before = before.map(|made| &made.certificate);
-            decide(&story.set(&ours), story.mesh.cluster(&east).unwrap(), "mesh1", before, &story.observed[&east])
+            let before = before.map(|made| story.sight("east", 1, made));
+            let set = story.set(&ours);
+            decide(&set, &mark(&set), story.mesh.cluster(&east).unwrap(), before.as_ref(), &story.observed[&east])
         };
         let replaced = Change::Replace { uid: None, version: None };
         assert_eq!(decided(&before, Some(&before)), replaced);
@@ -359,11 +374,47 @@ mod tests {
     }
 
     #[test]
+    fn who_finds_another_trust_bundle_than_it_was_decided_on_came_too_late() {
+        let mut story = Story::new();
+        let made = story.publish("east", 1, NOW + Duration::days(60));
+        let renewed = story.intermediate("east", 2, NOW + Duration::days(80));
+        let east = name("east");
+        let before = story.sight_of("east").clone();
+        let set = story.set(&renewed);
+        let decided = |story: &Story| {
+            decide(&set, &mark(&set), story.mesh.cluster(&east).unwrap(), Some(&before), &story.observed[&east])
+        };
+        assert_eq!(decided(&story), Change::Replace { uid: None, version: None });
+        let both = story.root.certificate.pem() + &story.other_root("x").certificate.pem();
+        let mut there = story.sight("east", 1, &made);
+        there.public.insert("root-cert.pem".to_owned(), both.into_bytes());
+        story.look_at("east").secret = Ok(Some(there));
+        let late = decided(&story);
+        assert!(matches!(late, Change::Refuse(problem) if problem.code() == Code::TargetChangedMeanwhile));
+    }
+
+    #[test]
+    fn the_same_set_with_another_note_is_replaced() {
+        use crate::mesh::walk_mark::WalkMark;
+        use crate::pki::fingerprint::Fingerprint;
+        let mut story = Story::new();
+        let made = story.publish("east", 1, NOW + Duration::days(60));
+        let (set, east) = (story.set(&made), name("east"));
+        let before = story.sight_of("east").clone();
+        let noted = mark(&set).walking(Some(WalkMark::to(Fingerprint::of(b"new"))));
+        let decided =
+            |mark| decide(&set, mark, story.mesh.cluster(&east).unwrap(), Some(&before), &story.observed[&east]);
+        assert_eq!(decided(&noted), Change::Replace { uid: None, version: None });
+        assert_eq!(decided(&mark(&set)), Change::Leave);
+    }
+
+    #[test]
     fn a_remote_gets_nothing() {
         let mut story = Story::new();
         let signer = story.publish("east", 1, NOW + Duration::days(60));
         let far = name("far");
-        let made = decide(&story.set(&signer), story.mesh.cluster(&far).unwrap(), "mesh1", None, &story.observed[&far]);
+        let set = story.set(&signer);
+        let made = decide(&set, &mark(&set), story.mesh.cluster(&far).unwrap(), None, &story.observed[&far]);
         assert!(matches!(made, Change::Refuse(problem) if problem.code() == Code::RemoteGetsNoCacerts));
     }
 }

@@ -1,7 +1,6 @@
 //! What is wrong with the mesh besides the rows of its report.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::slice::from_ref;
 
 use crate::mesh::cacerts::CONTROL_PLANES;
 use crate::mesh::change::may_write;
@@ -11,6 +10,7 @@ use crate::mesh::plan::root_differs;
 use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::sighting::{Roots, Sighting};
 use crate::mesh::standing::Standing;
+use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::{day, utc};
 use crate::pki::plain_text::plain;
@@ -57,17 +57,17 @@ fn shared_keys(sighting: &Sighting<'_>) -> Vec<Finding> {
 fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster, rows: &[Row]) -> Vec<Finding> {
     let mut found = Vec::new();
     let find = |severity, problem| Finding { severity, place: cluster.name.to_string(), problem };
-    let anchors = sighting.anchor.as_ref().map_or(&[][..], |anchor| from_ref(&anchor.certificate));
+    let anchors: Vec<Certificate> = sighting.trusted.iter().map(|held| held.certificate.clone()).collect();
     let refusal = sighting
         .observed
         .get(&cluster.name)
         .filter(|observed| cluster.role.has_cacerts() && observed.secret.is_ok() && observed.system_roots.is_ok())
-        .and_then(|observed| may_write(cluster, &sighting.mesh.name, anchors, observed).err());
+        .and_then(|observed| may_write(cluster, &sighting.mesh.name, &anchors, observed).err());
     let is_foreign = refusal.as_ref().is_some_and(|it| it.code() == Code::AlreadyRunningUnderAnotherRoot);
     found.extend(refusal.map(|problem| find(Severity::Warning, problem)));
     found.extend(istiod(sighting, cluster, rows).map(|problem| find(Severity::Warning, problem)));
     if let (Ok(anchor), Roots::Seen { roots, .. }) = (sighting.anchor, sighting.trusted(cluster))
-        && !roots.contains(&anchor.certificate)
+        && !roots.iter().any(|root| anchors.contains(root))
         && !is_foreign
     {
         let problem = root_differs(cluster, &roots, &anchor.certificate)

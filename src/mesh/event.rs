@@ -14,6 +14,7 @@ use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::lease::micro;
 use crate::mesh::observed::Observed;
 use crate::mesh::plan::{Act, Plan, Step};
+use crate::mesh::stage::Stage;
 use crate::pki::plain_text::plain;
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
@@ -61,7 +62,7 @@ fn event(
         reason,
         note: plain(words, LONGEST),
         name: format!("{SECRET_NAME}.{}{more}.g{generation}", reason.to_ascii_lowercase()),
-        is_warning: reason != ROTATED,
+        is_warning: matches!(reason, REFUSED | DUE),
     };
     let refused = |problem: &Problem| told(REFUSED, present, &format!(".{}", problem.code()), &problem.to_string());
     match (&step.act, done) {
@@ -75,11 +76,19 @@ fn event(
         (Act::Wait | Act::AskForCeremony(_), None) => {
             Some(told(DUE, present, &format!(".{}", step.act.as_str()), &step.reason))
         }
-        (Act::Mint { .. } | Act::Activate { .. }, None) | (Act::Leave, _) | (_, Some(Ok(_))) => None,
+        (Act::Rebundle, Some(Ok(Change::Replace { .. }))) => {
+            let stage = step.stage.map_or("", Stage::as_str);
+            let more = format!(".{}", stage.to_ascii_lowercase());
+            Some(told(ROOTS_CHANGED, present, &more, &format!("stage {stage} of a root change: {}", step.reason)))
+        }
+        (Act::Restart, Some(Ok(_))) => Some(told(RESTARTED, present, "", &step.reason)),
+        _ => None,
     }
 }
 
 const ROTATED: &str = "Rotated";
+const ROOTS_CHANGED: &str = "RootsChanged";
+const RESTARTED: &str = "IstiodRestarted";
 const REFUSED: &str = "RotationRefused";
 const DUE: &str = "RotationDue";
 
@@ -125,8 +134,15 @@ mod tests {
     use crate::mesh::fleet_story::{NOW, Story, name};
 
     fn plan(act: Act) -> Plan {
-        let step = Step { cluster: name("east"), act, reason: "its renewal is due".to_owned() };
-        Plan { steps: vec![step], ceremonies: Vec::new() }
+        let step = Step {
+            cluster: name("east"),
+            act,
+            reason: "its renewal is due".to_owned(),
+            stage: None,
+            bundle: None,
+            mark: None,
+        };
+        Plan { steps: vec![step], ceremonies: Vec::new(), root_change: None }
     }
 
     fn told(story: &Story, act: Act, done: Option<Result<Change, Problem>>) -> Option<(String, &'static str, String)> {

@@ -110,8 +110,8 @@ pub fn intermediate(
     draft.clear_under(issuer.certificate)?.sign(issuer.key, &Proof::Rehearsal(rehearsal), with.random)
 }
 
-/// A cluster's set of a new intermediate: the chain without the root (unless the mesh file asks for it), and the
-/// bundle that the target has, byte for byte, or else the anchor alone.
+/// A cluster's set of a new intermediate: the chain without the root (unless the mesh file asks for it), and this trust
+/// bundle, byte for byte.
 #[must_use]
 pub fn set(
     mesh: &Mesh,
@@ -119,11 +119,9 @@ pub fn set(
     key: &SigningKey,
     upper: &[Certificate],
     anchor: &Certificate,
-    bundle: Option<&[u8]>,
+    bundle: &[u8],
 ) -> Cacerts {
     let upper: Vec<&Certificate> = upper.iter().collect();
-    let own = anchor.pem();
-    let bundle = bundle.filter(|bytes| !bytes.is_empty()).unwrap_or(own.as_bytes());
     Cacerts::assemble(signer, key, &upper, mesh.include_root.then_some(anchor), bundle)
 }
 

@@ -157,6 +157,38 @@ pub(in crate::mesh) fn footing<'a>(
     }
 }
 
+/// The root that the fleet runs on, as far as it can be seen.
+///
+/// # Errors
+/// `no-usable-root`.
+pub fn current_root<'a>(
+    mesh: &Mesh,
+    holdings: &'a Holdings,
+    observed: &BTreeMap<ClusterName, Observed>,
+    now: OffsetDateTime,
+) -> Result<&'a Held, Problem> {
+    let trusted = holdings.trusted(mesh)?;
+    footing(mesh, holdings, &trusted, observed, now).map(|footing| footing.current)
+}
+
+/// How far a root change has come, for those who only look; `None`: there is none to be made.
+///
+/// # Errors
+/// `no-usable-root`.
+pub fn root_change(
+    mesh: &Mesh,
+    holdings: &Holdings,
+    observed: &BTreeMap<ClusterName, Observed>,
+    now: OffsetDateTime,
+) -> Result<Option<Progress>, Problem> {
+    let trusted = holdings.trusted(mesh)?;
+    let footing = footing(mesh, holdings, &trusted, observed, now)?;
+    Ok(footing.next.map(|new| {
+        let pair = Pair { old: footing.current, new };
+        Walk::of(Renewals { mesh, holdings, now }, observed, pair, Approvals::default()).progress(&footing.later)
+    }))
+}
+
 struct View<'a> {
     mesh: &'a Mesh,
     trusted: &'a [&'a Held],
@@ -356,7 +388,7 @@ mod tests {
     }
 
     fn plan(story: &Story) -> Plan {
-        next(&story.mesh, &story.holdings, &story.observed, NOW).unwrap()
+        next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).unwrap()
     }
 
     fn act(story: &Story, cluster: &str) -> Act {
@@ -584,11 +616,11 @@ mod tests {
         let made = at(&story, NOW + BACKDATE);
         let sight = story.sight("east", 2, &made);
         story.look_at("east").secret = Ok(Some(sight));
-        assert!(next(&story.mesh, &story.holdings, &story.observed, NOW).is_ok());
+        assert!(next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).is_ok());
         let made = at(&story, NOW + BACKDATE + SECOND);
         let sight = story.sight("east", 2, &made);
         story.look_at("east").secret = Ok(Some(sight));
-        let refused = next(&story.mesh, &story.holdings, &story.observed, NOW).unwrap_err();
+        let refused = next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).unwrap_err();
         assert_eq!(refused.code(), Code::ClockImplausible);
         assert!(refused.facts()[0].ends_with("2026-11-23T10:00:00Z"), "{refused:?}");
     }

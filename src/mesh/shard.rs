@@ -49,13 +49,18 @@ impl Shard {
     }
 }
 
-/// The plan without what others work on. While the canary is due, and somebody else's, whatever is due here waits.
+/// The plan without what others work on, and without the steps of a root change: who sees a part cannot know whether the
+/// whole fleet is ready. While the canary is due, and somebody else's, whatever is due here waits.
 #[must_use]
 pub fn narrowed(mut plan: Plan, canary: Option<&ClusterName>, own: &[ClusterName]) -> Plan {
     let is_own = |name: &ClusterName| own.contains(name);
     let awaited = plan.steps.iter().find(|step| Some(&step.cluster) == canary && step.act.writes());
     let awaited = awaited.filter(|step| !is_own(&step.cluster)).map(|step| step.cluster.clone());
     plan.steps.retain(|step| is_own(&step.cluster));
+    for step in plan.steps.iter_mut().filter(|step| step.stage.is_some() && step.act.writes()) {
+        (step.act, step.bundle, step.mark) = (Act::Wait, None, None);
+        step.reason = format!("a root change goes on in a run over the whole fleet, without --shard; {}", step.reason);
+    }
     if let Some(canary) = awaited {
         for step in plan.steps.iter_mut().filter(|step| step.act.writes()) {
             step.act = Act::Wait;
@@ -121,9 +126,20 @@ mod tests {
     #[test]
     fn what_is_due_waits_while_the_canary_of_another_part_is_due_and_no_longer() {
         let plan = |canary| {
-            let step = |text, act| Step { cluster: name(text), act, reason: "30 d left".to_owned() };
+            let step = |text, act| Step {
+                cluster: name(text),
+                act,
+                reason: "30 d left".to_owned(),
+                stage: None,
+                bundle: None,
+                mark: None,
+            };
             let due = Act::Mint { issuing: 1, generation: 2 };
-            Plan { steps: vec![step("east", canary), step("west", due), step("b", Act::Leave)], ceremonies: Vec::new() }
+            Plan {
+                steps: vec![step("east", canary), step("west", due), step("b", Act::Leave)],
+                ceremonies: Vec::new(),
+                root_change: None,
+            }
         };
         let own = [name("west"), name("b")];
         let east = name("east");

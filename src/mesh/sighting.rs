@@ -22,7 +22,10 @@ pub(in crate::mesh) struct Sighting<'a> {
     pub(in crate::mesh) mesh: &'a Mesh,
     pub(in crate::mesh) holdings: &'a Holdings,
     pub(in crate::mesh) observed: &'a BTreeMap<ClusterName, Observed>,
+    /// The root that the fleet runs on.
     pub(in crate::mesh) anchor: &'a Result<&'a Held, Problem>,
+    /// Every root that may be used.
+    pub(in crate::mesh) trusted: &'a [&'a Held],
     /// How late a renewal may be.
     pub(in crate::mesh) overdue: Duration,
     pub(in crate::mesh) now: OffsetDateTime,

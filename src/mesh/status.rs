@@ -12,7 +12,8 @@ use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
 use crate::mesh::observed::{Observed, Replica};
 use crate::mesh::outcome::Outcome;
-use crate::mesh::plan::ceremonies;
+use crate::mesh::plan::{ceremonies, current_root, root_change};
+use crate::mesh::progress::Progress;
 use crate::mesh::row::Row;
 use crate::mesh::sighting::Sighting;
 use crate::mesh::standing::Standing;
@@ -41,6 +42,8 @@ pub struct Status {
     pub findings: Vec<Finding>,
     /// The next ceremony of each tier that needs one.
     pub ceremonies: Vec<Ceremony>,
+    /// How far a root change has come; `None`: there is none to be made.
+    pub root_change: Option<Progress>,
 }
 
 /// What the rows were judged by.
@@ -78,9 +81,12 @@ pub fn status(
     now: OffsetDateTime,
 ) -> Status {
     let thresholds = Thresholds { warning: WARNING, critical: CRITICAL, overdue: mesh.rotation.tick + GRACE };
-    let anchor = holdings.anchor(mesh);
+    let trusted = holdings.trusted(mesh).unwrap_or_default();
+    let anchor = current_root(mesh, holdings, observed, now);
+    let root_change = root_change(mesh, holdings, observed, now).unwrap_or_default();
     let ceremonies = anchor.as_ref().map(|anchor| ceremonies(mesh, holdings, anchor, observed)).unwrap_or_default();
-    let sighting = Sighting { mesh, holdings, observed, anchor: &anchor, overdue: thresholds.overdue, now };
+    let sighting =
+        Sighting { mesh, holdings, observed, anchor: &anchor, trusted: &trusted, overdue: thresholds.overdue, now };
     let mut rows: Vec<Row> = mesh.clusters.iter().flat_map(|cluster| sighting.rows(cluster)).collect();
     rows.extend(sighting.mesh_rows(&ceremonies));
     // Stable: within one end the order of the mesh file stays, and the mesh's own rows come last.
@@ -102,6 +108,7 @@ pub fn status(
         rows,
         findings,
         ceremonies,
+        root_change,
     }
 }
 

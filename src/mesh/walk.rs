@@ -15,7 +15,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::mesh::deadline::{GRACE, latest_start};
 use crate::mesh::evidence::{Evidence, Lack};
-use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership, Mesh};
+use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership};
 use crate::mesh::footing::is_party;
 use crate::mesh::holdings::Held;
 use crate::mesh::observed::{Grade, Observed, Way as Look};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use time::OffsetDateTime;
 
-use crate::mesh::cacerts::Cacerts;
+use crate::mesh::cacerts::{CA_KEY, Cacerts};
 use crate::mesh::change::Change;
 use crate::mesh::event::Event;
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Mesh};
@@ -18,7 +18,7 @@ use crate::problem::Problem;
 use crate::world::entropy::Entropy;
 #[cfg(feature = "k8s")]
 use crate::world::kubernetes::{self, api_servers::ApiServers};
-use crate::world::{directory, manifest};
+use crate::world::{directory, key_half, manifest};
 
 /// The targets of a mesh, as they are reached: each observed and written by its kind of access.
 #[derive(Debug)]
@@ -80,6 +80,17 @@ impl<'a> Targets<'a> {
             Access::Kubeconfig { .. } | Access::InCluster => self.values_through_kubernetes(cluster)?,
         };
         Ok((!values.is_empty()).then_some(values))
+    }
+
+    /// The private key that a target holds, as the value of `ca-key.pem`, and its public half; `None`: it holds none that
+    /// istiod would read.
+    ///
+    /// # Errors
+    /// As [`Targets::values`].
+    pub fn key(&self, cluster: &Cluster) -> Result<Option<(Secret, Vec<u8>)>, Problem> {
+        let Some(mut values) = self.values(cluster)? else { return Ok(None) };
+        let spki = key_half::of(&values, self.entropy);
+        Ok(values.remove(CA_KEY).zip(spki))
     }
 
     /// Writes a set to a target, if it is still what was decided on.
