@@ -168,7 +168,7 @@ fn masked(text: &str) -> String {
 
 fn masked_line(line: &str) -> String {
     // Digits in pairs, for reading aloud.
-    for label in ["  serial  ", "  sha-256  "] {
+    for label in ["  serial  ", "  sha-256  ", "  its sha-256  "] {
         if line.starts_with(label) {
             return format!("{label}[..]");
         }

@@ -4,13 +4,15 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
+#[cfg(feature = "ceremony")]
+use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand};
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::report_words::Form;
 use crate::cli::rotate_arguments::{RotateArguments, length};
-use crate::mesh::fleet::{ClusterName, is_dns_label, is_trust_domain};
+use crate::cli::typed_values::{account, cluster, image, moment, namespace, trust_domain, user, word};
+use crate::mesh::fleet::ClusterName;
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
 use crate::world::kubeconfig_files::KubeconfigPlaces;
@@ -171,20 +173,7 @@ pub enum Command {
     Issuing(IssuingCommand),
     /// Mint intermediates and lay them ready in stock.
     #[cfg(feature = "ceremony")]
-    Issue {
-        /// The clusters; none: all that need a next one.
-        #[arg(value_name = "CLUSTER", value_parser = cluster)]
-        clusters: Vec<ClusterName>,
-        /// Lay ready as many generations as reach to this day or moment.
-        #[arg(long, value_name = "DATE", value_parser = moment)]
-        until: Option<OffsetDateTime>,
-        /// Where the passphrase comes from.
-        #[command(flatten)]
-        passphrase: PassphraseFile,
-        /// The file whose first line seals the new keys. Without it, what opened the issuing key seals them.
-        #[arg(long, value_name = "FILE")]
-        stock_passphrase_file: Option<PathBuf>,
-    },
+    Issue(IssueArguments),
     /// Bring what lies in stock to the clusters.
     Publish {
         /// The clusters; none: all that get `cacerts`.
@@ -300,36 +289,6 @@ pub enum TargetsCommand {
     },
 }
 
-/// What is done with the root.
-#[cfg(feature = "ceremony")]
-#[derive(Debug, Subcommand)]
-pub enum RootCommand {
-    /// Mint the first root. Asks for its name, so that nobody does it by accident.
-    Create {
-        /// Where the passphrase comes from.
-        #[command(flatten)]
-        passphrase: PassphraseFile,
-        /// The root's name, instead of typing it.
-        #[arg(long, value_name = "NAME")]
-        confirm: Option<String>,
-    },
-}
-
-/// What is done with the issuing CA.
-#[cfg(feature = "ceremony")]
-#[derive(Debug, Subcommand)]
-pub enum IssuingCommand {
-    /// Mint the next issuing CA under the root.
-    Create {
-        /// The file whose first line opens the root key. Without it, the terminal is asked.
-        #[arg(long, value_name = "FILE")]
-        passphrase_file: Option<PathBuf>,
-        /// The file whose first line seals the new issuing key. Without it, the terminal is asked.
-        #[arg(long, value_name = "FILE")]
-        issuing_passphrase_file: Option<PathBuf>,
-    },
-}
-
 /// What is done with the ledger.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum LedgerCommand {
@@ -386,68 +345,6 @@ impl SubjectArguments {
     /// The subject.
     pub(in crate::cli) fn subject(&self) -> Subject {
         self.service_account.as_ref().or(self.subject_user.as_ref()).cloned().unwrap_or_default()
-    }
-}
-
-fn cluster(text: &str) -> Result<ClusterName, String> {
-    ClusterName::parse(text).ok_or_else(|| "a cluster's name is a DNS label other than `unknown`".to_owned())
-}
-
-fn trust_domain(text: &str) -> Result<String, String> {
-    if is_trust_domain(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("a trust domain has lower-case letters, digits, `.`, `-` and `_`, and no `spiffe://`".to_owned())
-    }
-}
-
-fn word(text: &str) -> Result<String, String> {
-    if text.is_empty() { Err("a context has a name".to_owned()) } else { Ok(text.to_owned()) }
-}
-
-fn namespace(text: &str) -> Result<String, String> {
-    if is_dns_label(text) {
-        return Ok(text.to_owned());
-    }
-    Err("a namespace has at most 63 lower-case letters, digits and dashes".to_owned())
-}
-
-fn account(text: &str) -> Result<Subject, String> {
-    let is_name = |name: &str| name.len() <= 253 && name.split('.').all(is_dns_label);
-    match text.split_once('/') {
-        Some((namespace, name)) if is_dns_label(namespace) && is_name(name) => {
-            Ok(Subject::Account { namespace: namespace.to_owned(), name: name.to_owned() })
-        }
-        _ => Err("a service account is written as NAMESPACE/NAME, both in lower case".to_owned()),
-    }
-}
-
-fn user(text: &str) -> Result<Subject, String> {
-    if text.is_empty() || text.contains(char::is_control) {
-        return Err("a user has a name without control characters".to_owned());
-    }
-    Ok(Subject::User(text.to_owned()))
-}
-
-fn image(text: &str) -> Result<String, String> {
-    let sound = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:@".contains(c));
-    if sound && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return Ok(text.to_owned());
-    }
-    Err("an image is written as NAME:TAG or NAME@sha256:DIGEST".to_owned())
-}
-
-/// A moment as `2027-01-31T10:00:00Z`, or a day as `2027-01-31`, which begins at midnight UTC.
-fn moment(text: &str) -> Result<OffsetDateTime, String> {
-    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    let moment = OffsetDateTime::parse(&whole, &Rfc3339)
-        .map_err(|_| "a moment is written like 2027-01-31T10:00:00Z, a day like 2027-01-31".to_owned())?
-        .to_offset(time::UtcOffset::UTC);
-    // A century each way is room for every length of time that a mesh file takes, and keeps sums within the calendar.
-    if (1970..=2500).contains(&moment.year()) {
-        Ok(moment)
-    } else {
-        Err("a moment lies in the years 1970 to 2500".to_owned())
     }
 }
 

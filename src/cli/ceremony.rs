@@ -1,59 +1,94 @@
 //! The commands of people who hold the root key, and the quickstart, which plays them all.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use time::OffsetDateTime;
 
 use crate::cli::args::Shared;
+use crate::cli::ceremony_arguments::{IssueArguments, IssuingCreateArguments, RootCreateArguments};
 use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
-use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::report_words::{self, Form};
 use crate::cli::voice::Voice;
 use crate::cli::{document, fleet_words};
+use crate::jobs::root_create::{Passphrases, Prospect};
 use crate::jobs::{issue, issuing_create, quickstart, root_create};
-use crate::mesh::fleet::ClusterName;
+use crate::mesh::holdings::Held;
+use crate::mesh::minting;
+use crate::pki::moment::utc;
+use crate::pki::validity::BACKDATE;
 use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
 use crate::world::passphrase::PassphraseSource;
+use crate::world::terminal;
 
 impl Desk<'_> {
-    pub(in crate::cli) fn root_create(self, passphrase: PassphraseFile, confirm: Option<String>) -> Ended {
+    pub(in crate::cli) fn root_create(self, order: RootCreateArguments) -> Ended {
         let _lock = self.begin_writing()?;
-        root_create::prepare(&self.store, &self.mesh, self.now).map_err(one)?;
-        self.confirm_root(confirm)?;
+        let (mesh, store, now) = (&self.mesh, &self.store, self.now);
+        let prospect =
+            if order.next { root_create::next(store, mesh, now) } else { root_create::first(store, mesh, now) };
+        let prospect = prospect.map_err(one)?;
+        self.confirm_root(&prospect, order.confirm)?;
+        let endorser = prospect.endorser().map(|endorser| endorser.generation);
+        let named = PassphraseSource::new(order.passphrase_file);
+        let next = PassphraseSource::new(order.next_passphrase_file);
+        let passphrases = Passphrases { opens: &named, seals: if order.next { &next } else { &named } };
         let mut ledger = self.ledger_file();
-        let source = PassphraseSource::new(passphrase.passphrase_file);
-        let root =
-            root_create::run(&self.mesh, &self.store, &source, &self.entropy, &mut ledger, self.now).map_err(one)?;
+        let made = root_create::run(mesh, store, prospect, &passphrases, &self.entropy, &mut ledger, now);
         self.finish(ledger);
-        let words = || format!("created the root of {}\n\n{}", self.mesh.name, fleet_words::certificate(&root));
-        self.voice.answer(self.shared, &document::authority(1, &root), words)?;
+        let root = made.map_err(one)?;
+        let certificate = || fleet_words::certificate(&root.certificate);
+        let words = || match endorser {
+            None => format!("created the root of {}\n\n{}", mesh.name, certificate()),
+            Some(by) => {
+                let Held { generation, .. } = root;
+                format!("created root g{generation} of {}, endorsed by root g{by}\n\n{}", mesh.name, certificate())
+            }
+        };
+        self.voice.answer(self.shared, &document::root(&root, endorser), words)?;
+        let (file, folder) = (self.shared.file.display(), store.root(root.generation));
+        let key = folder.key_path();
+        let carry =
+            endorser.map_or_else(String::new, |_| "\nbring the other files beside it to the online side".to_owned());
         self.voice.words(&format!(
-            "keep {} offline, and a copy of it elsewhere\nnext: meshca -f {} {}",
-            self.store.root(1).key_path().display(),
-            self.shared.file.display(),
-            if self.mesh.issuing.is_some() { "issuing create" } else { "issue --until DATE" },
+            "keep {} offline, and a copy of it elsewhere{carry}\nnext: meshca -f {file} {}",
+            key.display(),
+            if mesh.issuing.is_some() { "issuing create" } else { "issue --until DATE" },
         ));
         Ok(Exit::Fine)
     }
 
-    fn confirm_root(&self, confirm: Option<String>) -> Result<(), Vec<Problem>> {
-        let subject = crate::mesh::minting::root_subject(&self.mesh, 1);
+    fn confirm_root(&self, prospect: &Prospect, confirm: Option<String>) -> Result<(), Vec<Problem>> {
+        let subject = minting::root_subject(&self.mesh, prospect.generation());
         let end = self.now + self.mesh.root.tier.lifetime;
+        let endorser = prospect.endorser().map_or_else(String::new, |by| {
+            let sha256 = fleet_words::pairs(&by.certificate.fingerprint().to_string());
+            format!("  endorsed by  {}\n  its sha-256  {sha256}\n", by.certificate.subject())
+        });
         self.voice.words(&format!(
             "This will create a root certificate. Read it aloud.\n\n  subject      O={}, CN={}\n  key          {}, new, \
-             sealed in {}\n  valid        {}  to  {}\n  path length  none\n",
+             sealed in {}\n  valid        {}  to  {}\n  path length  none\n{endorser}",
             subject.organization,
             subject.common_name,
             self.mesh.root.tier.key.title(),
-            self.store.root(1).key_path().display(),
-            crate::pki::moment::utc(self.now - crate::pki::validity::BACKDATE),
-            crate::pki::moment::utc(end),
+            self.store.root(prospect.generation()).key_path().display(),
+            utc(self.now - BACKDATE),
+            utc(end),
         ));
+        if !prospect.others().is_empty() {
+            let held = prospect.others().iter().chain(prospect.endorser().map(|by| &by.generation));
+            let held: Vec<String> = held.map(|generation| format!("g{generation}")).collect();
+            self.voice.words(&format!(
+                "{} are trusted already. A fleet walks from one root to one other: where it is not under {} yet, this one \
+                 waits.\n",
+                held.join(", "),
+                held.last().map_or("", String::as_str),
+            ));
+        }
         let typed = match confirm {
             Some(typed) => typed,
-            None => crate::world::terminal::ask("Type the root's name to go on: ").map_err(one)?,
+            None => terminal::ask("Type the root's name to go on: ").map_err(one)?,
         };
         if typed.trim() == subject.common_name {
             return Ok(());
@@ -64,42 +99,54 @@ impl Desk<'_> {
             .hint(format!("--confirm '{}'", subject.common_name))))
     }
 
-    pub(in crate::cli) fn issuing_create(self, opens: Option<PathBuf>, seals: Option<PathBuf>) -> Ended {
+    pub(in crate::cli) fn issuing_create(self, order: IssuingCreateArguments) -> Ended {
         let _lock = self.begin_writing()?;
         let mut ledger = self.ledger_file();
-        let (opens, seals) = (PassphraseSource::new(opens), PassphraseSource::new(seals));
-        let (mesh, store) = (&self.mesh, &self.store);
-        let made =
-            issuing_create::run(mesh, store, &opens, &seals, &self.entropy, &mut ledger, self.now).map_err(one)?;
+        let opens = PassphraseSource::new(order.passphrase_file);
+        let seals = PassphraseSource::new(order.issuing_passphrase_file);
+        let order = issuing_create::Order { root: order.root, opens: &opens, seals: &seals };
+        let made = issuing_create::run(&self.mesh, &self.store, &order, &self.entropy, &mut ledger, self.now);
         self.finish(ledger);
+        let issuing_create::Made { issuing, root, had_choice } = made.map_err(one)?;
         let words = || {
-            let certificate = fleet_words::certificate(&made.certificate);
-            format!("created issuing CA g{} of {}\n\n{certificate}", made.generation, mesh.name)
+            let certificate = fleet_words::certificate(&issuing.certificate);
+            format!("created issuing CA g{} of {}\n\n{certificate}", issuing.generation, self.mesh.name)
         };
-        self.voice.answer(self.shared, &document::authority(made.generation, &made.certificate), words)?;
+        self.voice.answer(self.shared, &document::issuing(&issuing, root.generation), words)?;
+        self.tell_root(&root, had_choice);
         self.voice.words(&format!("next: meshca -f {} issue", self.shared.file.display()));
         Ok(Exit::Fine)
     }
 
-    pub(in crate::cli) fn issue(
-        self,
-        clusters: &[ClusterName],
-        until: Option<OffsetDateTime>,
-        passphrase: PassphraseFile,
-        stock: Option<PathBuf>,
-    ) -> Ended {
+    pub(in crate::cli) fn issue(self, order: IssueArguments) -> Ended {
         let _lock = self.begin_writing()?;
         let mut ledger = self.ledger_file();
-        let opens = PassphraseSource::new(passphrase.passphrase_file);
-        let seals = stock.map(|path| PassphraseSource::new(Some(path)));
-        let shows_progress = !self.voice.quiet;
-        let order = issue::Order { clusters, until, opens: &opens, shows_progress, seals: seals.as_ref() };
+        let opens = PassphraseSource::new(order.passphrase.passphrase_file);
+        let seals = order.stock_passphrase_file.map(|path| PassphraseSource::new(Some(path)));
+        let order = issue::Order {
+            clusters: &order.clusters,
+            root: order.root,
+            until: order.until,
+            opens: &opens,
+            shows_progress: !self.voice.quiet,
+            seals: seals.as_ref(),
+        };
         let made = issue::run(&self.mesh, &self.store, &order, &self.entropy, &mut ledger, self.now);
         self.finish(ledger);
-        let made = made.map_err(one)?;
-        self.voice.answer(self.shared, &document::stock(&made), || fleet_words::stock(&made))?;
+        let issue::Made { prepared, root, had_choice } = made.map_err(one)?;
+        self.voice
+            .answer(self.shared, &document::stock(&prepared, root.generation), || fleet_words::stock(&prepared))?;
+        self.tell_root(&root, had_choice);
         self.voice.words(&format!("next: meshca -f {} publish", self.shared.file.display()));
         Ok(Exit::Fine)
+    }
+
+    /// Says which root it was, where it could have been another one.
+    fn tell_root(&self, root: &Held, had_choice: bool) {
+        if had_choice {
+            let Held { generation, certificate } = root;
+            self.voice.words(&format!("under root g{generation}, {}; --root N takes another", certificate.subject()));
+        }
     }
 }
 

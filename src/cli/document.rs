@@ -8,7 +8,7 @@ use crate::jobs::publish::Delivery;
 use crate::jobs::rotate::Tick;
 use crate::mesh::change::Change;
 use crate::mesh::deadline::Ceremony;
-use crate::mesh::holdings::Prepared;
+use crate::mesh::holdings::{Held, Prepared};
 use crate::mesh::ledger::{Entry, Ledger};
 use crate::mesh::loaded::Loaded;
 use crate::mesh::plan::Act;
@@ -86,28 +86,47 @@ impl From<&Certificate> for CertificateDocument {
     }
 }
 
-/// A new root or issuing CA, with its generation.
-#[must_use]
-pub fn authority(generation: u32, certificate: &Certificate) -> impl Serialize {
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Document {
-        #[serde(flatten)]
-        begins: Head,
-        generation: u32,
-        certificate: CertificateDocument,
-    }
-    Document { begins: head("Authority"), generation, certificate: certificate.into() }
+/// A new CA, with its generation.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AuthorityDocument {
+    #[serde(flatten)]
+    begins: Head,
+    generation: u32,
+    /// The generation of the root that signed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    root: Option<u32>,
+    /// The generation of the root that endorsed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    endorsed_by: Option<u32>,
+    certificate: CertificateDocument,
 }
 
-/// What was laid in stock.
+/// A new root, and the generation of the one that endorsed it.
 #[must_use]
-pub fn stock(prepared: &[Prepared]) -> impl Serialize + use<> {
+pub fn root(root: &Held, endorsed_by: Option<u32>) -> impl Serialize + use<> {
+    let Held { generation, certificate } = root;
+    let certificate = certificate.into();
+    AuthorityDocument { begins: head("Authority"), generation: *generation, root: None, endorsed_by, certificate }
+}
+
+/// A new issuing CA, and the generation of its root.
+#[must_use]
+pub fn issuing(issuing: &Held, root: u32) -> impl Serialize + use<> {
+    let Held { generation, certificate } = issuing;
+    let (root, endorsed_by, certificate) = (Some(root), None, certificate.into());
+    AuthorityDocument { begins: head("Authority"), generation: *generation, root, endorsed_by, certificate }
+}
+
+/// What was laid in stock, and the generation of its root.
+#[must_use]
+pub fn stock(prepared: &[Prepared], root: u32) -> impl Serialize + use<> {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
     struct Document {
         #[serde(flatten)]
         begins: Head,
+        root: u32,
         prepared: Vec<One>,
     }
     #[derive(Serialize)]
@@ -121,7 +140,7 @@ pub fn stock(prepared: &[Prepared]) -> impl Serialize + use<> {
         generation: it.generation,
         certificate: (&it.signer).into(),
     };
-    Document { begins: head("Stock"), prepared: prepared.iter().map(one).collect() }
+    Document { begins: head("Stock"), root, prepared: prepared.iter().map(one).collect() }
 }
 
 /// What publish did to each target, or would.

@@ -30,7 +30,7 @@ pub fn certificate(certificate: &Certificate) -> String {
 }
 
 /// Digits in pairs, for reading aloud.
-fn pairs(digits: &str) -> String {
+pub(in crate::cli) fn pairs(digits: &str) -> String {
     let characters: Vec<char> = digits.chars().collect();
     characters.chunks(2).map(|pair| pair.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
 }

@@ -3,6 +3,8 @@
 pub mod args;
 #[cfg(feature = "ceremony")]
 mod ceremony;
+#[cfg(feature = "ceremony")]
+pub mod ceremony_arguments;
 pub mod check_words;
 mod desk;
 pub mod discovery;
@@ -20,5 +22,6 @@ pub mod rotate_arguments;
 pub mod run;
 pub mod table;
 mod tick;
+mod typed_values;
 pub mod voice;
 mod watch;

@@ -7,9 +7,9 @@ use time::{Duration, OffsetDateTime};
 
 use crate::cli::args::{Arguments, CheckArguments, Command, Format, LedgerCommand, Shared};
 #[cfg(feature = "ceremony")]
-use crate::cli::args::{IssuingCommand, RootCommand};
-#[cfg(feature = "ceremony")]
 use crate::cli::ceremony;
+#[cfg(feature = "ceremony")]
+use crate::cli::ceremony_arguments::{IssuingCommand, RootCommand};
 use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
 use crate::cli::passphrase_file::PassphraseFile;
@@ -55,17 +55,11 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             Ok(Exit::Fine)
         }
         #[cfg(feature = "ceremony")]
-        Command::Root(RootCommand::Create { passphrase, confirm }) => {
-            Desk::open(shared, voice, now)?.root_create(passphrase, confirm)
-        }
+        Command::Root(RootCommand::Create(order)) => Desk::open(shared, voice, now)?.root_create(order),
         #[cfg(feature = "ceremony")]
-        Command::Issuing(IssuingCommand::Create { passphrase_file, issuing_passphrase_file }) => {
-            Desk::open(shared, voice, now)?.issuing_create(passphrase_file, issuing_passphrase_file)
-        }
+        Command::Issuing(IssuingCommand::Create(order)) => Desk::open(shared, voice, now)?.issuing_create(order),
         #[cfg(feature = "ceremony")]
-        Command::Issue { clusters, until, passphrase, stock_passphrase_file } => {
-            Desk::open(shared, voice, now)?.issue(&clusters, until, passphrase, stock_passphrase_file)
-        }
+        Command::Issue(order) => Desk::open(shared, voice, now)?.issue(order),
         Command::Publish { clusters, dry_run, wait, passphrase } => {
             Desk::open(shared, voice, now)?.publish(&clusters, dry_run, wait, passphrase)
         }

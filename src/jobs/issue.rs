@@ -8,6 +8,7 @@ use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::{Held, Holdings, Prepared};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting::{self, Authority, Ingredients};
+use crate::mesh::signing_root;
 use crate::pki::secret::Passphrase;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
@@ -24,6 +25,9 @@ use crate::world::{issuing_key, key_seal, root_key};
 pub struct Order<'a> {
     /// For which clusters; empty: for all that get `cacerts` and have nothing newer in stock than what they run.
     pub clusters: &'a [ClusterName],
+    /// The generation of the root under which is minted; `None`: the one that the fleet runs on now, or, where the root
+    /// itself signs, the newest trusted one.
+    pub root: Option<u32>,
     /// Lay ready as many generations as reach to this moment; `None`: one, for now.
     pub until: Option<OffsetDateTime>,
     /// Opens the key that signs.
@@ -34,14 +38,25 @@ pub struct Order<'a> {
     pub seals: Option<&'a PassphraseSource>,
 }
 
+/// What was minted, and under which root.
+#[derive(Debug)]
+pub struct Made {
+    /// The intermediates.
+    pub prepared: Vec<Prepared>,
+    /// The root.
+    pub root: Held,
+    /// Whether another trusted root could have been taken.
+    pub had_choice: bool,
+}
+
 /// More generations than anybody lays ready for one cluster.
 const MOST_GENERATIONS: usize = 400;
 
 /// Mints what was ordered. What was laid in stock before an error stays there and is good.
 ///
 /// # Errors
-/// `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `ceremony-needed` (no live issuing CA);
-/// `passphrase-shared`, outside a lab; whatever opening, minting and writing refuse.
+/// `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `root-not-trusted`, `root-ambiguous`, `ceremony-needed`
+/// (no live issuing CA); `passphrase-shared`, outside a lab; whatever opening, minting and writing refuse.
 pub fn run(
     mesh: &Mesh,
     store: &Store,
@@ -49,13 +64,22 @@ pub fn run(
     entropy: &Entropy,
     ledger: &mut LedgerFile,
     now: OffsetDateTime,
-) -> Result<Vec<Prepared>, Problem> {
+) -> Result<Made, Problem> {
     let holdings = store.holdings()?;
-    let anchor = holdings.anchor(mesh)?;
     let targets = Targets::new(mesh, entropy, now);
-    let clusters = chosen(mesh, &holdings, order.clusters, &targets)?;
+    let anchor = match mesh.issuing {
+        None => signing_root::named_or_newest(mesh, &holdings, order.root)?,
+        Some(_) => {
+            let at_once = mesh.rotation.observe;
+            let look = || targets.in_parallel(&mesh.clusters, at_once, |cluster| targets.observe(cluster));
+            signing_root::named_or_running(mesh, &holdings, order.root, look)?
+        }
+    };
+    let had_choice = holdings.trusted(mesh)?.len() > 1;
+    let made = |prepared| Made { prepared, root: anchor.clone(), had_choice };
+    let clusters = chosen(mesh, &holdings, anchor, order.clusters, &targets)?;
     if clusters.is_empty() {
-        return Ok(Vec::new());
+        return Ok(made(Vec::new()));
     }
     let (issuer, key, upper) = open_signer(mesh, store, &holdings, anchor, order, entropy, now)?;
     let seals = match (order.seals, mesh.issuing) {
@@ -76,19 +100,20 @@ pub fn run(
     let mut orders = Vec::new();
     for cluster in clusters {
         let first = store.next_prepared(&cluster.name)?.max(targets.observe(cluster).generation().saturating_add(1));
-        for (generation, start) in (first..).zip(starts(mesh, &holdings, cluster, order.until, now)) {
+        for (generation, start) in (first..).zip(starts(mesh, &stock_of(&holdings, anchor, cluster), order.until, now))
+        {
             orders.push((cluster, generation, start));
         }
     }
     let progress = Progress::new("minting", orders.len(), order.shows_progress);
-    let made = targets::in_parallel(&orders, usize::MAX, |(cluster, generation, start)| {
-        let made = prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now);
+    let minted = targets::in_parallel(&orders, usize::MAX, |(cluster, generation, start)| {
+        let one = prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now);
         progress.step();
-        made
+        one
     });
     drop(progress);
     let mut prepared = Vec::new();
-    for one in made {
+    for one in minted {
         let (one, sealed) = one?;
         let about =
             About { cluster: Some(&one.cluster), generation: Some(one.generation), certificate: Some(&one.signer) };
@@ -97,7 +122,7 @@ pub fn run(
         ledger.done(Act::MintIntermediate, about)?;
         prepared.push(one);
     }
-    Ok(prepared)
+    Ok(made(prepared))
 }
 
 #[expect(
@@ -139,8 +164,12 @@ fn open_signer(
         return Ok((anchor.clone(), key, Vec::new()));
     }
     let issuing = holdings.live_issuing(&anchor.certificate, now).ok_or_else(|| {
-        Problem::new(Code::CeremonyNeeded, format!("{} has no issuing CA that is valid now", mesh.name))
-            .hint("meshca issuing create")
+        let generation = anchor.generation;
+        Problem::new(
+            Code::CeremonyNeeded,
+            format!("{} has no issuing CA that is valid now under root g{generation}", mesh.name),
+        )
+        .hint(format!("meshca issuing create --root {generation}"))
     })?;
     let key = issuing_key::open(store, issuing, order.opens, mesh.lab, entropy)?;
     Ok((issuing.clone(), key, vec![issuing.certificate.clone()]))
@@ -149,31 +178,32 @@ fn open_signer(
 fn chosen<'a>(
     mesh: &'a Mesh,
     holdings: &Holdings,
+    anchor: &Held,
     names: &[ClusterName],
     targets: &Targets<'_>,
 ) -> Result<Vec<&'a Cluster>, Problem> {
     if names.is_empty() {
         let needs = |cluster: &&Cluster| {
+            let stock = || stock_of(holdings, anchor, cluster);
             cluster.role.has_cacerts()
                 && cluster.state == Membership::Member
-                && holdings.newest_prepared(&cluster.name) <= targets.observe(cluster).generation()
+                && stock().iter().map(|it| it.generation).max().unwrap_or(0) <= targets.observe(cluster).generation()
         };
         return Ok(mesh.clusters.iter().filter(needs).collect());
     }
     names.iter().map(|name| mesh.signing_cluster(name)).collect()
 }
 
-/// When each generation takes over: the first now (or when the newest in stock is due), each next one when the one
+/// What lies in stock for this cluster under this root.
+fn stock_of<'a>(holdings: &'a Holdings, anchor: &Held, cluster: &Cluster) -> Vec<&'a Prepared> {
+    holdings.stock.iter().filter(|it| it.cluster == cluster.name && it.leads_to(&anchor.certificate)).collect()
+}
+
+/// When each generation takes over: the first now (or when the newest in this stock is due), each next one when the one
 /// before is due for renewal, until one reaches the wished moment.
-fn starts(
-    mesh: &Mesh,
-    holdings: &Holdings,
-    cluster: &Cluster,
-    until: Option<OffsetDateTime>,
-    now: OffsetDateTime,
-) -> Vec<OffsetDateTime> {
+fn starts(mesh: &Mesh, stock: &[&Prepared], until: Option<OffsetDateTime>, now: OffsetDateTime) -> Vec<OffsetDateTime> {
     let Some(until) = until else { return vec![now] };
-    let newest = holdings.stock.iter().filter(|it| it.cluster == cluster.name).map(|it| it.signer.not_after()).max();
+    let newest = stock.iter().map(|it| it.signer.not_after()).max();
     let mut start = newest.map_or(now, |end| renewal(end, mesh.intermediate)).max(now);
     let mut reach = newest.unwrap_or(now);
     let mut starts = Vec::new();

@@ -57,17 +57,21 @@ pub fn run(folder: &Path, entropy: &Entropy, now: OffsetDateTime) -> Result<Quic
     let lock = mesh_folder::lock(&mesh).map_err(one)?;
     let store = Store::new(mesh.material.clone());
     let mut ledger = LedgerFile::new(&mesh.records, now);
-    let root = root_create::run(&mesh, &store, &source, entropy, &mut ledger, now).map_err(one)?;
-    issuing_create::run(&mesh, &store, &source, &source, entropy, &mut ledger, now).map_err(one)?;
-    let order = issue::Order { clusters: &[], until: None, opens: &source, shows_progress: false, seals: None };
+    let prospect = root_create::first(&store, &mesh, now).map_err(one)?;
+    let passphrases = root_create::Passphrases { opens: &source, seals: &source };
+    let root = root_create::run(&mesh, &store, prospect, &passphrases, entropy, &mut ledger, now).map_err(one)?;
+    let order = issuing_create::Order { root: None, opens: &source, seals: &source };
+    issuing_create::run(&mesh, &store, &order, entropy, &mut ledger, now).map_err(one)?;
+    let (opens, shows_progress, seals) = (&source, false, None);
+    let order = issue::Order { clusters: &[], root: None, until: None, opens, shows_progress, seals };
     issue::run(&mesh, &store, &order, entropy, &mut ledger, now).map_err(one)?;
     let ledger = Mutex::new(ledger);
     let targets = Targets::new(&mesh, entropy, now);
-    let (ledger, brake, shows_progress) = (&ledger, &Brake::default(), false);
+    let (ledger, brake) = (&ledger, &Brake::default());
     let courier = Courier { mesh: &mesh, own: None, targets: &targets, entropy, ledger, now, brake, shows_progress };
     let order = publish::Order { clusters: &[], dry_run: false, opens: &source };
     let deliveries = publish::run(&courier, &store, &order).map_err(one)?;
     let tick = rotate::run(&courier, &store, &source, Approvals::default()).map_err(one)?;
     drop(lock);
-    Ok(Quickstart { file, passphrase_file, root, deliveries, tick, mesh })
+    Ok(Quickstart { file, passphrase_file, root: root.certificate, deliveries, tick, mesh })
 }

@@ -1,13 +1,17 @@
-//! `root create`: mints the first root of a mesh. A ceremony; offline.
+//! `root create`: mints the first root of a mesh; with `--next` the next one, which the present root's key endorses. A
+//! ceremony; offline.
 
 use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::mesh::fleet::Mesh;
+use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting::{self, Ingredients};
-use crate::pki::certificate::Certificate;
+use crate::pki::endorsement::Endorsement;
+use crate::pki::moment::utc;
 use crate::pki::signing_key::SigningKey;
+use crate::pki::validity::BACKDATE;
 use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
 use crate::world::ledger_file::{About, LedgerFile};
@@ -22,51 +26,146 @@ const FIRST: u32 = 1;
 /// empty battery, says 1970.
 const EARLIEST: OffsetDateTime = datetime!(2025-01-01 00:00 UTC);
 
-/// Whether a root may be created here at all: there is none yet, and the clock may be right.
+/// A root that may be made here and now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prospect {
+    generation: u32,
+    endorser: Option<Held>,
+    others: Vec<u32>,
+}
+
+impl Prospect {
+    /// Which generation it will be.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// The root whose key will endorse it: the newest trusted one. The first root has none.
+    #[must_use]
+    pub const fn endorser(&self) -> Option<&Held> {
+        self.endorser.as_ref()
+    }
+
+    /// The generations of the other roots that are trusted already: while a fleet may still be on its way from one of
+    /// them to another, a further one waits.
+    #[must_use]
+    pub fn others(&self) -> &[u32] {
+        &self.others
+    }
+}
+
+/// Where the passphrases come from.
+#[derive(Debug)]
+pub struct Passphrases<'a> {
+    /// Opens the key of the root that endorses. A first root needs none.
+    pub opens: &'a PassphraseSource,
+    /// Seals the new key.
+    pub seals: &'a PassphraseSource,
+}
+
+/// Whether a first root may be created here: there is none yet, and the clock may be right.
 ///
 /// # Errors
 /// `root-exists`, `clock-implausible`, `file-unreadable`.
-pub fn prepare(store: &Store, mesh: &Mesh, now: OffsetDateTime) -> Result<(), Problem> {
-    if now < EARLIEST {
-        return Err(Problem::new(
-            Code::ClockImplausible,
-            "the clock of this machine stands before the time in which this program was written",
-        )
-        .fact(format!("now  {now}"))
-        .hint("set the clock (timedatectl), or give the moment with --at in a lab"));
-    }
+pub fn first(store: &Store, mesh: &Mesh, now: OffsetDateTime) -> Result<Prospect, Problem> {
+    clock_is_plausible(EARLIEST, "the time in which this program was written", now)?;
     match store.next_root()? {
-        FIRST => Ok(()),
+        FIRST => Ok(Prospect { generation: FIRST, endorser: None, others: Vec::new() }),
         next => Err(Problem::new(
             Code::RootExists,
             format!("{} holds a root already, generation {}", mesh.material.display(), next - 1),
         )
-        .hint("a next root is endorsed by the present one and walked in stages, which is not built yet")),
+        .hint("meshca root create --next   makes the next one, which the present one endorses")),
     }
 }
 
-/// Mints, seals and writes the root.
+/// Whether a next root may be created here: there is one that may endorse it, and that lives.
 ///
 /// # Errors
-/// As [`prepare`]; `passphrase-needed`, `passphrase-refused`; whatever minting and writing refuse. Nothing is written
-/// before the certificate is signed and proved.
+/// `no-usable-root`, or the code of the present root's weakness; `root-ended`, `roots-share-subject`,
+/// `clock-implausible`; as [`Store::holdings`].
+pub fn next(store: &Store, mesh: &Mesh, now: OffsetDateTime) -> Result<Prospect, Problem> {
+    clock_is_plausible(EARLIEST, "the time in which this program was written", now)?;
+    let holdings = store.holdings()?;
+    let generation = store.next_root()?;
+    let mut trusted = holdings.trusted(mesh)?.into_iter().cloned().collect::<Vec<Held>>();
+    let newest = trusted.pop();
+    if let Some(endorser) = &newest {
+        lives(endorser, now)?;
+    }
+    subject_is_new(mesh, &holdings, generation)?;
+    Ok(Prospect { generation, endorser: newest, others: trusted.iter().map(|root| root.generation).collect() })
+}
+
+/// Mints, seals and writes the root, with its endorsement. Its folder appears when all of it lies in it.
+///
+/// # Errors
+/// `root-key-elsewhere` and whatever else opening a key refuses; `passphrase-needed`, `passphrase-refused`; whatever
+/// minting and writing refuse. Nothing is written before the certificate is signed and proved.
 pub fn run(
     mesh: &Mesh,
     store: &Store,
-    passphrase: &PassphraseSource,
+    prospect: Prospect,
+    passphrases: &Passphrases<'_>,
     entropy: &Entropy,
     ledger: &mut LedgerFile,
     now: OffsetDateTime,
-) -> Result<Certificate, Problem> {
-    prepare(store, mesh, now)?;
-    let passphrase = passphrase.new_one("the new root key")?;
+) -> Result<Held, Problem> {
+    let Prospect { generation, endorser, .. } = prospect;
+    let endorser = match &endorser {
+        None => None,
+        Some(root) => Some((root, root_key::open(store, root, passphrases.opens, mesh.lab, entropy)?)),
+    };
+    let passphrase = passphrases.seals.new_one("the new root key")?;
     let key = SigningKey::generate(mesh.root.tier.key, entropy.source())?;
     let with = Ingredients { key: &key, serial: entropy.serial()?, random: entropy.source(), now };
-    let certificate = minting::root(mesh, FIRST, &with)?.into_certificate();
+    let certificate = minting::root(mesh, generation, &with)?.into_certificate();
+    let endorsement = match &endorser {
+        None => None,
+        Some((by, their_key)) => {
+            Some(Endorsement::sign(&by.certificate, their_key, &certificate, generation, entropy.source())?)
+        }
+    };
     let sealed = key_seal::seal(&key, &passphrase, entropy)?;
-    let about = About { generation: Some(FIRST), certificate: Some(&certificate), cluster: None };
-    ledger.intent(Act::MintRoot, about)?;
-    root_key::lay_down(store, FIRST, &sealed, &certificate)?;
-    ledger.done(Act::MintRoot, about)?;
-    Ok(certificate)
+    let about = About { generation: Some(generation), certificate: Some(&certificate), cluster: None };
+    let acts = endorsement.iter().map(|_| Act::EndorseRoot).chain([Act::MintRoot]).collect::<Vec<_>>();
+    acts.iter().try_for_each(|act| ledger.intent(*act, about))?;
+    root_key::lay_down(store, generation, &sealed, &certificate, endorsement.as_ref())?;
+    acts.iter().try_for_each(|act| ledger.done(*act, about))?;
+    Ok(Held { generation, certificate })
+}
+
+fn lives(root: &Held, now: OffsetDateTime) -> Result<(), Problem> {
+    let Held { generation, certificate } = root;
+    let begin = certificate.validity().not_before();
+    clock_is_plausible(begin - BACKDATE, "the beginning of the root in use", now)?;
+    if now <= certificate.not_after() {
+        return Ok(());
+    }
+    Err(Problem::new(Code::RootEnded, format!("the root of generation {generation} has ended, and endorses no other"))
+        .fact(format!("ended  {}", utc(certificate.not_after())))
+        .fact(format!("now    {}", utc(now)))
+        .hint("nothing under it verifies any more: begin anew, with another folder as `material` in the mesh file"))
+}
+
+fn subject_is_new(mesh: &Mesh, holdings: &Holdings, generation: u32) -> Result<(), Problem> {
+    let wanted = minting::root_subject(mesh, generation).common_name;
+    let namesake = holdings.roots.iter().find(|root| root.certificate.subject().common_name() == Some(&wanted));
+    namesake.map_or(Ok(()), |namesake| {
+        Err(Problem::new(
+            Code::RootsShareSubject,
+            format!("generation {} is a root with the name of the new one, CN={wanted}", namesake.generation),
+        )
+        .hint("give root.commonName in the mesh file another value"))
+    })
+}
+
+fn clock_is_plausible(earliest: OffsetDateTime, what: &str, now: OffsetDateTime) -> Result<(), Problem> {
+    if earliest <= now {
+        return Ok(());
+    }
+    Err(Problem::new(Code::ClockImplausible, format!("the clock of this machine stands before {what}"))
+        .fact(format!("now  {now}"))
+        .hint("set the clock (timedatectl), or give the moment with --at in a lab"))
 }

@@ -44,6 +44,8 @@ pub struct Entry {
 pub enum Act {
     /// A root was minted.
     MintRoot,
+    /// A next root was endorsed by the root before it.
+    EndorseRoot,
     /// A root made elsewhere was taken in.
     ImportRoot,
     /// An issuing CA was minted.
@@ -62,6 +64,7 @@ impl Act {
     pub const fn as_str(self) -> &'static str {
         match self {
             Act::MintRoot => "mint-root",
+            Act::EndorseRoot => "endorse-root",
             Act::ImportRoot => "import-root",
             Act::MintIssuing => "mint-issuing",
             Act::MintIntermediate => "mint-intermediate",
@@ -248,7 +251,7 @@ mod tests {
                 assert!(ledger(act, outcome).knows(&one));
                 assert!(!ledger(act, outcome).knows(&other));
             }
-            for act in [Act::MintRoot, Act::ImportRoot, Act::MintIssuing, Act::Recover] {
+            for act in [Act::MintRoot, Act::EndorseRoot, Act::ImportRoot, Act::MintIssuing, Act::Recover] {
                 assert!(!ledger(act, outcome).knows(&one));
             }
         }

@@ -150,6 +150,6 @@ fn within(
     .fact(format!("wanted  {start}, for {}", wish.lifetime))
     .hint(match tier {
         Tier::Intermediate => "meshca issuing create",
-        Tier::Issuing | Tier::Root => "meshca root create",
+        Tier::Issuing | Tier::Root => "meshca root create --next",
     }))
 }

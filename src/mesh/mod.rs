@@ -50,6 +50,7 @@ pub mod served_chain;
 pub mod shard;
 pub mod shared_key;
 mod sighting;
+pub mod signing_root;
 pub(crate) mod snippet;
 pub mod span;
 pub mod stage;

@@ -3,11 +3,12 @@
 
 use crate::mesh::holdings::Held;
 use crate::pki::certificate::Certificate;
+use crate::pki::endorsement::Endorsement;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
 use crate::world::passphrase::PassphraseSource;
-use crate::world::store::Store;
+use crate::world::store::{ENDORSEMENT, Store};
 use crate::world::{files, key_seal};
 
 /// Opens the private key of a root.
@@ -34,12 +35,20 @@ pub fn open(
     key_seal::open(&slot, &root.certificate, passphrase, lab, entropy)
 }
 
-/// Writes a new root: folder, sealed key, certificate.
+/// Writes a new root in one step: folder, sealed key, what the root before it said about it, certificate.
 ///
 /// # Errors
 /// `file-exists`, `file-unwritable`.
-pub fn lay_down(store: &Store, generation: u32, sealed_key: &str, certificate: &Certificate) -> Result<(), Problem> {
-    store.root(generation).write(sealed_key.as_bytes(), certificate, &[])
+pub fn lay_down(
+    store: &Store,
+    generation: u32,
+    sealed_key: &str,
+    certificate: &Certificate,
+    endorsement: Option<&Endorsement>,
+) -> Result<(), Problem> {
+    let text = endorsement.map(Endorsement::text);
+    let more: Vec<(&str, &[u8])> = text.iter().map(|text| (ENDORSEMENT, text.as_bytes())).collect();
+    store.root(generation).write(sealed_key.as_bytes(), certificate, &more)
 }
 
 /// Writes a new issuing CA: folder, sealed key, certificate.

@@ -1,0 +1,76 @@
+//! What one value on the command line may look like.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::mesh::fleet::{ClusterName, is_dns_label, is_trust_domain};
+use crate::mesh::manifests::kube_object::Subject;
+
+/// The name of a cluster.
+pub(in crate::cli) fn cluster(text: &str) -> Result<ClusterName, String> {
+    ClusterName::parse(text).ok_or_else(|| "a cluster's name is a DNS label other than `unknown`".to_owned())
+}
+
+/// A trust domain, as in SPIFFE.
+pub(in crate::cli) fn trust_domain(text: &str) -> Result<String, String> {
+    if is_trust_domain(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("a trust domain has lower-case letters, digits, `.`, `-` and `_`, and no `spiffe://`".to_owned())
+    }
+}
+
+/// The name of a context.
+pub(in crate::cli) fn word(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("a context has a name".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+/// A namespace of Kubernetes.
+pub(in crate::cli) fn namespace(text: &str) -> Result<String, String> {
+    if is_dns_label(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a namespace has at most 63 lower-case letters, digits and dashes".to_owned())
+}
+
+/// A service account, as `NAMESPACE/NAME`.
+pub(in crate::cli) fn account(text: &str) -> Result<Subject, String> {
+    let is_name = |name: &str| name.len() <= 253 && name.split('.').all(is_dns_label);
+    match text.split_once('/') {
+        Some((namespace, name)) if is_dns_label(namespace) && is_name(name) => {
+            Ok(Subject::Account { namespace: namespace.to_owned(), name: name.to_owned() })
+        }
+        _ => Err("a service account is written as NAMESPACE/NAME, both in lower case".to_owned()),
+    }
+}
+
+/// A user, as a cluster knows him.
+pub(in crate::cli) fn user(text: &str) -> Result<Subject, String> {
+    if text.is_empty() || text.contains(char::is_control) {
+        return Err("a user has a name without control characters".to_owned());
+    }
+    Ok(Subject::User(text.to_owned()))
+}
+
+/// A container image.
+pub(in crate::cli) fn image(text: &str) -> Result<String, String> {
+    let sound = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:@".contains(c));
+    if sound && text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Ok(text.to_owned());
+    }
+    Err("an image is written as NAME:TAG or NAME@sha256:DIGEST".to_owned())
+}
+
+/// A moment as `2027-01-31T10:00:00Z`, or a day as `2027-01-31`, which begins at midnight UTC.
+pub(in crate::cli) fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    let whole = if text.len() == 10 { format!("{text}T00:00:00Z") } else { text.to_owned() };
+    let moment = OffsetDateTime::parse(&whole, &Rfc3339)
+        .map_err(|_| "a moment is written like 2027-01-31T10:00:00Z, a day like 2027-01-31".to_owned())?
+        .to_offset(time::UtcOffset::UTC);
+    // A century each way is room for every length of time that a mesh file takes, and keeps sums within the calendar.
+    if (1970..=2500).contains(&moment.year()) {
+        Ok(moment)
+    } else {
+        Err("a moment lies in the years 1970 to 2500".to_owned())
+    }
+}
