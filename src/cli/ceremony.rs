@@ -159,7 +159,7 @@ pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, n
     voice.words("LAB ONLY: a random passphrase lies in a file beside the keys that it opens");
     voice.result(&format!("created the root of {}\n\n{}", made.mesh.name, fleet_words::certificate(&made.root)));
     voice.result(&fleet_words::deliveries(&made.deliveries, false));
-    voice.result(&fleet_words::tick(&made.tick, false));
+    voice.result(&fleet_words::tick(&made.tick, false, now));
     let file = made.file.display().to_string();
     let metrics = folder.join("meshca.prom");
     let desk = Desk::of(made.mesh, shared, voice, now);

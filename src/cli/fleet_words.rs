@@ -1,6 +1,8 @@
 //! What publish, rotate, the ceremonies and the quickstart did, in words.
 
-use crate::cli::problem_words;
+use time::OffsetDateTime;
+
+use crate::cli::{problem_words, root_change_words};
 use crate::jobs::publish::Delivery;
 use crate::jobs::rotate::Tick;
 use crate::mesh::change::Change;
@@ -123,10 +125,13 @@ const fn done(change: &Change) -> &'static str {
 
 /// What a tick planned, and what became of it.
 #[must_use]
-pub fn tick(tick: &Tick, dry_run: bool) -> String {
+pub fn tick(tick: &Tick, dry_run: bool, now: OffsetDateTime) -> String {
     let steps = &tick.plan.steps;
     let width = steps.iter().map(|it| it.cluster.as_str().len()).max().unwrap_or(0);
     let mut text = verdict(tick, dry_run);
+    if let Some(progress) = &tick.plan.root_change {
+        text.push_str(&root_change_words::headline(progress));
+    }
     text.push('\n');
     for step in steps {
         let (word, reason) = match tick.done.get(&step.cluster) {
@@ -139,6 +144,9 @@ pub fn tick(tick: &Tick, dry_run: bool) -> String {
         };
         let reason = problem_words::printable(&reason);
         text.push_str(&format!("  {:width$}  {word:<9}  {reason}\n", step.cluster.as_str()));
+    }
+    if let Some(progress) = &tick.plan.root_change {
+        text.push_str(&format!("\n{}", root_change_words::footer(progress, now)));
     }
     if let Some(ceremony) = tick.plan.ceremonies.first() {
         text.push_str(&format!("\n{}\n", next_ceremony(ceremony)));
@@ -195,10 +203,13 @@ fn verdict(tick: &Tick, dry_run: bool) -> String {
     let waiting = count(|act| matches!(act, Act::Wait));
     let renewed = tick.done.values().filter(|outcome| outcome.is_ok()).count();
     let mut parts = Vec::new();
-    match (due, dry_run) {
-        (0, _) => {}
-        (due, true) => parts.push(format!("{due} would be renewed")),
-        (due, false) => parts.push(format!("{renewed} of {due} renewed")),
+    let is_walk = steps.iter().any(|step| step.act.writes() && step.stage.is_some());
+    match (due, dry_run, is_walk) {
+        (0, ..) => {}
+        (due, true, false) => parts.push(format!("{due} would be renewed")),
+        (due, false, false) => parts.push(format!("{renewed} of {due} renewed")),
+        (due, true, true) => parts.push(format!("{due} would take a step")),
+        (due, false, true) => parts.push(format!("{renewed} of {due} took a step")),
     }
     for (count, words) in [(stuck, "need a ceremony"), (refused, "refused"), (waiting, "waiting")] {
         if count > 0 {

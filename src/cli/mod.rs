@@ -18,6 +18,7 @@ pub mod manifests;
 pub mod passphrase_file;
 pub mod problem_words;
 pub mod report_words;
+pub mod root_change_words;
 pub mod rotate_arguments;
 pub mod run;
 pub mod table;

@@ -4,10 +4,11 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
+use crate::cli::root_change_words::Alarm;
 #[cfg(feature = "k8s")]
 use crate::cli::rotate_arguments::Own;
 use crate::cli::rotate_arguments::RotateArguments;
-use crate::cli::{document, fleet_words, problem_words};
+use crate::cli::{document, fleet_words, problem_words, root_change_words};
 use crate::jobs::publish::Courier;
 use crate::jobs::rotate::{self, Tick};
 use crate::mesh::deadline::Ceremony;
@@ -52,11 +53,16 @@ impl Desk<'_> {
         drop(lock);
         let document = document::tick(&tick, dry_run);
         let good = !dry_run && tick.is_good_news();
-        self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
+        self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run, self.now))?;
         if let Some(untold) = &tick.untold {
             self.voice.problem(&problem_words::warning(untold, &self.shared.file));
         }
-        let exit = self.end_of(&tick);
+        let mut exit = self.end_of(&tick);
+        if let Some(refused) = root_change_words::refused_removal(order.approve_removal, tick.plan.root_change.as_ref())
+        {
+            self.voice.problem(&self.error(&refused));
+            exit = exit.max(Exit::Error);
+        }
         // Where the disk is full or closed, a step has said so already.
         match unwatched {
             Some(problem) if exit < Exit::Error => Err(one(problem)),
@@ -102,6 +108,16 @@ impl Desk<'_> {
             let asked = fleet_words::asked_for(ceremony);
             self.voice.problem(&problem_words::warning(&asked, &self.shared.file));
             exit = exit.max(Exit::Warning);
+        }
+        let alarms = tick.plan.root_change.iter().flat_map(|progress| root_change_words::alarms(progress, self.now));
+        for alarm in alarms {
+            let (problem, bad) = match alarm {
+                Alarm::Warning(problem) => (problem_words::warning(&problem, &self.shared.file), Exit::Warning),
+                Alarm::Error(problem) => (self.error(&problem), Exit::Error),
+                Alarm::Critical(problem) => (self.error(&problem), Exit::Critical),
+            };
+            self.voice.problem(&problem);
+            exit = exit.max(bad);
         }
         for problem in tick.done.values().filter_map(|outcome| outcome.as_ref().err()) {
             self.voice.problem(&self.error(problem));

@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
         let (mesh, now) = (self.evidence.mesh, self.evidence.now);
         let slack = mesh.rotation.tick + GRACE;
         let holdup = |party: &Party<'_>, lack: &Lack| {
-            let written = party.observed.and_then(|it| it.written_at);
+            let written = party.observed.and_then(|it| it.written_at).filter(|_| party.has_its_part_of(stage));
             // What comes by itself is late one tick after it should be there; what was written, one tick after that;
             // and nobody may be waited for beyond the last safe start of the next stage.
             let expected = lack.by.or(written).map(|at| at + slack);
