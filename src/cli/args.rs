@@ -10,7 +10,9 @@ use time::{Duration, OffsetDateTime};
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::report_words::Form;
 use crate::cli::rotate_arguments::{RotateArguments, length};
+use crate::mesh::deployment_list::is_name;
 use crate::mesh::fleet::{ClusterName, is_dns_label, is_trust_domain};
+
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
 use crate::world::kubeconfig_files::KubeconfigPlaces;
@@ -342,7 +344,7 @@ pub enum LedgerCommand {
 /// Which objects are printed.
 #[derive(Debug, Subcommand)]
 pub enum ManifestsCommand {
-    /// What each cluster has to grant meshca: a Role for two Secrets by name, and no list.
+    /// What each cluster has to grant meshca: a Role for two Secrets by name, and little else.
     Rbac {
         /// The clusters; none: all that are reached through the Kubernetes API.
         #[arg(value_name = "CLUSTER", value_parser = cluster)]
@@ -350,6 +352,10 @@ pub enum ManifestsCommand {
         /// Whom the cluster knows meshca as.
         #[command(flatten)]
         subject: SubjectArguments,
+        /// A Deployment of istiod that may be restarted where istiod.restart is true. Without it, istiod; revisions have
+        /// other names. May be repeated.
+        #[arg(long, value_name = "NAME", value_parser = deployment)]
+        istiod_deployment: Vec<String>,
     },
     /// Everything to run `rotate` in a cluster: namespace, account, mesh file and CronJob. Secrets are only named.
     Cronjob {
@@ -420,6 +426,13 @@ fn account(text: &str) -> Result<Subject, String> {
         }
         _ => Err("a service account is written as NAMESPACE/NAME, both in lower case".to_owned()),
     }
+}
+
+fn deployment(text: &str) -> Result<String, String> {
+    if is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a Deployment's name has lower-case letters, digits, `-` and `.`".to_owned())
 }
 
 fn user(text: &str) -> Result<Subject, String> {

@@ -11,11 +11,13 @@ mod concern;
 pub mod consumers;
 pub mod context_list;
 pub mod deadline;
+pub mod deployment_list;
 pub mod event;
 pub mod field_manager;
 pub mod fleet;
 #[cfg(test)]
 pub(crate) mod fleet_story;
+pub mod go_duration;
 mod headline;
 pub mod holdings;
 pub mod istiod_deployment;
