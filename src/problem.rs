@@ -227,7 +227,7 @@ codes! {
         TargetUnreadable = "target-unreadable": "a target could not be looked at, so nothing is known and nothing is changed";
         NothingInStock = "nothing-in-stock": "a target has no cacerts, and nothing that may be used now lies in stock for it";
         CacertsMissing = "cacerts-missing": "a cluster that should have cacerts has none";
-        TooManyValues = "too-many-values": "a target holds more values than any cacerts has";
+        TooManyValues = "too-many-values": "a target holds more values than any cacerts has, or more Deployments of istiod than anybody runs";
         TargetChangedMeanwhile = "target-changed-meanwhile": "a target changed between the decision and the write; it was left as it is";
         WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";
         NamespaceMissing = "namespace-missing": "a cluster has no namespace of the name that its target has";
@@ -256,6 +256,8 @@ codes! {
         IstiodNotProven = "istiod-not-proven": "whoever answered at the address of istiod did not prove to be istiod with the signer that it shows; what istiod has loaded is unknown";
         IstiodMetricsUnreadable = "istiod-metrics-unreadable": "the metrics of istiod could not be had, or say nothing about its certificates; what it has loaded is unknown";
         IstiodServesAnother = "istiod-serves-another": "a replica of istiod signs with another intermediate than the one in its cacerts; it has not loaded it";
+        IstiodSettingsUnknown = "istiod-settings-unknown": "what the Deployments of istiod set cannot be told from them, so that a root change reckons with the worst";
+        IstiodNotRestartable = "istiod-not-restartable": "istiod cannot be restarted through the Kubernetes API: no Deployment of it is there, one is paused, or the target is reached in another way";
         IntermediateNotInLedger = "intermediate-not-in-ledger": "a target holds, under our mark, an intermediate that no entry of our ledger names; somebody else has minted under our roots, or records were lost";
     }
     Rotation {

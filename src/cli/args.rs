@@ -11,7 +11,7 @@ use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::report_words::Form;
 use crate::cli::rotate_arguments::{RotateArguments, length};
-use crate::cli::typed_values::{account, cluster, image, moment, namespace, trust_domain, user, word};
+use crate::cli::typed_values::{account, cluster, deployment, image, moment, namespace, trust_domain, user, word};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
@@ -301,7 +301,7 @@ pub enum LedgerCommand {
 /// Which objects are printed.
 #[derive(Debug, Subcommand)]
 pub enum ManifestsCommand {
-    /// What each cluster has to grant meshca: a Role for two Secrets by name, and no list.
+    /// What each cluster has to grant meshca: a Role for two Secrets by name, and little else.
     Rbac {
         /// The clusters; none: all that are reached through the Kubernetes API.
         #[arg(value_name = "CLUSTER", value_parser = cluster)]
@@ -309,6 +309,10 @@ pub enum ManifestsCommand {
         /// Whom the cluster knows meshca as.
         #[command(flatten)]
         subject: SubjectArguments,
+        /// A Deployment of istiod that may be restarted where istiod.restart is true. Without it, istiod; revisions have
+        /// other names. May be repeated.
+        #[arg(long, value_name = "NAME", value_parser = deployment)]
+        istiod_deployment: Vec<String>,
     },
     /// Everything to run `rotate` in a cluster: namespace, account, mesh file and CronJob. Secrets are only named.
     Cronjob {

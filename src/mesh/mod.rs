@@ -11,6 +11,7 @@ mod concern;
 pub mod consumers;
 pub mod context_list;
 pub mod deadline;
+pub mod deployment_list;
 pub mod event;
 mod evidence;
 pub mod field_manager;
@@ -18,6 +19,7 @@ pub mod fleet;
 #[cfg(test)]
 pub(crate) mod fleet_story;
 pub mod footing;
+pub mod go_duration;
 mod headline;
 pub mod holdings;
 pub mod istiod_deployment;

@@ -9,12 +9,11 @@ use crate::mesh::cacerts::{CA_KEY, Cacerts};
 use crate::mesh::change::Change;
 use crate::mesh::event::Event;
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Mesh};
+use crate::mesh::istiod_deployment::IstiodDeployment;
 use crate::mesh::observed::Observed;
 use crate::mesh::ownership::Ownership;
 use crate::pki::secret::Secret;
-#[cfg(not(feature = "k8s"))]
-use crate::problem::Code;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
 #[cfg(feature = "k8s")]
 use crate::world::kubernetes::{self, api_servers::ApiServers};
@@ -68,6 +67,45 @@ impl<'a> Targets<'a> {
         observed
     }
 
+    /// Adds to what was observed of some targets what the Deployments of their istiods say, `rotation.observe` at once
+    /// and one request each: for a root change. Not looked at: remotes, targets that could not be read, and those that
+    /// are not reached through the Kubernetes API.
+    #[must_use]
+    pub fn look_at_deployments(
+        &self,
+        mut observed: BTreeMap<ClusterName, Observed>,
+    ) -> BTreeMap<ClusterName, Observed> {
+        let is_looked_at = |it: &&Observed| it.secret.is_ok();
+        let clusters: Vec<&Cluster> = observed
+            .values()
+            .filter(is_looked_at)
+            .filter_map(|it| self.mesh.cluster(&it.cluster))
+            .filter(|it| it.role.has_cacerts() && is_behind_an_api_server(it))
+            .collect();
+        let said =
+            self.in_parallel(&clusters, self.mesh.rotation.observe, |it| self.deployments_through_kubernetes(it));
+        for (cluster, said) in clusters.into_iter().zip(said) {
+            if let Some(observed) = observed.get_mut(&cluster.name) {
+                observed.deployment = Some(said);
+            }
+        }
+        observed
+    }
+
+    /// Restarts the istiod of a target, all its Deployments, as `kubectl rollout restart` does; the moment is the one of
+    /// these targets. Whether its new replicas come up is not waited for.
+    ///
+    /// # Errors
+    /// `istiod-not-restartable`; what an API server refuses.
+    pub fn restart(&self, cluster: &Cluster) -> Result<(), Problem> {
+        match &cluster.access {
+            Access::Kubeconfig { .. } | Access::InCluster if cluster.role.has_cacerts() => {
+                self.restart_through_kubernetes(cluster)
+            }
+            _ => Err(not_restartable(cluster)),
+        }
+    }
+
     /// The values of a target's `cacerts` as they are, a private key included, for `check`; `None`: it has none.
     ///
     /// # Errors
@@ -119,8 +157,7 @@ impl<'a> Targets<'a> {
     /// Does the same with every item, at most so many at once; results in the order of the items. Where no target is
     /// reached over a network there is nothing to wait for, and no more run at once than there are processors.
     pub fn in_parallel<T: Sync, R: Send>(&self, items: &[T], at_once: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-        let is_remote = |cluster: &Cluster| matches!(cluster.access, Access::Kubeconfig { .. } | Access::InCluster);
-        if self.mesh.clusters.iter().any(is_remote) {
+        if self.mesh.clusters.iter().any(is_behind_an_api_server) {
             return spread(items, at_once.min(items.len()), work);
         }
         in_parallel(items, at_once, work)
@@ -135,6 +172,14 @@ impl Targets<'_> {
 
     fn values_through_kubernetes(&self, cluster: &Cluster) -> Result<BTreeMap<String, Secret>, Problem> {
         kubernetes::target::values(&self.api_servers, cluster)
+    }
+
+    fn deployments_through_kubernetes(&self, cluster: &Cluster) -> Result<IstiodDeployment, Problem> {
+        kubernetes::rollout::look(&self.api_servers, cluster)
+    }
+
+    fn restart_through_kubernetes(&self, cluster: &Cluster) -> Result<(), Problem> {
+        kubernetes::rollout::restart(&self.api_servers, cluster, self.now)
     }
 
     fn write_through_kubernetes(
@@ -164,6 +209,16 @@ impl Targets<'_> {
     }
 
     #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
+    fn deployments_through_kubernetes(&self, cluster: &Cluster) -> Result<IstiodDeployment, Problem> {
+        Err(without_kubernetes(cluster))
+    }
+
+    #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
+    fn restart_through_kubernetes(&self, cluster: &Cluster) -> Result<(), Problem> {
+        Err(without_kubernetes(cluster))
+    }
+
+    #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
     fn write_through_kubernetes(
         &self,
         cluster: &Cluster,
@@ -178,6 +233,20 @@ impl Targets<'_> {
     fn tell_through_kubernetes(&self, cluster: &Cluster, _: &Event) -> Result<(), Problem> {
         Err(without_kubernetes(cluster))
     }
+}
+
+const fn is_behind_an_api_server(cluster: &Cluster) -> bool {
+    matches!(cluster.access, Access::Kubeconfig { .. } | Access::InCluster)
+}
+
+fn not_restartable(cluster: &Cluster) -> Problem {
+    let Cluster { name, namespace, role, .. } = cluster;
+    let what = match role.has_cacerts() {
+        true => format!("{name} is not reached through the Kubernetes API, so that its istiod cannot be restarted"),
+        false => format!("{name} is a {}, and its istiod is that of its control plane", role.as_str()),
+    };
+    Problem::new(Code::IstiodNotRestartable, what)
+        .hint(format!("kubectl rollout restart deployment -l app=istiod -n {namespace}   where that istiod runs"))
 }
 
 /// Does the same with every item, at most so many at once and no more than there are processors; results in the order

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::mesh::fleet::{Access, Cluster};
+use crate::mesh::istiod_deployment::ISTIOD;
 use crate::pki::plain_text::plain;
 use crate::problem::{Code, Problem};
 use crate::world::kubernetes::exchange::{Answer, Object, Verb};
@@ -44,8 +45,11 @@ pub(super) fn refusal(cluster: &Cluster, object: &Object, verb: Verb, answer: &A
         )
         .hint(format!("{} auth whoami", kubectl(cluster))),
         403 => Problem::new(Code::NotAllowed, format!("{place}: not allowed to {verb} {object}"))
-            .fact(format!("rule     resources [{}], resourceNames [{}], verbs [{verb}]", object.resource, object.name))
-            .hint(format!("meshca manifests rbac {name} | {} apply -f -", kubectl(cluster))),
+            .fact(match object.name.as_str() {
+                "" => format!("rule     resources [{}], verbs [{verb}]", object.resource),
+                one => format!("rule     resources [{}], resourceNames [{one}], verbs [{verb}]", object.resource),
+            })
+            .hint(format!("meshca manifests rbac {name}{} | {} apply -f -", option(object), kubectl(cluster))),
         404 if lacks_namespace => Problem::new(Code::NamespaceMissing, format!("{name} has no namespace {namespace}"))
             .hint(format!("{} create namespace {namespace}", kubectl(cluster))),
         409 => Problem::new(
@@ -66,7 +70,7 @@ pub(super) fn refusal(cluster: &Cluster, object: &Object, verb: Verb, answer: &A
             Code::ApiRefused,
             format!("{place}: the API server refused to {verb} {object}: status {other}"),
         )
-        .hint(format!("{} get {} {} -n {namespace}", kubectl(cluster), object.resource, object.name)),
+        .hint(format!("{} get {} -n {namespace}", kubectl(cluster), object.to_string().replace('/', " "))),
     };
     match message {
         Some(message) => problem.fact(format!("it says  {message}")),
@@ -89,6 +93,14 @@ fn without_values(message: &str) -> String {
         rest = after;
     }
     told
+}
+
+/// What `manifests rbac` has to be told so that its Role covers this object.
+fn option(object: &Object) -> String {
+    match (object.resource, object.name.as_str()) {
+        ("deployments", name) if !matches!(name, "" | ISTIOD) => format!(" --istiod-deployment {name}"),
+        _ => String::new(),
+    }
 }
 
 /// `kubectl` with what reaches this cluster.
