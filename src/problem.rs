@@ -206,8 +206,8 @@ codes! {
         RehearsalFailed = "rehearsal-failed": "a throw-away workload certificate under the new certificate does not verify; nothing was written";
         RootKeyElsewhere = "root-key-elsewhere": "a ceremony needs the root key, and it is not in the material folder here";
         EndorsementMalformed = "endorsement-malformed": "the file beside a root is not an endorsement of it in meshca's words";
-        RootExists = "root-exists": "the material folder holds a root already";
-        RootEnded = "root-ended": "the root that would endorse the next one is past its end";
+        RootExists = "root-exists": "the material folder holds a root already, or the one that would be taken in";
+        RootEnded = "root-ended": "the root that would endorse the next one, or be taken in, is past its end";
         RootNotTrusted = "root-not-trusted": "the root that was named is neither pinned in the mesh file, endorsed nor the founding one";
         RootAmbiguous = "root-ambiguous": "clusters run under different roots, and nothing says under which one to mint";
         NoIssuingTier = "no-issuing-tier": "the mesh file has no issuing tier, so there is no issuing CA to make";

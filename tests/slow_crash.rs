@@ -236,6 +236,47 @@ fn ceremonies_that_are_killed_anywhere_can_be_held_again() {
 }
 
 #[test]
+fn a_next_root_is_there_whole_or_not_at_all_wherever_its_ceremony_is_killed() {
+    let story = Story::new(&lab("shop", "", &["east"])).founded("shop", NEW_YEAR);
+    let command = |story: &Story| {
+        let line = format!("--at {NEW_YEAR} root create --next --next-passphrase-file passphrase --passphrase-file");
+        let mut command = story.command(&line);
+        command.args(["passphrase", "--confirm", "shop root g2"]);
+        command
+    };
+    let names =
+        |story: &Story| -> BTreeSet<PathBuf> { snapshot(&story.path("material/root/g2")).into_keys().collect() };
+    let whole: BTreeSet<PathBuf> = ["endorsement.txt", "root-cert.pem", "root-key.pem"].map(PathBuf::from).into();
+    let counted = trial_of(&story);
+    let effects = effects(&counted, &command(&counted));
+    assert_eq!(names(&counted), whole);
+    assert!(effects.len() > 20, "{effects:?}");
+    let mut was_there = BTreeSet::new();
+    for effect in effects {
+        let trial = trial_of(&story);
+        kill_at(&trial, &command(&trial), &effect);
+        let place = format!("killed at {effect:?}");
+        let is_there = names(&trial) == whole;
+        was_there.insert(is_there);
+        assert!(is_there || !trial.path("material/root/g2").exists(), "{place}: {:?}", names(&trial));
+        let again = Said::of(&judges::run(&mut command(&trial)));
+        // Where it is there already, the ceremony would be about another root, and the name does not fit.
+        if is_there {
+            again.refused(1, "not-confirmed").saying("shop root g3")
+        } else {
+            again.fine()
+        };
+        let line = format!("--at {NEW_YEAR} issuing create --root 2 --issuing-passphrase-file passphrase");
+        trial.with_passphrase(&line).fine().saying("issuer       O=shop, CN=shop root g2");
+        assert_eq!(private_keys(&trial.path("material/root")).len(), 2, "{place}");
+        let left: Vec<PathBuf> = snapshot(&trial.path("material")).into_keys().collect();
+        assert!(!left.iter().any(|it| it.to_string_lossy().contains(".meshca-")), "{place}: {left:?}");
+        trial.meshca("ledger verify").fine();
+    }
+    assert_eq!(was_there, [false, true].into(), "the kills lay on both sides of its appearance");
+}
+
+#[test]
 fn a_quickstart_that_is_killed_anywhere_claims_nothing_and_keeps_none_from_working_elsewhere() {
     let story = Story::new("");
     let quickstart = |folder: &Path| {

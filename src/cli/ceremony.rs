@@ -5,16 +5,20 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use crate::cli::args::Shared;
-use crate::cli::ceremony_arguments::{IssueArguments, IssuingCreateArguments, RootCreateArguments};
+use crate::cli::ceremony_arguments::{
+    IssueArguments, IssuingCreateArguments, RootCreateArguments, RootImportArguments,
+};
 use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
 use crate::cli::report_words::{self, Form};
 use crate::cli::voice::Voice;
 use crate::cli::{document, fleet_words};
 use crate::jobs::root_create::{Passphrases, Prospect};
-use crate::jobs::{issue, issuing_create, quickstart, root_create};
+use crate::jobs::root_import::Candidate;
+use crate::jobs::{issue, issuing_create, quickstart, root_create, root_import};
 use crate::mesh::holdings::Held;
 use crate::mesh::minting;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::utc;
 use crate::pki::validity::BACKDATE;
 use crate::problem::{Code, Problem};
@@ -99,6 +103,36 @@ impl Desk<'_> {
             .hint(format!("--confirm '{}'", subject.common_name))))
     }
 
+    pub(in crate::cli) fn root_import(self, order: RootImportArguments) -> Ended {
+        let _lock = self.begin_writing()?;
+        let (mesh, store) = (&self.mesh, &self.store);
+        let candidate =
+            root_import::read(store, mesh, &order.certificate, order.key.is_some(), self.now).map_err(one)?;
+        let root = candidate.root();
+        let certificate = fleet_words::certificate(&root.certificate);
+        self.voice.words(&format!(
+            "This will take in a root. Compare its SHA-256 with what its owner says.\n\n{certificate}"
+        ));
+        confirm_import(root, order.confirm)?;
+        let opens = PassphraseSource::new(order.key_passphrase_file);
+        let seals = PassphraseSource::new(order.passphrase_file);
+        let key = order.key.as_ref().map(|path| root_import::Key { path, opens: &opens, seals: &seals });
+        let mut ledger = self.ledger_file();
+        let made = root_import::run(store, &candidate, key.as_ref(), &self.entropy, &mut ledger);
+        self.finish(ledger);
+        made.map_err(one)?;
+        let with = if key.is_some() { "with its key" } else { "without its key" };
+        let words = || format!("took in root g{} of {}, {with}\n", root.generation, mesh.name);
+        self.voice.answer(self.shared, &document::root(root, None), words)?;
+        self.voice.words(&import_words(&candidate));
+        if let Some(path) = &order.key {
+            let sealed = store.root(root.generation).key_path();
+            let (path, sealed) = (path.display(), sealed.display());
+            self.voice.words(&format!("{path} is still there; keep {sealed} offline, and a copy of it elsewhere"));
+        }
+        Ok(Exit::Fine)
+    }
+
     pub(in crate::cli) fn issuing_create(self, order: IssuingCreateArguments) -> Ended {
         let _lock = self.begin_writing()?;
         let mut ledger = self.ledger_file();
@@ -147,6 +181,32 @@ impl Desk<'_> {
             let Held { generation, certificate } = root;
             self.voice.words(&format!("under root g{generation}, {}; --root N takes another", certificate.subject()));
         }
+    }
+}
+
+fn confirm_import(root: &Held, confirm: Option<String>) -> Result<(), Vec<Problem>> {
+    let wanted = root.certificate.fingerprint();
+    let typed = match confirm {
+        Some(typed) => typed,
+        None => terminal::ask("Type or paste the SHA-256 that its owner says to go on: ").map_err(one)?,
+    };
+    if Fingerprint::parse(typed.trim()) == Some(wanted) {
+        return Ok(());
+    }
+    Err(one(Problem::new(Code::NotConfirmed, "this is not the root of that SHA-256; nothing was taken in")
+        .fact(format!("typed   {}", typed.trim()))
+        .fact(format!("file    {wanted}"))
+        .hint("ask its owner, on another way than the file came, and say it with --confirm SHA256")))
+}
+
+/// What makes the mesh use a root that was taken in.
+fn import_words(candidate: &Candidate) -> String {
+    let pins: String = candidate.pins().iter().map(|pin| format!("\n    - {pin}")).collect();
+    match pins.as_str() {
+        "" => "it is used from now on, as the founding root or because the mesh file pins it already".to_owned(),
+        pins => format!(
+            "it is not used before the mesh file pins it; what is used now must be pinned as well then:\n\nroot:\n  trusted:{pins}\n"
+        ),
     }
 }
 

@@ -57,6 +57,8 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         #[cfg(feature = "ceremony")]
         Command::Root(RootCommand::Create(order)) => Desk::open(shared, voice, now)?.root_create(order),
         #[cfg(feature = "ceremony")]
+        Command::Root(RootCommand::Import(order)) => Desk::open(shared, voice, now)?.root_import(order),
+        #[cfg(feature = "ceremony")]
         Command::Issuing(IssuingCommand::Create(order)) => Desk::open(shared, voice, now)?.issuing_create(order),
         #[cfg(feature = "ceremony")]
         Command::Issue(order) => Desk::open(shared, voice, now)?.issue(order),

@@ -18,5 +18,7 @@ pub mod quickstart;
 pub mod report;
 #[cfg(feature = "ceremony")]
 pub mod root_create;
+#[cfg(feature = "ceremony")]
+pub mod root_import;
 pub mod rotate;
 pub mod targets_discover;
