@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use meshca::jobs::publish::{self, Courier, Order};
 use meshca::jobs::rotate;
-use meshca::mesh::walk::Approvals;
+use meshca::mesh::gates::Approvals;
 use meshca::problem::Code;
 use meshca::world::brake::{Brake, Hold};
 use meshca::world::entropy::Entropy;

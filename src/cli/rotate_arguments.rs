@@ -8,9 +8,9 @@ use time::Duration;
 use crate::cli::passphrase_file::PassphraseFile;
 #[cfg(feature = "k8s")]
 use crate::mesh::fleet::{Access, is_dns_label};
+use crate::mesh::gates::Approvals;
 use crate::mesh::shard::Shard;
 use crate::mesh::span;
-use crate::mesh::walk::Approvals;
 use crate::pki::fingerprint::Fingerprint;
 use crate::problem::{Code, Problem};
 

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::observed::Observed;
+use crate::mesh::plan::root_change;
 use crate::mesh::status::{Status, status};
 use crate::problem::Problem;
 use crate::world::files::{self, Readers};
@@ -22,7 +23,13 @@ const STATUS: &str = "status.json";
 /// `file-unreadable`, `certificate-malformed`: the material folder itself cannot be read. What cannot be seen of a
 /// target is a row.
 pub fn run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Status, Problem> {
-    of(mesh, store, &targets.observe_all(), now)
+    let holdings = store.holdings()?;
+    let mut observed = targets.observe_all();
+    // A mesh without a usable root has no root change; its report says what it lacks.
+    if let Ok(Some(_)) = root_change(mesh, &holdings, &observed, now) {
+        observed = targets.look_at_deployments(observed);
+    }
+    Ok(status(mesh, &holdings, &observed, now))
 }
 
 /// The same of targets that have just been looked at.

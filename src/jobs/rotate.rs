@@ -8,6 +8,7 @@ use crate::mesh::cacerts::Cacerts;
 use crate::mesh::change::Change;
 use crate::mesh::event::{self, Event};
 use crate::mesh::fleet::{Cluster, ClusterName};
+use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::ledger;
 use crate::mesh::minting::{self, Authority, Ingredients};
@@ -15,7 +16,6 @@ use crate::mesh::observed::Observed;
 use crate::mesh::plan::{self, Act, Plan, Step};
 use crate::mesh::shard;
 use crate::mesh::shared_key;
-use crate::mesh::walk::Approvals;
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
 use crate::pki::signing_key::SigningKey;
@@ -56,8 +56,9 @@ impl Tick {
 /// # Errors
 /// `no-usable-root`, `clock-implausible`, `file-unreadable`.
 pub fn dry_run(courier: &Courier<'_>, store: &Store, approvals: Approvals) -> Result<Tick, Problem> {
-    let observed = courier.targets.observe_all();
-    let plan = planned(courier, &store.holdings()?, &observed, approvals)?;
+    let holdings = store.holdings()?;
+    let observed = look_further(courier, &holdings, courier.targets.observe_all())?;
+    let plan = planned(courier, &holdings, &observed, approvals)?;
     Ok(Tick { plan, done: BTreeMap::new(), observed, hold: None, untold: None })
 }
 
@@ -84,6 +85,7 @@ pub fn run(
             return Ok(Tick { plan, done, observed: BTreeMap::new(), hold: Some(hold), untold: None });
         }
     };
+    observed = look_further(courier, &holdings, observed)?;
     let plan = planned(courier, &holdings, &observed, approvals)?;
     for cluster in &mesh.clusters {
         if let Some(observed) = observed.get(&cluster.name) {
@@ -133,8 +135,27 @@ pub fn run(
     }
     // By what was seen before: that is what an Event is about.
     let untold = tell(courier, &event::events(&plan, &done, &observed));
-    observed.extend(if hold.is_none() { courier.targets.look_at_istiods(afterwards) } else { afterwards });
+    if hold.is_none() {
+        afterwards = courier.targets.look_at_istiods(afterwards);
+        if plan.root_change.is_some() {
+            afterwards = courier.targets.look_at_deployments(afterwards);
+        }
+    }
+    observed.extend(afterwards);
     Ok(Tick { plan, done, observed, hold, untold })
+}
+
+/// Looks at what only a root change has to know, while there is one.
+fn look_further(
+    courier: &Courier<'_>,
+    holdings: &Holdings,
+    observed: BTreeMap<ClusterName, Observed>,
+) -> Result<BTreeMap<ClusterName, Observed>, Problem> {
+    let Courier { mesh, targets, now, .. } = *courier;
+    Ok(match plan::root_change(mesh, holdings, &observed, now)? {
+        Some(_) => targets.look_at_deployments(observed),
+        None => observed,
+    })
 }
 
 /// The plan for what this run works on.
@@ -198,7 +219,7 @@ impl Hands<'_> {
                 self.mint(cluster, observed, issuing, generation, parcel)
             }
             Act::Rebundle | Act::Note => self.rebundle(cluster, observed, bundle, step.mark.clone()),
-            Act::Restart => Err(missing("PLACEHOLDER")),
+            Act::Restart => self.restart(cluster),
             Act::Activate { generation } => {
                 let prepared = self
                     .holdings
@@ -268,6 +289,18 @@ impl Hands<'_> {
         })?;
         let mark = self.courier.mark(cluster, &set, observed.generation(), walk);
         self.courier.deliver(cluster, &set, &mark, observed)
+    }
+
+    fn restart(&self, cluster: &Cluster) -> Result<Delivered, Problem> {
+        let about = About { cluster: Some(&cluster.name), generation: None, certificate: None };
+        self.courier.brake.may_write()?;
+        self.courier.record(|ledger| ledger.intent(ledger::Act::RestartIstiod, about))?;
+        let restarted = self.courier.targets.restart(cluster);
+        self.courier.record(|ledger| match &restarted {
+            Ok(()) => ledger.done(ledger::Act::RestartIstiod, about),
+            Err(problem) => ledger.failed(ledger::Act::RestartIstiod, about, problem),
+        })?;
+        restarted.map(|()| Delivered { change: Change::Leave, seen: None })
     }
 
     /// The root that signed the top of a chain.

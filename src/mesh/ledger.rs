@@ -54,6 +54,10 @@ pub enum Act {
     MintIntermediate,
     /// A set was published to a target.
     Publish,
+    /// An istiod was restarted for a root change.
+    RestartIstiod,
+    /// A root change was turned back, or forward again.
+    TurnRootChange,
     /// The ledger's own tail was cut off by a crash, and mended.
     Recover,
 }
@@ -69,6 +73,8 @@ impl Act {
             Act::MintIssuing => "mint-issuing",
             Act::MintIntermediate => "mint-intermediate",
             Act::Publish => "publish",
+            Act::RestartIstiod => "restart-istiod",
+            Act::TurnRootChange => "turn-root-change",
             Act::Recover => "recover",
         }
     }

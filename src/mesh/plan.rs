@@ -8,16 +8,18 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 use crate::mesh::change::{may_write, same_root};
+use crate::mesh::convoy::Convoy;
 use crate::mesh::deadline::{Ceremony, ceremony};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::footing::{Footing, signed_under};
+use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::party::Pair;
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
 use crate::mesh::stage::Stage;
-use crate::mesh::walk::{Approvals, Move, Walk};
+use crate::mesh::walk::{Move, Walk};
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
@@ -127,7 +129,7 @@ pub fn next(
     let renewals = Renewals { mesh, holdings, now };
     let walk = footing.next.map(|new| {
         let pair = Pair { old: footing.current, new };
-        Walk::of(renewals, observed, pair, approvals)
+        Walk::of(Convoy::of(renewals, observed, pair), approvals)
     });
     let anchors: Vec<Certificate> = trusted.iter().map(|held| held.certificate.clone()).collect();
     let view = View { mesh, trusted: &trusted, anchors, current: footing.current, renewals, walk: walk.as_ref(), now };
@@ -185,7 +187,8 @@ pub fn root_change(
     let footing = footing(mesh, holdings, &trusted, observed, now)?;
     Ok(footing.next.map(|new| {
         let pair = Pair { old: footing.current, new };
-        Walk::of(Renewals { mesh, holdings, now }, observed, pair, Approvals::default()).progress(&footing.later)
+        let convoy = Convoy::of(Renewals { mesh, holdings, now }, observed, pair);
+        Walk::of(convoy, Approvals::default()).progress(&footing.later)
     }))
 }
 
@@ -226,7 +229,7 @@ impl View<'_> {
             let reason = format!("rotation is paused in the mesh file; {}", decided.reason);
             decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Wait, reason) };
         }
-        let mark = self.walk.filter(|_| decided.bundle.is_some()).and_then(|walk| walk.mark(cluster, &decided.part));
+        let mark = self.walk.filter(|_| decided.bundle.is_some()).and_then(|walk| walk.note(cluster, &decided.part));
         let Decided { act, reason, stage, bundle, .. } = decided;
         Step { cluster: cluster.name.clone(), act, reason, stage, bundle, mark }
     }
