@@ -266,6 +266,9 @@ codes! {
         ClockImplausible = "clock-implausible": "the present moment lies before certificates that are already in use, or before this program was written; nothing is minted";
         ClusterForgotten = "cluster-forgotten": "a cluster that had a part in the root change under way is not in the mesh file any more; no stage is changed";
         RootChangeLate = "root-change-late": "a root change waits for something that should have come by now, or the latest safe start of its next stage has passed";
+        NoRootChange = "no-root-change": "there is no root change to be turned back or forward again";
+        RemovalBegun = "removal-begun": "an old root was removed from a trust bundle, so the root change cannot be turned back";
+        SignerTainted = "signer-tainted": "the key of an intermediate that a cluster had may be in other hands, and the intermediate has not ended";
         RemovalNotDue = "removal-not-due": "the removal of a root was approved that the fleet is not ready to lose, or that it does not walk away from";
         CeremonyNeeded = "ceremony-needed": "nothing that may be used without people can renew this certificate";
     }

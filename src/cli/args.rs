@@ -11,6 +11,7 @@ use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::report_words::Form;
 use crate::cli::rotate_arguments::{RotateArguments, length};
+use crate::cli::turning::RollbackArguments;
 use crate::cli::typed_values::{account, cluster, deployment, image, moment, namespace, trust_domain, user, word};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::manifests::kube_object::Subject;
@@ -48,6 +49,7 @@ Start:
 Run:
   publish      Bring what lies in stock to the clusters
   rotate       One tick: look, plan, renew what is due; with --watch one after another
+  rollback     Turn a root change back by a stage, or forward again
 
 Look:
   report       How every certificate in every cluster stands
@@ -191,6 +193,9 @@ pub enum Command {
     },
     /// One tick: look, plan, renew what is due; with --watch one after another.
     Rotate(RotateArguments),
+    /// Turn a root change back by a stage, until an old root was removed, and take the first steps that way. Later runs of
+    /// rotate go on so, until --undo.
+    Rollback(RollbackArguments),
     /// How every certificate in every cluster stands.
     Report {
         /// Write the metrics to this file as well, by rename, for a textfile collector.

@@ -11,7 +11,7 @@ use crate::cli::exit::Exit;
 use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
 use crate::cli::{problem_words, report_words};
-use crate::jobs::publish::Courier;
+use crate::jobs::courier::Courier;
 use crate::jobs::report;
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::metrics;

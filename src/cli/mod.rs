@@ -23,6 +23,7 @@ pub mod rotate_arguments;
 pub mod run;
 pub mod table;
 mod tick;
+pub mod turning;
 mod typed_values;
 pub mod voice;
 mod watch;

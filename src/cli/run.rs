@@ -67,6 +67,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         }
         Command::Rotate(order) if order.watch => watch::run(&order, shared, voice, now),
         Command::Rotate(order) => Desk::open(shared, voice, now)?.rotate(&order),
+        Command::Rollback(order) => Desk::open(shared, voice, now)?.rollback(order),
         Command::Report { metrics_textfile } => Desk::open(shared, voice, now)?.report(metrics_textfile.as_deref()),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
         Command::Inspect { path } => {

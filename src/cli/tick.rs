@@ -9,9 +9,10 @@ use crate::cli::root_change_words::Alarm;
 use crate::cli::rotate_arguments::Own;
 use crate::cli::rotate_arguments::RotateArguments;
 use crate::cli::{document, fleet_words, problem_words, root_change_words};
-use crate::jobs::publish::Courier;
+use crate::jobs::courier::Courier;
 use crate::jobs::rotate::{self, Tick};
 use crate::mesh::deadline::Ceremony;
+use crate::mesh::ledger;
 use crate::mesh::plan::Act;
 use crate::mesh::status::Status;
 #[cfg(feature = "k8s")]
@@ -20,6 +21,7 @@ use crate::pki::profile::Tier;
 use crate::problem::Problem;
 #[cfg(feature = "k8s")]
 use crate::world::kubernetes::status_map;
+use crate::world::ledger_file::About;
 use crate::world::passphrase::PassphraseSource;
 
 impl Desk<'_> {
@@ -32,15 +34,19 @@ impl Desk<'_> {
         if let Some(part) = part {
             self.mesh = part.of(&self.mesh);
         }
+        if let Some(name) = &order.now {
+            self.mesh.signing_cluster(name).map_err(one)?;
+        }
         let targets = self.targets();
         let lock = if dry_run { None } else { self.begin_writing()? };
         let ledger = Mutex::new(self.ledger_file());
         let courier = Courier { own: own.as_deref(), ..self.courier(&targets, &ledger) };
         let tick = if dry_run {
-            rotate::dry_run(&courier, &self.store, order.approvals()).map_err(one)?
+            rotate::dry_run(&courier, &self.store, &order.approvals()).map_err(one)?
         } else {
+            self.note_taint(order, &courier)?;
             let opens = PassphraseSource::new(order.passphrase.passphrase_file.clone());
-            let tick = rotate::run(&courier, &self.store, &opens, order.approvals());
+            let tick = rotate::run(&courier, &self.store, &opens, &order.approvals());
             self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
             let tick = tick.map_err(one)?;
             // Who is to end has no time for those who watch.
@@ -68,6 +74,18 @@ impl Desk<'_> {
             Some(problem) if exit < Exit::Error => Err(one(problem)),
             _ => Ok(exit),
         }
+    }
+
+    /// Records that the key of a cluster's intermediate may be in other hands, and says what a new one does not mend.
+    fn note_taint(&self, order: &RotateArguments, courier: &Courier<'_>) -> Result<(), Vec<Problem>> {
+        let (Some(name), Some(reason)) = (&order.now, &order.reason) else { return Ok(()) };
+        let about = About { cluster: Some(name), generation: None, certificate: None };
+        courier.record(|ledger| ledger.remark(ledger::Act::Taint, about, reason)).map_err(one)?;
+        self.voice.words(&format!(
+            "{name} gets a new key. Whoever has the old one can still sign workload certificates that every cluster accepts, \
+             until its intermediate ends or a revocation list is published; meshca report   says until when"
+        ));
+        Ok(())
     }
 
     /// Leaves the status in ConfigMaps of the cluster that meshca runs in, where that is asked for.

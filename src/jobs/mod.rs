@@ -1,6 +1,7 @@
 //! ORDER: one file per command: read, decide, act, record, return.
 
 pub mod check;
+pub mod courier;
 pub mod first_look;
 pub mod init;
 pub mod inspect;
@@ -16,6 +17,7 @@ pub mod publish;
 #[cfg(feature = "ceremony")]
 pub mod quickstart;
 pub mod report;
+pub mod rollback;
 #[cfg(feature = "ceremony")]
 pub mod root_create;
 #[cfg(feature = "ceremony")]

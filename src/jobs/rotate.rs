@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use crate::jobs::publish::{Courier, Delivered, Parcel, activate, sweep};
-use crate::mesh::cacerts::Cacerts;
+use crate::jobs::courier::{Courier, Delivered, Parcel};
+use crate::jobs::publish::{activate, sweep};
 use crate::mesh::change::Change;
 use crate::mesh::event::{self, Event};
 use crate::mesh::fleet::{Cluster, ClusterName};
@@ -16,7 +16,7 @@ use crate::mesh::observed::Observed;
 use crate::mesh::plan::{self, Act, Plan, Step};
 use crate::mesh::shard;
 use crate::mesh::shared_key;
-use crate::mesh::walk_mark::WalkMark;
+use crate::mesh::taint::Taint;
 use crate::pki::certificate::Certificate;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
@@ -55,7 +55,7 @@ impl Tick {
 ///
 /// # Errors
 /// `no-usable-root`, `clock-implausible`, `file-unreadable`.
-pub fn dry_run(courier: &Courier<'_>, store: &Store, approvals: Approvals) -> Result<Tick, Problem> {
+pub fn dry_run(courier: &Courier<'_>, store: &Store, approvals: &Approvals) -> Result<Tick, Problem> {
     let holdings = store.holdings()?;
     let observed = look_further(courier, &holdings, courier.targets.observe_all())?;
     let plan = planned(courier, &holdings, &observed, approvals)?;
@@ -72,7 +72,7 @@ pub fn run(
     courier: &Courier<'_>,
     store: &Store,
     opens: &PassphraseSource,
-    approvals: Approvals,
+    approvals: &Approvals,
 ) -> Result<Tick, Problem> {
     let mesh = courier.mesh;
     let holdings = store.holdings()?;
@@ -163,7 +163,7 @@ fn planned(
     courier: &Courier<'_>,
     holdings: &Holdings,
     observed: &BTreeMap<ClusterName, Observed>,
-    approvals: Approvals,
+    approvals: &Approvals,
 ) -> Result<Plan, Problem> {
     let mesh = courier.mesh;
     let plan = plan::next(mesh, holdings, observed, approvals, courier.now)?;
@@ -216,9 +216,9 @@ impl Hands<'_> {
                 let issuing = issuing.ok_or_else(|| missing("its issuing CA is gone"))?;
                 let anchor = self.root_of(&issuing.certificate)?;
                 let parcel = Parcel { anchor, bundle, mark: step.mark.clone() };
-                self.mint(cluster, observed, issuing, generation, parcel)
+                self.mint(cluster, observed, issuing, generation, parcel, step.taints)
             }
-            Act::Rebundle | Act::Note => self.rebundle(cluster, observed, bundle, step.mark.clone()),
+            Act::Rebundle | Act::Note => self.courier.rebundle(cluster, observed, bundle, step.mark.clone()),
             Act::Restart => self.restart(cluster),
             Act::Activate { generation } => {
                 let prepared = self
@@ -246,6 +246,7 @@ impl Hands<'_> {
         issuing: &Held,
         generation: u32,
         parcel: Parcel<'_>,
+        taints: bool,
     ) -> Result<Delivered, Problem> {
         let Courier { mesh, entropy, now, .. } = *self.courier;
         let issuing_key = self
@@ -263,31 +264,11 @@ impl Hands<'_> {
         self.courier.record(|ledger| ledger.done(ledger::Act::MintIntermediate, about))?;
         let upper = [issuing.certificate.clone()];
         let set = minting::set(mesh, signed.into_certificate(), &key, &upper, parcel.anchor, parcel.bundle);
-        let mark = self.courier.mark(cluster, &set, generation, parcel.mark);
-        self.courier.deliver(cluster, &set, &mark, observed)
-    }
-
-    /// Publishes the set that is there, its key included, with this trust bundle and this note.
-    fn rebundle(
-        &self,
-        cluster: &Cluster,
-        observed: &Observed,
-        bundle: &[u8],
-        walk: Option<WalkMark>,
-    ) -> Result<Delivered, Problem> {
-        let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
-        let set = match (there, self.courier.targets.key(cluster)?) {
-            (Some(there), Some((key, spki))) => Cacerts::rebundled(there, key, spki, bundle),
-            _ => None,
-        };
-        let set = set.ok_or_else(|| {
-            Problem::new(
-                Code::TargetChangedMeanwhile,
-                format!("{} holds no set any more that could be kept with another trust bundle", cluster.name),
-            )
-            .hint(format!("meshca check {}", cluster.name))
-        })?;
-        let mark = self.courier.mark(cluster, &set, observed.generation(), walk);
+        let mut mark = self.courier.mark(cluster, &set, generation, parcel.mark, observed);
+        if taints {
+            let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
+            mark.tainted.extend(there.and_then(|there| there.signer.as_ref().ok()).map(Taint::of));
+        }
         self.courier.deliver(cluster, &set, &mark, observed)
     }
 

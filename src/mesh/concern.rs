@@ -6,6 +6,7 @@ use crate::mesh::cacerts::CONTROL_PLANES;
 use crate::mesh::change::may_write;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::{Cluster, ClusterName, Role};
+use crate::mesh::observed::Owner;
 use crate::mesh::plan::root_differs;
 use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::sighting::{Roots, Sighting};
@@ -75,8 +76,28 @@ fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster, rows: &[Row]) -> Vec<F
             .hint("a change of root is walked in stages; pin its root in root.trusted if it is the right one");
         found.push(find(Severity::Critical, problem));
     }
+    found.extend(tainted(sighting, cluster).into_iter().map(|problem| find(Severity::Warning, problem)));
     found.extend(unclaimed(sighting, cluster).map(|problem| find(Severity::Warning, problem)));
     found
+}
+
+/// Intermediates that a cluster had and whose key may be in other hands: peers take what is signed with it until they end.
+fn tainted(sighting: &Sighting<'_>, cluster: &Cluster) -> Vec<Problem> {
+    let there = sighting.observed.get(&cluster.name).and_then(|it| it.secret.as_ref().ok()?.as_ref());
+    let Some(Owner::Ours(mark)) = there.map(|there| &there.owner) else { return Vec::new() };
+    let living = mark.tainted.iter().filter(|taint| taint.ends >= sighting.now);
+    living
+        .map(|taint| {
+            Problem::new(
+                Code::SignerTainted,
+                format!("{} had an intermediate whose key may be in other hands", cluster.name),
+            )
+            .fact(format!("serial      {}", taint.serial))
+            .fact(format!("its end     {}", utc(taint.ends)))
+            .fact("every cluster accepts what is signed with that key until then; no revocation list is published")
+            .hint("a root change ends it earlier: meshca root create --next")
+        })
+        .collect()
 }
 
 /// A remote whose namespace does not name its primary never gets the trust bundle. An external control plane leads in

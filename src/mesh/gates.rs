@@ -16,10 +16,12 @@ use crate::pki::moment::utc;
 use crate::problem::{Code, Problem};
 
 /// What people have allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Approvals {
     /// That this root may be removed from the trust bundles.
     pub removal: Option<Fingerprint>,
+    /// That this cluster gets a new intermediate at once, since the key of the present one may be in other hands.
+    pub urgent: Option<ClusterName>,
 }
 
 /// What the whole fleet says.
@@ -45,7 +47,7 @@ pub(in crate::mesh) struct Gates {
 const CLOCK_SLACK: Duration = Duration::minutes(5);
 
 impl Gates {
-    pub(in crate::mesh) fn of(convoy: &Convoy<'_>, approvals: Approvals) -> Self {
+    pub(in crate::mesh) fn of(convoy: &Convoy<'_>, approvals: &Approvals) -> Self {
         let distrusting = convoy.parties.values().filter(|party| party.trusts.is_err());
         Self {
             held: Stage::ALL.map(|stage| held(convoy, stage)),
@@ -106,7 +108,7 @@ fn unusable(convoy: &Convoy<'_>) -> Option<String> {
     let lacking = convoy.parties.values().filter(|party| matches!(party.place, Place::Old | Place::Trusting));
     let lacking = lacking.filter(|party| {
         let holder = Holder::of(party.there);
-        let way = convoy.renewals.under(&convoy.pair.new.certificate, party.cluster, &holder, Gain::UnderAnotherRoot);
+        let way = convoy.renewals.under(&convoy.pair.new.certificate, party.cluster, &holder, Gain::OverAnything);
         matches!(way, Way::Ceremony(_))
     });
     let what = match convoy.evidence.mesh.issuing {
@@ -117,7 +119,7 @@ fn unusable(convoy: &Convoy<'_>) -> Option<String> {
 }
 
 /// Whether the old root may go: people said so now, or it was removed somewhere upon their word, or the mesh file does.
-fn is_approved(convoy: &Convoy<'_>, approvals: Approvals) -> bool {
+fn is_approved(convoy: &Convoy<'_>, approvals: &Approvals) -> bool {
     let old = convoy.pair.old.certificate.fingerprint();
     if approvals.removal == Some(old) || convoy.parties.values().any(|party| party.was_removed(convoy.pair)) {
         return true;

@@ -56,6 +56,8 @@ pub enum Act {
     Publish,
     /// An istiod was restarted for a root change.
     RestartIstiod,
+    /// The key of a cluster's intermediate was said to be in other hands.
+    Taint,
     /// A root change was turned back, or forward again.
     TurnRootChange,
     /// The ledger's own tail was cut off by a crash, and mended.
@@ -74,6 +76,7 @@ impl Act {
             Act::MintIntermediate => "mint-intermediate",
             Act::Publish => "publish",
             Act::RestartIstiod => "restart-istiod",
+            Act::Taint => "taint",
             Act::TurnRootChange => "turn-root-change",
             Act::Recover => "recover",
         }

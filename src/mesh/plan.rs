@@ -53,6 +53,8 @@ pub struct Step {
     pub bundle: Option<Vec<u8>>,
     /// What is noted on that set for a root change.
     pub mark: Option<WalkMark>,
+    /// Whether the intermediate that is replaced counts as tainted: its key may be in other hands.
+    pub taints: bool,
 }
 
 /// What should happen to a cluster.
@@ -120,7 +122,7 @@ pub fn next(
     mesh: &Mesh,
     holdings: &Holdings,
     observed: &BTreeMap<ClusterName, Observed>,
-    approvals: Approvals,
+    approvals: &Approvals,
     now: OffsetDateTime,
 ) -> Result<Plan, Problem> {
     let trusted = holdings.trusted(mesh)?;
@@ -132,7 +134,16 @@ pub fn next(
         Walk::of(Convoy::of(renewals, observed, pair), approvals)
     });
     let anchors: Vec<Certificate> = trusted.iter().map(|held| held.certificate.clone()).collect();
-    let view = View { mesh, trusted: &trusted, anchors, current: footing.current, renewals, walk: walk.as_ref(), now };
+    let view = View {
+        mesh,
+        trusted: &trusted,
+        anchors,
+        current: footing.current,
+        renewals,
+        walk: walk.as_ref(),
+        urgent: approvals.urgent.as_ref(),
+        now,
+    };
     let mut steps: Vec<Step> =
         mesh.clusters.iter().map(|cluster| view.step(cluster, observed.get(&cluster.name))).collect();
     steps.sort_by_key(|step| mesh.rotation.canary.as_ref() != Some(&step.cluster));
@@ -188,7 +199,7 @@ pub fn root_change(
     Ok(footing.next.map(|new| {
         let pair = Pair { old: footing.current, new };
         let convoy = Convoy::of(Renewals { mesh, holdings, now }, observed, pair);
-        Walk::of(convoy, Approvals::default()).progress(&footing.later)
+        Walk::of(convoy, &Approvals::default()).progress(&footing.later)
     }))
 }
 
@@ -199,6 +210,7 @@ struct View<'a> {
     current: &'a Held,
     renewals: Renewals<'a>,
     walk: Option<&'a Walk<'a>>,
+    urgent: Option<&'a ClusterName>,
     now: OffsetDateTime,
 }
 
@@ -225,13 +237,14 @@ impl View<'_> {
             Decided::nothing(Act::Refuse(problem), reason)
         });
         let mut decided = decided;
-        if self.mesh.rotation.paused && decided.act.writes() {
+        let is_urgent = self.urgent == Some(&cluster.name);
+        if self.mesh.rotation.paused && decided.act.writes() && !is_urgent {
             let reason = format!("rotation is paused in the mesh file; {}", decided.reason);
             decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Wait, reason) };
         }
         let mark = self.walk.filter(|_| decided.bundle.is_some()).and_then(|walk| walk.note(cluster, &decided.part));
         let Decided { act, reason, stage, bundle, .. } = decided;
-        Step { cluster: cluster.name.clone(), act, reason, stage, bundle, mark }
+        Step { cluster: cluster.name.clone(), act, reason, stage, bundle, mark, taints: is_urgent }
     }
 
     fn decide(&self, cluster: &Cluster, observed: Option<&Observed>) -> Result<Decided, Problem> {
@@ -271,9 +284,21 @@ impl View<'_> {
         Decided { act: act_of(way), reason: why.to_owned(), stage: None, bundle: Some(bundle), part: Move::Stay }
     }
 
+    /// A new intermediate at once, with the root and the trust bundle of the present one. Stock helps as well.
+    fn replacement(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
+        let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
+        let way = self.renewals.under(&under.certificate, cluster, holder, Gain::OverAnything);
+        let bundle = holder.there.and_then(SecretSight::kept_bundle);
+        let reason = "people asked for a new key at once".to_owned();
+        Decided { act: act_of(way), reason, stage: None, bundle, part: Move::Stay }
+    }
+
     /// What is due of a target whose set is sound. A renewal comes before a change of its trust bundle: until istiod has
     /// taken that one, it may drop every later update.
     fn part_or_renewal(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
+        if self.urgent == Some(&cluster.name) {
+            return self.replacement(cluster, holder);
+        }
         let part = self.walk.map_or(Move::Stay, |walk| walk.step(cluster));
         if let Some(why) = self.renewals.due(cluster, holder)
             && !matches!(&part, Move::Sign { way, .. } if !matches!(way, Way::Ceremony(_)))
@@ -391,7 +416,7 @@ mod tests {
     }
 
     fn plan(story: &Story) -> Plan {
-        next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).unwrap()
+        next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW).unwrap()
     }
 
     fn act(story: &Story, cluster: &str) -> Act {
@@ -619,11 +644,11 @@ mod tests {
         let made = at(&story, NOW + BACKDATE);
         let sight = story.sight("east", 2, &made);
         story.look_at("east").secret = Ok(Some(sight));
-        assert!(next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).is_ok());
+        assert!(next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW).is_ok());
         let made = at(&story, NOW + BACKDATE + SECOND);
         let sight = story.sight("east", 2, &made);
         story.look_at("east").secret = Ok(Some(sight));
-        let refused = next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).unwrap_err();
+        let refused = next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW).unwrap_err();
         assert_eq!(refused.code(), Code::ClockImplausible);
         assert!(refused.facts()[0].ends_with("2026-11-23T10:00:00Z"), "{refused:?}");
     }

@@ -51,7 +51,7 @@ pub(in crate::mesh) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Reads where a walk stands.
-    pub(in crate::mesh) fn of(convoy: Convoy<'a>, approvals: Approvals) -> Self {
+    pub(in crate::mesh) fn of(convoy: Convoy<'a>, approvals: &Approvals) -> Self {
         let gates = Gates::of(&convoy, approvals);
         Self { convoy, gates }
     }
@@ -140,12 +140,8 @@ impl<'a> Walk<'a> {
             return Move::Wait { why };
         }
         let holder = Holder::of(party.there);
-        let way = self.convoy.renewals.under(
-            &self.convoy.pair.new.certificate,
-            party.cluster,
-            &holder,
-            Gain::UnderAnotherRoot,
-        );
+        let way =
+            self.convoy.renewals.under(&self.convoy.pair.new.certificate, party.cluster, &holder, Gain::OverAnything);
         let why = format!(
             "every cluster trusts {}: it gets a signer under it; its trust bundle stays",
             self.convoy.new_name()
@@ -192,7 +188,7 @@ impl<'a> Walk<'a> {
         match (party.place, party.there) {
             (Place::Signing, Some(_)) => {
                 let holder = Holder::of(party.there);
-                let way = self.convoy.renewals.under(old, party.cluster, &holder, Gain::UnderAnotherRoot);
+                let way = self.convoy.renewals.under(old, party.cluster, &holder, Gain::OverAnything);
                 let why = format!("the walk was turned back: it gets a signer under {} again", self.convoy.old_name());
                 Move::Sign { way, stage: Stage::Sign, why }
             }

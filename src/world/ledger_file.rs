@@ -73,6 +73,14 @@ impl LedgerFile {
         self.append(act, Outcome::Failed, about, Some(problem.code().to_string()))
     }
 
+    /// Says that it was done, and what there is to say about it.
+    ///
+    /// # Errors
+    /// `file-unwritable`.
+    pub fn remark(&mut self, act: Act, about: About<'_>, remark: &str) -> Result<(), Problem> {
+        self.append(act, Outcome::Done, about, Some(remark.to_owned()))
+    }
+
     /// The lines that belong on standard output.
     #[must_use]
     pub fn into_lines(self) -> Vec<String> {
