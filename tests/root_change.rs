@@ -301,8 +301,9 @@ fn the_canary_goes_first_and_the_others_follow_when_it_is_seen_to_have_come_thro
     tick(&story, &sign).fine();
     all_show(&story, &["west"], &["g1", "g2"], "g2", &sign);
     all_show(&story, &["east", "north"], &["g1", "g2"], "g1", &sign);
-    tick(&story, &later(&sign, Duration::hours(1))).fine();
-    all_show(&story, &CLUSTERS, &["g1", "g2"], "g2", &sign);
+    let next = later(&sign, Duration::hours(1));
+    tick(&story, &next).fine();
+    all_show(&story, &CLUSTERS, &["g1", "g2"], "g2", &next);
 }
 
 #[test]
