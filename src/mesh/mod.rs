@@ -52,3 +52,4 @@ pub mod status;
 mod status_document;
 pub mod status_part;
 pub mod unrecorded;
+mod unused_root;
