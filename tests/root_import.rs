@@ -1,7 +1,6 @@
 //! A root that was made elsewhere, by OpenSSL: taken in with its key or without it, and used once it is pinned.
 
-#![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a story that cannot go on is a failed test")]
 
 mod support;
 

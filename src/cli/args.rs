@@ -75,7 +75,7 @@ const HELP: &str = help!(
     "  quickstart   The whole main job on a laptop, in one folder, under `lab: true`\n",
     "\
 Ceremony (offline, with the root key; `issue` so only where there is no issuing CA):
-  root         Create the root
+  root         Create the root and the next one, or take one in
   issuing      Create the online issuing CA
   issue        Mint intermediates and lay them ready in stock
 

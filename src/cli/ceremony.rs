@@ -92,7 +92,7 @@ impl Desk<'_> {
         }
         let typed = match confirm {
             Some(typed) => typed,
-            None => terminal::ask("Type the root's name to go on: ").map_err(one)?,
+            None => terminal::ask("Type the root's name to go on: ", "--confirm NAME").map_err(one)?,
         };
         if typed.trim() == subject.common_name {
             return Ok(());
@@ -188,7 +188,7 @@ fn confirm_import(root: &Held, confirm: Option<String>) -> Result<(), Vec<Proble
     let wanted = root.certificate.fingerprint();
     let typed = match confirm {
         Some(typed) => typed,
-        None => terminal::ask("Type or paste the SHA-256 that its owner says to go on: ").map_err(one)?,
+        None => terminal::ask("Type the SHA-256 that its owner says to go on: ", "--confirm SHA256").map_err(one)?,
     };
     if Fingerprint::parse(typed.trim()) == Some(wanted) {
         return Ok(());

@@ -158,7 +158,7 @@ pub fn tick(tick: &Tick, dry_run: bool, now: OffsetDateTime) -> String {
 #[must_use]
 pub fn asked_for(ceremony: &Ceremony) -> Problem {
     let (what, hint) = match ceremony.tier {
-        Tier::Root => ("a new root", "plan the change of root now; walking a fleet through it is not built yet"),
+        Tier::Root => ("a new root", "meshca root create --next"),
         Tier::Issuing => ("a new issuing CA", "meshca issuing create"),
         Tier::Intermediate => ("new intermediates in stock", "meshca issue --until DATE"),
     };

@@ -12,6 +12,7 @@ use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::sighting::{Roots, Sighting};
 use crate::mesh::standing::Standing;
 use crate::pki::certificate::Certificate;
+use crate::mesh::unused_root::unused_roots;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::{day, utc};
 use crate::pki::plain_text::plain;
@@ -24,6 +25,7 @@ pub(in crate::mesh) fn concerns(sighting: &Sighting<'_>, rows: &[Row], ceremonie
     found.extend(sighting.mesh.clusters.iter().flat_map(|cluster| of_cluster(sighting, cluster, rows)));
     found.extend(paused(sighting, rows));
     found.extend(people_needed(sighting, ceremonies));
+    found.extend(unused_roots(sighting.mesh, sighting.holdings));
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     found.into_iter().map(harmless).collect()
 }
@@ -174,7 +176,7 @@ fn people_needed(sighting: &Sighting<'_>, ceremonies: &[Ceremony]) -> Vec<Findin
             Problem::new(Code::CeremonyNeeded, what)
                 .fact(format!("due since  {}", utc(it.due.min(it.last_safe))))
                 .hint(match it.tier {
-                    Tier::Root => "plan the change of root now; walking a fleet through it is not built yet",
+                    Tier::Root => "meshca root create --next",
                     Tier::Issuing => "meshca issuing create",
                     Tier::Intermediate => "meshca issue",
                 }),

@@ -69,3 +69,4 @@ pub mod turn;
 pub mod unrecorded;
 pub mod walk;
 pub mod walk_mark;
+mod unused_root;

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::problem::{Code, Problem};
 
-/// Asks a question on the terminal and returns the line that was typed.
+/// Asks a question on the terminal and returns the line that was typed. `option` is what answers it without a terminal.
 ///
 /// # Errors
 /// `no-terminal`.
-pub fn ask(question: &str) -> Result<String, Problem> {
-    let nobody = || Problem::new(Code::NoTerminal, "there is no terminal to ask on").hint("--confirm NAME");
+pub fn ask(question: &str, option: &str) -> Result<String, Problem> {
+    let nobody = || Problem::new(Code::NoTerminal, "there is no terminal to ask on").hint(option);
     let input = std::io::stdin();
     if !input.is_terminal() {
         return Err(nobody());
