@@ -26,7 +26,7 @@ impl Desk<'_> {
         let source = PassphraseSource::new(passphrase.passphrase_file);
         let root =
             root_create::run(&self.mesh, &self.store, &source, &self.entropy, &mut ledger, self.now).map_err(one)?;
-        self.finish(ledger);
+        self.finish(ledger).map_err(one)?;
         let words = || format!("created the root of {}\n\n{}", self.mesh.name, fleet_words::certificate(&root));
         self.voice.answer(self.shared, &document::authority(1, &root), words)?;
         self.voice.words(&format!(
@@ -71,7 +71,7 @@ impl Desk<'_> {
         let (mesh, store) = (&self.mesh, &self.store);
         let made =
             issuing_create::run(mesh, store, &opens, &seals, &self.entropy, &mut ledger, self.now).map_err(one)?;
-        self.finish(ledger);
+        self.finish(ledger).map_err(one)?;
         let words = || {
             let certificate = fleet_words::certificate(&made.certificate);
             format!("created issuing CA g{} of {}\n\n{certificate}", made.generation, mesh.name)
@@ -95,8 +95,9 @@ impl Desk<'_> {
         let shows_progress = !self.voice.quiet;
         let order = issue::Order { clusters, until, opens: &opens, shows_progress, seals: seals.as_ref() };
         let made = issue::run(&self.mesh, &self.store, &order, &self.entropy, &mut ledger, self.now);
-        self.finish(ledger);
+        let recorded = self.finish(ledger);
         let made = made.map_err(one)?;
+        recorded.map_err(one)?;
         self.voice.answer(self.shared, &document::stock(&made), || fleet_words::stock(&made))?;
         self.voice.words(&format!("next: meshca -f {} publish", self.shared.file.display()));
         Ok(Exit::Fine)
@@ -110,14 +111,18 @@ pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, n
     }
     let made = quickstart::run(folder, &Entropy::new(), now)?;
     voice.words("LAB ONLY: a random passphrase lies in a file beside the keys that it opens");
-    voice.result(&format!("created the root of {}\n\n{}", made.mesh.name, fleet_words::certificate(&made.root)));
-    voice.result(&fleet_words::deliveries(&made.deliveries, false));
-    voice.result(&fleet_words::tick(&made.tick, false));
+    let story = [
+        format!("created the root of {}\n\n{}", made.mesh.name, fleet_words::certificate(&made.root)),
+        fleet_words::deliveries(&made.deliveries, false),
+        fleet_words::tick(&made.tick, false),
+    ];
+    story.iter().try_for_each(|part| voice.result(part)).map_err(one)?;
     let file = made.file.display().to_string();
     let metrics = folder.join("meshca.prom");
     let desk = Desk::of(made.mesh, shared, voice, now);
     let status = desk.tell_watchers(&made.tick.observed, Some(&metrics)).map_err(one)?;
-    voice.result(&report_words::written(&status, Form::Table, &file, VERSION, voice.colour).map_err(one)?);
+    let report = report_words::written(&status, Form::Table, &file, VERSION, voice.colour);
+    report.and_then(|report| voice.result(&report)).map_err(one)?;
     voice.words(&format!(
         "metrics are in {}\ngo on with:\n  meshca -f {file} report\n  meshca -f {file} rotate --passphrase-file {}\n  \
          meshca -f {file} report -o prometheus",

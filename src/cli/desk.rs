@@ -95,10 +95,12 @@ impl<'a> Desk<'a> {
         Courier { mesh, own: None, targets, entropy, ledger, now: *now, brake, shows_progress: !voice.quiet }
     }
 
-    pub(in crate::cli) fn finish(&self, ledger: LedgerFile) {
-        for line in ledger.into_lines() {
-            self.voice.result(&line);
-        }
+    /// Prints the ledger, where it goes to standard output.
+    ///
+    /// # Errors
+    /// `output-failed`.
+    pub(in crate::cli) fn finish(&self, ledger: LedgerFile) -> Result<(), Problem> {
+        ledger.into_lines().iter().try_for_each(|line| self.voice.result(line))
     }
 
     /// What the unattended side leaves for its watchers: the public status and the metrics. A tick that acted has

@@ -50,7 +50,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         Command::Quickstart { folder } => ceremony::quickstart(&folder, shared, voice, now),
         Command::Init { folder } => {
             let path = init::run(&folder).map_err(one)?;
-            voice.result(&format!("wrote {}", path.display()));
+            voice.result(&format!("wrote {}", path.display())).map_err(one)?;
             voice.words(&format!("next: edit it, then  meshca -f {} root create", path.display()));
             Ok(Exit::Fine)
         }
@@ -99,9 +99,10 @@ impl Desk<'_> {
         let opens = PassphraseSource::new(passphrase.passphrase_file);
         let order = publish::Order { clusters, dry_run, opens: &opens };
         let deliveries = publish::run(&courier, &self.store, &order);
-        self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let recorded = self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
         drop(lock);
         let mut deliveries = deliveries.map_err(one)?;
+        recorded.map_err(one)?;
         if let Some(within) = wait {
             loading::run(&self.mesh, &targets, &mut deliveries, within, self.now);
         }
@@ -120,10 +121,11 @@ impl Desk<'_> {
         let text =
             report_words::written(&status, shared.output.into(), &file, VERSION, self.voice.colour).map_err(one)?;
         let good = status.outcome() == Outcome::Fine && shared.output.is_for_people();
-        self.voice.about(good).result(&text);
+        let told = self.voice.about(good).result(&text);
         if let Some(path) = textfile {
             report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
         }
+        told.map_err(one)?;
         Ok(if status.is_all_seen() { Exit::Fine } else { Exit::Error })
     }
 
@@ -152,7 +154,7 @@ impl Desk<'_> {
         }
         match what {
             LedgerCommand::Show => self.voice.words(&verdict),
-            LedgerCommand::Verify => self.voice.result(&verdict),
+            LedgerCommand::Verify => self.voice.result(&verdict).map_err(one)?,
         }
         Ok(Exit::Fine)
     }
