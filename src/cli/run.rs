@@ -45,6 +45,9 @@ pub fn run(arguments: Arguments, now: OffsetDateTime) -> Exit {
 }
 
 fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+    if !matches!(command, Command::Report { .. }) {
+        document::refuse_metrics(shared.output).map_err(one)?;
+    }
     match command {
         #[cfg(feature = "ceremony")]
         Command::Quickstart { folder } => ceremony::quickstart(&folder, shared, voice, now),
@@ -138,7 +141,7 @@ impl Desk<'_> {
             findings.extend(status.findings);
             mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
         } else {
-            clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>().map_err(one)?
+            mesh.signing_clusters(clusters).map_err(one)?
         };
         findings.extend(check::records(&chosen, mesh, &targets));
         let sets = check::clusters(&chosen, mesh, &targets, self.now);

@@ -8,6 +8,7 @@ use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::{Held, Holdings, Prepared};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting::{self, Authority, Ingredients};
+use crate::pki::moment::utc;
 use crate::pki::secret::Passphrase;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
@@ -40,7 +41,7 @@ const MOST_GENERATIONS: usize = 400;
 /// Mints what was ordered. What was laid in stock before an error stays there and is good.
 ///
 /// # Errors
-/// `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `ceremony-needed` (no live issuing CA);
+/// `bad-argument`, `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `ceremony-needed` (no live issuing CA);
 /// `passphrase-shared`, outside a lab; whatever opening, minting and writing refuse.
 pub fn run(
     mesh: &Mesh,
@@ -50,6 +51,12 @@ pub fn run(
     ledger: &mut LedgerFile,
     now: OffsetDateTime,
 ) -> Result<Vec<Prepared>, Problem> {
+    if let Some(until) = order.until.filter(|until| *until <= now) {
+        return Err(Problem::new(Code::BadArgument, "--until is not after now, so that nothing could reach to it")
+            .fact(format!("until  {}", utc(until)))
+            .fact(format!("now    {}", utc(now)))
+            .hint("leave --until out for one intermediate that is valid from now on"));
+    }
     let holdings = store.holdings()?;
     let anchor = holdings.anchor(mesh)?;
     let targets = Targets::new(mesh, entropy, now);
@@ -160,7 +167,7 @@ fn chosen<'a>(
         };
         return Ok(mesh.clusters.iter().filter(needs).collect());
     }
-    names.iter().map(|name| mesh.signing_cluster(name)).collect()
+    mesh.signing_clusters(names)
 }
 
 /// When each generation takes over: the first now (or when the newest in stock is due), each next one when the one

@@ -228,7 +228,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         let chosen = |cluster: &&Cluster| cluster.role.has_cacerts() && cluster.state == Membership::Member;
         mesh.clusters.iter().filter(chosen).collect()
     } else {
-        order.clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>()?
+        mesh.signing_clusters(order.clusters)?
     };
     let fleet = courier.targets.observe_all();
     let progress = Progress::new("publishing", clusters.len(), courier.shows_progress);
