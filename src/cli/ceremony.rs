@@ -120,7 +120,7 @@ pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, n
     let file = made.file.display().to_string();
     let metrics = folder.join("meshca.prom");
     let desk = Desk::of(made.mesh, shared, voice, now);
-    let status = desk.tell_watchers(&made.tick.observed, Some(&metrics)).map_err(one)?;
+    let status = desk.tell_watchers(&made.tick, Some(&metrics)).map_err(one)?;
     let report = report_words::written(&status, Form::Table, &file, VERSION, voice.colour);
     report.and_then(|report| voice.result(&report)).map_err(one)?;
     voice.words(&format!(

@@ -44,7 +44,7 @@ impl Desk<'_> {
             let tick = tick.map_err(one)?;
             // Who is to end has no time for those who watch.
             if tick.hold.is_none() && own.is_none() {
-                let status = self.tell_watchers(&tick.observed, order.metrics_textfile.as_deref());
+                let status = self.tell_watchers(&tick, order.metrics_textfile.as_deref());
                 unwatched = status.and_then(|status| self.tell_home(order, &status)).err();
             }
             unwatched = recorded.err().or(unwatched);

@@ -32,6 +32,8 @@ pub struct Tick {
     pub done: BTreeMap<ClusterName, Result<Change, Problem>>,
     /// Every target as it was last seen.
     pub observed: BTreeMap<ClusterName, Observed>,
+    /// What the material folder held, read once.
+    pub holdings: Holdings,
     /// Why some steps were not begun, where it was not the canary that failed.
     pub hold: Option<Hold>,
     /// Why an Event could not be told, of the first that could not. What was done is done.
@@ -53,8 +55,9 @@ impl Tick {
 /// `no-usable-root`, `clock-implausible`, `file-unreadable`.
 pub fn dry_run(courier: &Courier<'_>, store: &Store) -> Result<Tick, Problem> {
     let observed = courier.targets.observe_all();
-    let plan = planned(courier, &store.holdings()?, &observed)?;
-    Ok(Tick { plan, done: BTreeMap::new(), observed, hold: None, untold: None })
+    let holdings = store.holdings()?;
+    let plan = planned(courier, &holdings, &observed)?;
+    Ok(Tick { plan, done: BTreeMap::new(), observed, holdings, hold: None, untold: None })
 }
 
 /// Looks, plans and does what is due. A target that fails does not stop the others; the canary's step comes first, and
@@ -72,7 +75,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
         Err(hold) => {
             // Nothing can be planned upon half of a mesh.
             let (plan, done) = (Plan { steps: Vec::new(), ceremonies: Vec::new() }, BTreeMap::new());
-            return Ok(Tick { plan, done, observed: BTreeMap::new(), hold: Some(hold), untold: None });
+            return Ok(Tick { plan, done, observed: BTreeMap::new(), holdings, hold: Some(hold), untold: None });
         }
     };
     let plan = planned(courier, &holdings, &observed)?;
@@ -125,7 +128,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, opens: &PassphraseSource) -> Re
     // By what was seen before: that is what an Event is about.
     let untold = tell(courier, &event::events(&plan, &done, &observed));
     observed.extend(if hold.is_none() { courier.targets.look_at_istiods(afterwards) } else { afterwards });
-    Ok(Tick { plan, done, observed, hold, untold })
+    Ok(Tick { plan, done, observed, holdings, hold, untold })
 }
 
 /// The plan for what this run works on.
