@@ -40,8 +40,9 @@ impl Desk<'_> {
         let passphrases = Passphrases { opens: &named, seals: if order.next { &next } else { &named } };
         let mut ledger = self.ledger_file();
         let made = root_create::run(mesh, store, prospect, &passphrases, &self.entropy, &mut ledger, now);
-        self.finish(ledger);
+        let recorded = self.finish(ledger);
         let root = made.map_err(one)?;
+        recorded.map_err(one)?;
         let certificate = || fleet_words::certificate(&root.certificate);
         let words = || match endorser {
             None => format!("created the root of {}\n\n{}", mesh.name, certificate()),
@@ -119,8 +120,9 @@ impl Desk<'_> {
         let key = order.key.as_ref().map(|path| root_import::Key { path, opens: &opens, seals: &seals });
         let mut ledger = self.ledger_file();
         let made = root_import::run(store, &candidate, key.as_ref(), &self.entropy, &mut ledger);
-        self.finish(ledger);
+        let recorded = self.finish(ledger);
         made.map_err(one)?;
+        recorded.map_err(one)?;
         let with = if key.is_some() { "with its key" } else { "without its key" };
         let words = || format!("took in root g{} of {}, {with}\n", root.generation, mesh.name);
         self.voice.answer(self.shared, &document::root(root, None), words)?;
@@ -140,8 +142,9 @@ impl Desk<'_> {
         let seals = PassphraseSource::new(order.issuing_passphrase_file);
         let order = issuing_create::Order { root: order.root, opens: &opens, seals: &seals };
         let made = issuing_create::run(&self.mesh, &self.store, &order, &self.entropy, &mut ledger, self.now);
-        self.finish(ledger);
+        let recorded = self.finish(ledger);
         let issuing_create::Made { issuing, root, had_choice } = made.map_err(one)?;
+        recorded.map_err(one)?;
         let words = || {
             let certificate = fleet_words::certificate(&issuing.certificate);
             format!("created issuing CA g{} of {}\n\n{certificate}", issuing.generation, self.mesh.name)
@@ -166,8 +169,9 @@ impl Desk<'_> {
             seals: seals.as_ref(),
         };
         let made = issue::run(&self.mesh, &self.store, &order, &self.entropy, &mut ledger, self.now);
-        self.finish(ledger);
+        let recorded = self.finish(ledger);
         let issue::Made { prepared, root, had_choice } = made.map_err(one)?;
+        recorded.map_err(one)?;
         self.voice
             .answer(self.shared, &document::stock(&prepared, root.generation), || fleet_words::stock(&prepared))?;
         self.tell_root(&root, had_choice);
@@ -217,14 +221,18 @@ pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, n
     }
     let made = quickstart::run(folder, &Entropy::new(), now)?;
     voice.words("LAB ONLY: a random passphrase lies in a file beside the keys that it opens");
-    voice.result(&format!("created the root of {}\n\n{}", made.mesh.name, fleet_words::certificate(&made.root)));
-    voice.result(&fleet_words::deliveries(&made.deliveries, false));
-    voice.result(&fleet_words::tick(&made.tick, false, now));
+    let story = [
+        format!("created the root of {}\n\n{}", made.mesh.name, fleet_words::certificate(&made.root)),
+        fleet_words::deliveries(&made.deliveries, false),
+        fleet_words::tick(&made.tick, false, now),
+    ];
+    story.iter().try_for_each(|part| voice.result(part)).map_err(one)?;
     let file = made.file.display().to_string();
     let metrics = folder.join("meshca.prom");
     let desk = Desk::of(made.mesh, shared, voice, now);
-    let status = desk.tell_watchers(&made.tick.observed, Some(&metrics)).map_err(one)?;
-    voice.result(&report_words::written(&status, Form::Table, &file, VERSION, voice.colour).map_err(one)?);
+    let status = desk.tell_watchers(&made.tick, Some(&metrics)).map_err(one)?;
+    let report = report_words::written(&status, Form::Table, &file, VERSION, voice.colour);
+    report.and_then(|report| voice.result(&report)).map_err(one)?;
     voice.words(&format!(
         "metrics are in {}\ngo on with:\n  meshca -f {file} report\n  meshca -f {file} rotate --passphrase-file {}\n  \
          meshca -f {file} report -o prometheus",

@@ -1,6 +1,5 @@
 //! A mesh file that was read, and what the commands do with it alike: begin to write, keep a ledger, tell the watchers.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -13,10 +12,10 @@ use crate::cli::voice::Voice;
 use crate::cli::{problem_words, report_words};
 use crate::jobs::courier::Courier;
 use crate::jobs::report;
-use crate::mesh::fleet::{ClusterName, Mesh};
+use crate::jobs::rotate::Tick;
+use crate::mesh::fleet::Mesh;
 use crate::mesh::metrics;
-use crate::mesh::observed::Observed;
-use crate::mesh::status::Status;
+use crate::mesh::status::{Status, status};
 use crate::problem::{Code, Problem};
 use crate::world::brake::Brake;
 use crate::world::entropy::Entropy;
@@ -95,20 +94,18 @@ impl<'a> Desk<'a> {
         Courier { mesh, own: None, targets, entropy, ledger, now: *now, brake, shows_progress: !voice.quiet }
     }
 
-    pub(in crate::cli) fn finish(&self, ledger: LedgerFile) {
-        for line in ledger.into_lines() {
-            self.voice.result(&line);
-        }
+    /// Prints the ledger, where it goes to standard output.
+    ///
+    /// # Errors
+    /// `output-failed`.
+    pub(in crate::cli) fn finish(&self, ledger: LedgerFile) -> Result<(), Problem> {
+        ledger.into_lines().iter().try_for_each(|line| self.voice.result(line))
     }
 
     /// What the unattended side leaves for its watchers: the public status and the metrics. A tick that acted has
     /// acted, whether or not they can be written.
-    pub(in crate::cli) fn tell_watchers(
-        &self,
-        observed: &BTreeMap<ClusterName, Observed>,
-        textfile: Option<&Path>,
-    ) -> Result<Status, Problem> {
-        let status = report::of(&self.mesh, &self.store, observed, self.now)?;
+    pub(in crate::cli) fn tell_watchers(&self, tick: &Tick, textfile: Option<&Path>) -> Result<Status, Problem> {
+        let status = status(&self.mesh, &tick.holdings, &tick.observed, self.now);
         if let Some(folder) = mesh_folder::records_folder(&self.mesh) {
             let text = report_words::written(&status, Form::Json, "", VERSION, false)?;
             report::write_status(folder, &text)?;

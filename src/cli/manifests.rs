@@ -50,6 +50,6 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
         }
         ManifestsCommand::Daemon { image } => installed(&Order { image, runs: Runs::Daemon })?,
     };
-    voice.loud().result(&made.map_err(one)?);
+    made.and_then(|made| voice.loud().result(&made)).map_err(one)?;
     Ok(Exit::Fine)
 }

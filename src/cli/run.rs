@@ -45,12 +45,15 @@ pub fn run(arguments: Arguments, now: OffsetDateTime) -> Exit {
 }
 
 fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+    if !matches!(command, Command::Report { .. }) {
+        document::refuse_metrics(shared.output).map_err(one)?;
+    }
     match command {
         #[cfg(feature = "ceremony")]
         Command::Quickstart { folder } => ceremony::quickstart(&folder, shared, voice, now),
         Command::Init { folder } => {
             let path = init::run(&folder).map_err(one)?;
-            voice.result(&format!("wrote {}", path.display()));
+            voice.result(&format!("wrote {}", path.display())).map_err(one)?;
             voice.words(&format!("next: edit it, then  meshca -f {} root create", path.display()));
             Ok(Exit::Fine)
         }
@@ -96,9 +99,10 @@ impl Desk<'_> {
         let opens = PassphraseSource::new(passphrase.passphrase_file);
         let order = publish::Order { clusters, dry_run, opens: &opens };
         let deliveries = publish::run(&courier, &self.store, &order);
-        self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let recorded = self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
         drop(lock);
         let mut deliveries = deliveries.map_err(one)?;
+        recorded.map_err(one)?;
         if let Some(within) = wait {
             loading::run(&self.mesh, &targets, &mut deliveries, within, self.now);
         }
@@ -117,10 +121,11 @@ impl Desk<'_> {
         let text =
             report_words::written(&status, shared.output.into(), &file, VERSION, self.voice.colour).map_err(one)?;
         let good = status.outcome() == Outcome::Fine && shared.output.is_for_people();
-        self.voice.about(good).result(&text);
+        let told = self.voice.about(good).result(&text);
         if let Some(path) = textfile {
             report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
         }
+        told.map_err(one)?;
         Ok(if status.is_all_seen() { Exit::Fine } else { Exit::Error })
     }
 
@@ -133,7 +138,7 @@ impl Desk<'_> {
             findings.extend(status.findings);
             mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
         } else {
-            clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>().map_err(one)?
+            mesh.signing_clusters(clusters).map_err(one)?
         };
         findings.extend(check::records(&chosen, mesh, &targets));
         let sets = check::clusters(&chosen, mesh, &targets, self.now);
@@ -149,7 +154,7 @@ impl Desk<'_> {
         }
         match what {
             LedgerCommand::Show => self.voice.words(&verdict),
-            LedgerCommand::Verify => self.voice.result(&verdict),
+            LedgerCommand::Verify => self.voice.result(&verdict).map_err(one)?,
         }
         Ok(Exit::Fine)
     }

@@ -47,19 +47,21 @@ impl Desk<'_> {
             self.note_taint(order, &courier)?;
             let opens = PassphraseSource::new(order.passphrase.passphrase_file.clone());
             let tick = rotate::run(&courier, &self.store, &opens, &order.approvals());
-            self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
+            let recorded = self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
             let tick = tick.map_err(one)?;
             // Who is to end has no time for those who watch.
             if tick.hold.is_none() && own.is_none() {
-                let status = self.tell_watchers(&tick.observed, order.metrics_textfile.as_deref());
+                let status = self.tell_watchers(&tick, order.metrics_textfile.as_deref());
                 unwatched = status.and_then(|status| self.tell_home(order, &status)).err();
             }
+            unwatched = recorded.err().or(unwatched);
             tick
         };
         drop(lock);
         let document = document::tick(&tick, dry_run);
         let good = !dry_run && tick.is_good_news();
-        self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run, self.now))?;
+        let told =
+            self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run, self.now));
         if let Some(untold) = &tick.untold {
             self.voice.problem(&problem_words::warning(untold, &self.shared.file));
         }
@@ -67,6 +69,10 @@ impl Desk<'_> {
         if let Some(refused) = root_change_words::refused_removal(order.approve_removal, tick.plan.root_change.as_ref())
         {
             self.voice.problem(&self.error(&refused));
+            exit = exit.max(Exit::Error);
+        }
+        for problem in told.err().into_iter().flatten() {
+            self.voice.problem(&self.error(&problem));
             exit = exit.max(Exit::Error);
         }
         // Where the disk is full or closed, a step has said so already.

@@ -73,7 +73,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         let chosen = |cluster: &&Cluster| cluster.role.has_cacerts() && cluster.state == Membership::Member;
         mesh.clusters.iter().filter(chosen).collect()
     } else {
-        order.clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>()?
+        mesh.signing_clusters(order.clusters)?
     };
     let fleet = courier.targets.observe_all();
     let current = plan::current_root(mesh, &holdings, &fleet, courier.now)?;

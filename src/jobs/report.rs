@@ -1,12 +1,10 @@
 //! `report`: looks at every target and says how everything stands. Changes nothing in any target.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::mesh::fleet::{ClusterName, Mesh};
-use crate::mesh::observed::Observed;
+use crate::mesh::fleet::Mesh;
 use crate::mesh::plan::root_change;
 use crate::mesh::status::{Status, status};
 use crate::problem::Problem;
@@ -30,19 +28,6 @@ pub fn run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTim
         observed = targets.look_at_deployments(observed);
     }
     Ok(status(mesh, &holdings, &observed, now))
-}
-
-/// The same of targets that have just been looked at.
-///
-/// # Errors
-/// As [`run`].
-pub fn of(
-    mesh: &Mesh,
-    store: &Store,
-    observed: &BTreeMap<ClusterName, Observed>,
-    now: OffsetDateTime,
-) -> Result<Status, Problem> {
-    Ok(status(mesh, &store.holdings()?, observed, now))
 }
 
 /// Writes metrics for a textfile collector, by rename, so that none ever reads a part.

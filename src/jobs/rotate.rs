@@ -36,6 +36,8 @@ pub struct Tick {
     pub done: BTreeMap<ClusterName, Result<Change, Problem>>,
     /// Every target as it was last seen.
     pub observed: BTreeMap<ClusterName, Observed>,
+    /// What the material folder held, read once.
+    pub holdings: Holdings,
     /// Why some steps were not begun, where it was not the canary that failed.
     pub hold: Option<Hold>,
     /// Why an Event could not be told, of the first that could not. What was done is done.
@@ -59,7 +61,7 @@ pub fn dry_run(courier: &Courier<'_>, store: &Store, approvals: &Approvals) -> R
     let holdings = store.holdings()?;
     let observed = look_further(courier, &holdings, courier.targets.observe_all())?;
     let plan = planned(courier, &holdings, &observed, approvals)?;
-    Ok(Tick { plan, done: BTreeMap::new(), observed, hold: None, untold: None })
+    Ok(Tick { plan, done: BTreeMap::new(), observed, holdings, hold: None, untold: None })
 }
 
 /// Looks, plans and does what is due. A target that fails does not stop the others; the canary's step comes first, and
@@ -82,7 +84,7 @@ pub fn run(
         Err(hold) => {
             // Nothing can be planned upon half of a mesh.
             let (plan, done) = (Plan { steps: Vec::new(), ceremonies: Vec::new(), root_change: None }, BTreeMap::new());
-            return Ok(Tick { plan, done, observed: BTreeMap::new(), hold: Some(hold), untold: None });
+            return Ok(Tick { plan, done, observed: BTreeMap::new(), holdings, hold: Some(hold), untold: None });
         }
     };
     observed = look_further(courier, &holdings, observed)?;
@@ -142,7 +144,7 @@ pub fn run(
         }
     }
     observed.extend(afterwards);
-    Ok(Tick { plan, done, observed, hold, untold })
+    Ok(Tick { plan, done, observed, holdings, hold, untold })
 }
 
 /// Looks at what only a root change has to know, while there is one.

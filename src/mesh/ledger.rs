@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::hexadecimal::digits;
 use crate::problem::{Code, Problem};
 
 /// One thing that is about to be done, or was.
@@ -132,7 +133,7 @@ impl Minted {
         Self {
             serial: certificate.serial_text(),
             subject: certificate.subject().to_string(),
-            issuer_key: authority.iter().map(|byte| format!("{byte:02x}")).collect(),
+            issuer_key: digits(authority),
             not_after: certificate.not_after(),
             sha256: certificate.fingerprint().to_string(),
         }

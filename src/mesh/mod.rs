@@ -67,6 +67,6 @@ pub mod taint;
 pub mod trust_bundle;
 pub mod turn;
 pub mod unrecorded;
+mod unused_root;
 pub mod walk;
 pub mod walk_mark;
-mod unused_root;

@@ -155,7 +155,8 @@ impl LedgerFile {
 fn tail(file: &mut std::fs::File, size: u64) -> std::io::Result<Vec<u8>> {
     let span = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX).saturating_mul(2).min(size);
     file.seek(SeekFrom::Start(size - span))?;
-    let mut tail = Vec::new();
+    // Room for all of it, or it would be read in small pieces.
+    let mut tail = Vec::with_capacity(usize::try_from(span).unwrap_or_default());
     file.take(span).read_to_end(&mut tail)?;
     Ok(tail)
 }
