@@ -111,7 +111,7 @@ pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, n
     let made = quickstart::run(folder, &Entropy::new(), now)?;
     voice.words("LAB ONLY: a random passphrase lies in a file beside the keys that it opens");
     voice.result(&format!("created the root of {}\n\n{}", made.mesh.name, fleet_words::certificate(&made.root)));
-    voice.result(&fleet_words::deliveries(&made.deliveries, false));
+    voice.result(&fleet_words::deliveries(&made.deliveries, None));
     voice.result(&fleet_words::tick(&made.tick, false));
     let file = made.file.display().to_string();
     let metrics = folder.join("meshca.prom");

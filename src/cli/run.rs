@@ -102,10 +102,11 @@ impl Desk<'_> {
         self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
         drop(lock);
         let mut deliveries = deliveries.map_err(one)?;
+        let now = self.now;
         if let Some(within) = wait {
             loading::run(&self.mesh, &targets, &mut deliveries, within, self.now);
         }
-        let words = || fleet_words::deliveries(&deliveries, dry_run);
+        let words = || fleet_words::deliveries(&deliveries, dry_run.then_some(now));
         let is_loaded = |it: &Delivery| it.loaded.as_ref().is_none_or(|loaded| loaded.is_loaded);
         let good = !dry_run && deliveries.iter().all(|it| it.change.is_ok() && is_loaded(it));
         self.voice.about(good).answer(self.shared, &document::deliveries(&deliveries, dry_run), words)?;
