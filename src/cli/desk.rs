@@ -83,7 +83,7 @@ impl<'a> Desk<'a> {
     }
 
     pub(in crate::cli) fn targets(&self) -> Targets<'_> {
-        Targets::new(&self.mesh, &self.entropy, self.now)
+        Targets::new(&self.mesh, &self.entropy, self.now).with_progress(!self.voice.quiet)
     }
 
     pub(in crate::cli) fn courier<'b>(

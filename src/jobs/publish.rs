@@ -233,7 +233,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
     let fleet = courier.targets.observe_all();
     let progress = Progress::new("publishing", clusters.len(), courier.shows_progress);
     Ok(courier.targets.in_parallel(&clusters, mesh.rotation.write, |cluster| {
-        progress.step();
+        progress.step(cluster.name.as_str());
         let observed = match fleet.get(&cluster.name) {
             Some(observed) => observed.clone(),
             None => courier.targets.observe(cluster),
