@@ -84,6 +84,8 @@ fn a_set_is_published_to_each_cluster_and_a_second_publish_writes_nothing() {
         assert_eq!((&about["meshca.io/cluster"], &about["meshca.io/generation"]), (&json!(name), &json!("1")));
         assert_eq!((&about["meshca.io/mesh"], &about["meshca.io/role"]), (&json!("twice"), &json!("primary")));
         assert_eq!(about["meshca.io/serial"].as_str().unwrap().len(), 32);
+        let labels = json!({ "app.kubernetes.io/managed-by": "meshca", "meshca.io/generation": "1", "meshca.io/role": "primary" });
+        assert_eq!(secret["metadata"]["labels"], labels);
         story.sound(name, seconds(MOMENT)).unwrap();
     }
     assert_ne!(story.set("east")[1], story.set("west")[1], "never the same key in two clusters");
