@@ -348,6 +348,34 @@ fn without_the_right_to_make_events_a_tick_says_so_once_and_is_fine() {
 }
 
 #[test]
+fn the_status_of_a_large_fleet_lies_in_several_config_maps_that_lose_nobody() {
+    const MANY: usize = 501;
+    let mut mesh = "version: 1\nmesh: large\nlab: true\nrotation: { paused: true }\nclusters:\n".to_owned();
+    for number in 0..MANY {
+        mesh.push_str(&format!(
+            "  - {{ name: c{number}, network: n, role: primary, access: {{ directory: ./c{number} }} }}\n"
+        ));
+    }
+    let story = Story::new(&mesh).founded("large", MOMENT);
+    server().create_namespace("large");
+    let kubeconfig = server().kubeconfig("admin").display().to_string();
+    let line = format!("--at {MOMENT} rotate --status-configmap large/status --home-kubeconfig {kubeconfig}");
+    story.with_passphrase(&line).fine().saying("501 waiting");
+    let list = get(&["configmaps", "-l", "meshca.io/status=large", "-n", "large"]);
+    let mut names = BTreeSet::new();
+    let parts = list["items"].as_array().unwrap();
+    for (number, map) in parts.iter().enumerate() {
+        assert_eq!(map["metadata"]["name"], format!("status-{number}"));
+        assert_eq!(map["metadata"]["annotations"]["meshca.io/parts"], "3");
+        let status: Value = serde_json::from_str(map["data"]["status.json"].as_str().unwrap()).unwrap();
+        let clusters = status["clusters"].as_array().unwrap();
+        assert!(clusters.len() <= 500, "{}", clusters.len());
+        names.extend(clusters.iter().map(|it| it["cluster"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!((parts.len(), names.len()), (3, MANY));
+}
+
+#[test]
 fn the_status_lies_in_a_config_map_and_a_second_tick_replaces_it() {
     let story = published("shown", 3, "");
     let home = namespace("shown", 0);
