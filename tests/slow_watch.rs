@@ -251,6 +251,22 @@ fn sigterm_in_the_middle_of_a_tick_leaves_every_secret_sound() {
     assert!((0..MANY).all(|number| generation(&namespace("many", number)) == "2"));
 }
 
+#[test]
+fn sigterm_ends_a_single_tick_as_cleanly_and_says_that_it_was_not_all() {
+    const MANY: usize = 20;
+    let story = published("once", MANY, ", write: 2");
+    let mut tick = Watch::spawn(&story, story.command(&format!("--at {DUE} rotate --passphrase-file passphrase")));
+    tick.until("the first renewal", |_| generation(&namespace("once", 0)) == "2");
+    assert_eq!(tick.end(), Some(1), "{}\n{}", tick.out(), tick.err());
+    let renewed = (0..MANY).filter(|number| generation(&namespace("once", *number)) == "2").count();
+    assert!(renewed < MANY && tick.out().contains(&format!("{renewed} of {MANY} renewed")), "{}", tick.out());
+    assert!(tick.err().contains("error: interrupted: "), "{}", tick.err());
+    for number in 0..MANY {
+        sound(&story, &namespace("once", number), DUE);
+    }
+    story.with_passphrase(&format!("--at {DUE} rotate")).fine();
+}
+
 fn lease(namespace: &str) -> Value {
     get(&["lease", "rotate", "-n", namespace])["spec"].clone()
 }

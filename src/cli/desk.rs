@@ -45,7 +45,7 @@ pub(in crate::cli) struct Desk<'a> {
     pub(in crate::cli) shared: &'a Shared,
     pub(in crate::cli) voice: Voice,
     pub(in crate::cli) now: OffsetDateTime,
-    /// What may keep it from writing; nothing does, unless a watch says so.
+    /// What may keep it from writing: a signal, or a Lease that is lost.
     pub(in crate::cli) brake: Arc<Brake>,
 }
 

@@ -1,7 +1,7 @@
 //! Which job a command is, what it is handed, and how it ends.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 
@@ -25,8 +25,9 @@ use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
 use crate::problem::{Finding, Problem};
-use crate::world::mesh_folder;
+use crate::world::brake::Brake;
 use crate::world::passphrase::PassphraseSource;
+use crate::world::{mesh_folder, signals};
 
 /// Runs one command at one moment.
 #[must_use]
@@ -70,7 +71,14 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             Desk::open(shared, voice, now)?.publish(&clusters, dry_run, wait, passphrase)
         }
         Command::Rotate(order) if order.watch => watch::run(&order, shared, voice, now),
-        Command::Rotate(order) => Desk::open(shared, voice, now)?.rotate(&order),
+        Command::Rotate(order) => {
+            let mut desk = Desk::open(shared, voice, now)?;
+            if !order.dry_run {
+                desk.brake = Arc::new(Brake::default());
+                signals::pull(Arc::clone(&desk.brake)).map_err(one)?;
+            }
+            desk.rotate(&order)
+        }
         Command::Report { metrics_textfile } => Desk::open(shared, voice, now)?.report(metrics_textfile.as_deref()),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
         Command::Inspect { path } => {

@@ -16,10 +16,15 @@ use crate::mesh::status::Status;
 #[cfg(feature = "k8s")]
 use crate::mesh::status_part;
 use crate::pki::profile::Tier;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 #[cfg(feature = "k8s")]
 use crate::world::kubernetes::status_map;
 use crate::world::passphrase::PassphraseSource;
+
+fn interrupted() -> Problem {
+    Problem::new(Code::Interrupted, "the run was asked to end, and did not begin what is held back")
+        .hint("meshca rotate   does the rest")
+}
 
 impl Desk<'_> {
     /// One tick.
@@ -56,7 +61,12 @@ impl Desk<'_> {
         if let Some(untold) = &tick.untold {
             self.voice.problem(&problem_words::warning(untold, &self.shared.file));
         }
-        let exit = self.end_of(&tick);
+        let mut exit = self.end_of(&tick);
+        // A watch is asked to end by those who know that it goes on elsewhere or later.
+        if tick.hold.is_some() && !order.watch {
+            self.voice.problem(&self.error(&interrupted()));
+            exit = exit.max(Exit::Error);
+        }
         // Where the disk is full or closed, a step has said so already.
         match unwatched {
             Some(problem) if exit < Exit::Error => Err(one(problem)),
