@@ -2,6 +2,7 @@
 //! say nothing, cut the connection, answer rubbish. What a real one refuses is in `slow_clusters.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a stub that cannot listen is a failed test")]
+#![expect(clippy::disallowed_methods, reason = "tests look at processes")]
 
 mod support;
 

@@ -289,7 +289,7 @@ fn is_about_one_object(command: &str, request: &str) {
     match words[0] {
         "GET" | "PATCH" => assert!(!is_collection && !request.contains("watch="), "{command}: {request}"),
         "POST" => {
-            assert!(path.ends_with("/events") && path.starts_with("/apis/events.k8s.io/"), "{command}: {request}")
+            assert!(path.ends_with("/events") && path.starts_with("/apis/events.k8s.io/"), "{command}: {request}");
         }
         _ => panic!("{command}: {request}"),
     }

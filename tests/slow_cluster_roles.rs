@@ -1,6 +1,6 @@
 //! What has no `cacerts` of its own, and where trust bundles lie: remotes and external control planes on real API servers.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a cluster that does not answer is a failed test")]
+#![expect(clippy::unwrap_used, reason = "a cluster that does not answer is a failed test")]
 
 use std::sync::LazyLock;
 
