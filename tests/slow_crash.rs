@@ -235,13 +235,13 @@ fn a_next_root_is_there_whole_or_not_at_all_wherever_its_ceremony_is_killed() {
     let names =
         |story: &Story| -> BTreeSet<PathBuf> { snapshot(&story.path("material/root/g2")).into_keys().collect() };
     let whole: BTreeSet<PathBuf> = ["endorsement.txt", "root-cert.pem", "root-key.pem"].map(PathBuf::from).into();
-    let counted = trial_of(&story);
+    let counted = story.copied();
     let effects = effects(&counted, &command(&counted));
     assert_eq!(names(&counted), whole);
     assert!(effects.len() > 20, "{effects:?}");
     let mut was_there = BTreeSet::new();
     for effect in effects {
-        let trial = trial_of(&story);
+        let trial = story.copied();
         kill_at(&trial, &command(&trial), &effect);
         let place = format!("killed at {effect:?}");
         let is_there = names(&trial) == whole;

@@ -363,6 +363,15 @@ fn meshca_publishes_and_renews_with_the_rights_that_it_asks_for() {
         secret["metadata"]["annotations"]["meshca.io/generation"].as_str().unwrap().to_owned()
     };
     assert_eq!(generation(), "1");
+    // Looking needs no right that is not granted either, and nothing is left out silently for want of one.
+    let context = ["check", "--context", "c1", "--kubeconfig", &kubeconfig, "--namespace", "runs-system"];
+    for line in ["report", "check", "check east", "publish --dry-run", "rotate --dry-run"] {
+        let said = words(&meshca(&folder, &line.split(' ').collect::<Vec<_>>()));
+        assert!(said.contains("east") || said.contains("nothing is due"), "{line}: {said}");
+        assert!(!said.contains("not-allowed"), "{line}: {said}");
+    }
+    let said = words(&meshca(&folder, &context));
+    assert!(said.contains("bundle-missing"), "{said}");
     // Its own report says when it is due, and a lab may pretend that it is then.
     let report: Value = serde_json::from_slice(&meshca(&folder, &["report", "-o", "json"]).stdout).unwrap();
     let rows = report["rows"].as_array().unwrap();

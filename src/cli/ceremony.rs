@@ -223,7 +223,7 @@ pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, n
     voice.words("LAB ONLY: a random passphrase lies in a file beside the keys that it opens");
     let story = [
         format!("created the root of {}\n\n{}", made.mesh.name, fleet_words::certificate(&made.root)),
-        fleet_words::deliveries(&made.deliveries, false),
+        fleet_words::deliveries(&made.deliveries, None),
         fleet_words::tick(&made.tick, false, now),
     ];
     story.iter().try_for_each(|part| voice.result(part)).map_err(one)?;

@@ -44,7 +44,7 @@ pub(in crate::cli) struct Desk<'a> {
     pub(in crate::cli) shared: &'a Shared,
     pub(in crate::cli) voice: Voice,
     pub(in crate::cli) now: OffsetDateTime,
-    /// What may keep it from writing; nothing does, unless a watch says so.
+    /// What may keep it from writing: a signal, or a Lease that is lost.
     pub(in crate::cli) brake: Arc<Brake>,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Desk<'a> {
     }
 
     pub(in crate::cli) fn targets(&self) -> Targets<'_> {
-        Targets::new(&self.mesh, &self.entropy, self.now)
+        Targets::new(&self.mesh, &self.entropy, self.now).with_progress(!self.voice.quiet)
     }
 
     pub(in crate::cli) fn courier<'b>(

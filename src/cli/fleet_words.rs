@@ -11,7 +11,7 @@ use crate::mesh::holdings::Prepared;
 use crate::mesh::ledger::{Entry, Ledger};
 use crate::mesh::plan::Act;
 use crate::pki::certificate::Certificate;
-use crate::pki::moment::{day, utc};
+use crate::pki::moment::{ahead, day, utc};
 use crate::pki::profile::Tier;
 use crate::problem::{Code, Problem};
 use crate::world::brake::Hold;
@@ -74,15 +74,16 @@ pub fn ledger(ledger: &Ledger) -> String {
     ledger.entries.iter().map(row).collect()
 }
 
-/// What publish did to each target.
+/// What publish did to each target; in a dry run, what it would do, as it looks at this moment.
 #[must_use]
-pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> String {
+pub fn deliveries(deliveries: &[Delivery], dry_run: Option<OffsetDateTime>) -> String {
     let width = deliveries.iter().map(|it| it.cluster.as_str().len()).max().unwrap_or(0);
     let mut text = String::new();
     for delivery in deliveries {
         let (word, more) = match (&delivery.change, &delivery.after) {
             (Ok(change @ (Change::Create | Change::Replace { .. })), Some((generation, after))) => {
-                let word = if dry_run { format!("would {}", change.as_str()) } else { done(change).to_owned() };
+                let word =
+                    if dry_run.is_some() { format!("would {}", change.as_str()) } else { done(change).to_owned() };
                 (word, format!("generation {generation}, {}, ends {}", after.subject(), utc(after.not_after())))
             }
             (Ok(change), _) => {
@@ -95,21 +96,22 @@ pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> String {
         if let Some(loaded) = &delivery.loaded {
             text.push_str(&format!("    loaded   {}: {}\n", loaded.as_str(), problem_words::printable(&loaded.why)));
         }
-        if let (true, Some(before), Some((_, after)), Ok(Change::Replace { .. })) =
+        if let (Some(now), Some(before), Some((_, after)), Ok(Change::Replace { .. })) =
             (dry_run, &delivery.before, &delivery.after, &delivery.change)
         {
-            text.push_str(&difference(before, after));
+            text.push_str(&difference(before, after, now));
         }
     }
     text
 }
 
 /// What changes, in public facts.
-fn difference(before: &Certificate, after: &Certificate) -> String {
+fn difference(before: &Certificate, after: &Certificate, now: OffsetDateTime) -> String {
+    let end = |it: &Certificate| format!("{}, {}", utc(it.not_after()), ahead(it.not_after() - now));
     let rows = [
         ("subject", before.subject().to_string(), after.subject().to_string()),
         ("serial", before.serial_text(), after.serial_text()),
-        ("ends", utc(before.not_after()), utc(after.not_after())),
+        ("ends", end(before), end(after)),
     ];
     rows.iter().map(|(name, old, new)| format!("    - {name:<8} {old}\n    + {name:<8} {new}\n")).collect()
 }

@@ -1,7 +1,7 @@
 //! Which job a command is, what it is handed, and how it ends.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 
@@ -25,8 +25,9 @@ use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
 use crate::problem::{Finding, Problem};
-use crate::world::mesh_folder;
+use crate::world::brake::Brake;
 use crate::world::passphrase::PassphraseSource;
+use crate::world::{mesh_folder, signals};
 
 /// Runs one command at one moment.
 #[must_use]
@@ -69,7 +70,14 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             Desk::open(shared, voice, now)?.publish(&clusters, dry_run, wait, passphrase)
         }
         Command::Rotate(order) if order.watch => watch::run(&order, shared, voice, now),
-        Command::Rotate(order) => Desk::open(shared, voice, now)?.rotate(&order),
+        Command::Rotate(order) => {
+            let mut desk = Desk::open(shared, voice, now)?;
+            if !order.dry_run {
+                desk.brake = Arc::new(Brake::default());
+                signals::pull(Arc::clone(&desk.brake)).map_err(one)?;
+            }
+            desk.rotate(&order)
+        }
         Command::Rollback(order) => Desk::open(shared, voice, now)?.rollback(order),
         Command::Report { metrics_textfile } => Desk::open(shared, voice, now)?.report(metrics_textfile.as_deref()),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
@@ -103,10 +111,11 @@ impl Desk<'_> {
         drop(lock);
         let mut deliveries = deliveries.map_err(one)?;
         recorded.map_err(one)?;
+        let now = self.now;
         if let Some(within) = wait {
             loading::run(&self.mesh, &targets, &mut deliveries, within, self.now);
         }
-        let words = || fleet_words::deliveries(&deliveries, dry_run);
+        let words = || fleet_words::deliveries(&deliveries, dry_run.then_some(now));
         let is_loaded = |it: &Delivery| it.loaded.as_ref().is_none_or(|loaded| loaded.is_loaded);
         let good = !dry_run && deliveries.iter().all(|it| it.change.is_ok() && is_loaded(it));
         self.voice.about(good).answer(self.shared, &document::deliveries(&deliveries, dry_run), words)?;

@@ -18,11 +18,16 @@ use crate::mesh::status::Status;
 #[cfg(feature = "k8s")]
 use crate::mesh::status_part;
 use crate::pki::profile::Tier;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 #[cfg(feature = "k8s")]
 use crate::world::kubernetes::status_map;
 use crate::world::ledger_file::About;
 use crate::world::passphrase::PassphraseSource;
+
+fn interrupted() -> Problem {
+    Problem::new(Code::Interrupted, "the run was asked to end, and did not begin what is held back")
+        .hint("meshca rotate   does the rest")
+}
 
 impl Desk<'_> {
     /// One tick.
@@ -73,6 +78,11 @@ impl Desk<'_> {
         }
         for problem in told.err().into_iter().flatten() {
             self.voice.problem(&self.error(&problem));
+            exit = exit.max(Exit::Error);
+        }
+        // A watch is asked to end by those who know that it goes on elsewhere or later.
+        if tick.hold.is_some() && !order.watch {
+            self.voice.problem(&self.error(&interrupted()));
             exit = exit.max(Exit::Error);
         }
         // Where the disk is full or closed, a step has said so already.

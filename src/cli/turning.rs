@@ -37,8 +37,9 @@ impl Desk<'_> {
         let ledger = Mutex::new(self.ledger_file());
         let courier = self.courier(&targets, &ledger);
         let turned = rollback::run(&courier, &self.store, wish, order.reason.as_deref(), order.dry_run);
-        self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let recorded = self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
         let turned = turned.map_err(one)?;
+        recorded.map_err(one)?;
         let whereto = match turned.goal {
             Goal::Forward => "the root change goes forward again",
             Goal::Trust => "the root change goes back to Trust: both roots trusted, signers under the old one",

@@ -114,9 +114,8 @@ pub fn run(
     }
     let progress = Progress::new("minting", orders.len(), order.shows_progress);
     let minted = targets::in_parallel(&orders, usize::MAX, |(cluster, generation, start)| {
-        let one = prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now);
-        progress.step();
-        one
+        progress.step(cluster.name.as_str());
+        prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now)
     });
     drop(progress);
     let mut prepared = Vec::new();

@@ -79,7 +79,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
     let current = plan::current_root(mesh, &holdings, &fleet, courier.now)?;
     let progress = Progress::new("publishing", clusters.len(), courier.shows_progress);
     Ok(courier.targets.in_parallel(&clusters, mesh.rotation.write, |cluster| {
-        progress.step();
+        progress.step(cluster.name.as_str());
         let observed = match fleet.get(&cluster.name) {
             Some(observed) => observed.clone(),
             None => courier.targets.observe(cluster),

@@ -111,7 +111,7 @@ pub fn run(
     }
     let progress = Progress::new("renewing", due.len(), courier.shows_progress);
     let outcomes = courier.targets.in_parallel(&due, mesh.rotation.write, |step| {
-        progress.step();
+        progress.step(step.cluster.as_str());
         match brake.hold() {
             None => Ok((step.cluster.clone(), hands.take(step))),
             Some(hold) => Err(hold),
@@ -178,10 +178,12 @@ fn planned(
 /// Looks at every target, unless the brake is pulled meanwhile.
 fn observe(courier: &Courier<'_>) -> Result<BTreeMap<ClusterName, Observed>, Hold> {
     let Courier { mesh, targets, brake, .. } = courier;
-    let looked = targets.in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| match brake.hold() {
-        None => Ok((cluster.name.clone(), targets.observe(cluster))),
-        Some(hold) => Err(hold),
+    let progress = targets.progress(mesh.clusters.len());
+    let looked = targets.in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| {
+        progress.step(cluster.name.as_str());
+        brake.hold().map_or_else(|| Ok((cluster.name.clone(), targets.observe(cluster))), Err)
     });
+    drop(progress);
     let seen = looked.into_iter().collect::<Result<_, _>>()?;
     brake.hold().map_or_else(|| Ok(targets.look_at_istiods(seen)), Err)
 }

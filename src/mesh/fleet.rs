@@ -302,6 +302,10 @@ impl Mesh {
         names.iter().filter(|name| seen.insert(*name)).map(|name| self.signing_cluster(name)).collect()
     }
 
+    /// The cluster of this name, if it is one that gets `cacerts`.
+    ///
+    /// # Errors
+    /// `unknown-cluster`, `remote-gets-no-cacerts`.
     pub fn signing_cluster(&self, name: &ClusterName) -> Result<&Cluster, Problem> {
         let cluster = self.known_cluster(name)?;
         if cluster.role.has_cacerts() {

@@ -84,6 +84,16 @@ impl Ownership {
         .collect()
     }
 
+    /// As labels, for people who select and list by them; nothing is read from these.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        [("app.kubernetes.io/managed-by", "meshca".to_owned()), (GENERATION, self.generation.to_string())]
+            .into_iter()
+            .chain(self.role.clone().map(|role| (ROLE, role)))
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    }
+
     /// From annotations; `None` when one is missing or is not what we write.
     #[must_use]
     pub fn from_annotations(annotations: &BTreeMap<String, String>) -> Option<Self> {

@@ -17,6 +17,7 @@ use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
 #[cfg(feature = "k8s")]
 use crate::world::kubernetes::{self, api_servers::ApiServers};
+use crate::world::terminal::Progress;
 use crate::world::{directory, key_half, manifest};
 
 /// The targets of a mesh, as they are reached: each observed and written by its kind of access.
@@ -25,6 +26,7 @@ pub struct Targets<'a> {
     mesh: &'a Mesh,
     entropy: &'a Entropy,
     now: OffsetDateTime,
+    shows_progress: bool,
     #[cfg(feature = "k8s")]
     api_servers: ApiServers,
 }
@@ -37,9 +39,22 @@ impl<'a> Targets<'a> {
             mesh,
             entropy,
             now,
+            shows_progress: false,
             #[cfg(feature = "k8s")]
             api_servers: ApiServers::new(mesh.rotation.deadline),
         }
+    }
+
+    /// The same; people are shown how far it has come to look at all of them, if they want that.
+    #[must_use]
+    pub fn with_progress(self, wanted: bool) -> Self {
+        Self { shows_progress: wanted, ..self }
+    }
+
+    /// How far it has come to look at so many of them, for people.
+    #[must_use]
+    pub fn progress(&self, total: usize) -> Progress {
+        Progress::new("looking at", total, self.shows_progress)
     }
 
     /// Looks at one target. Never fails: what could not be seen is said in what was observed.
@@ -55,7 +70,12 @@ impl<'a> Targets<'a> {
     /// Looks at every target of the mesh, `rotation.observe` at once.
     #[must_use]
     pub fn observe_all(&self) -> BTreeMap<ClusterName, Observed> {
-        let seen = self.in_parallel(&self.mesh.clusters, self.mesh.rotation.observe, |cluster| self.observe(cluster));
+        let progress = self.progress(self.mesh.clusters.len());
+        let seen = self.in_parallel(&self.mesh.clusters, self.mesh.rotation.observe, |cluster| {
+            progress.step(cluster.name.as_str());
+            self.observe(cluster)
+        });
+        drop(progress);
         self.look_at_istiods(seen.into_iter().map(|observed| (observed.cluster.clone(), observed)).collect())
     }
 

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -32,14 +32,37 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Conversation<'a> {
     client: Client,
     cluster: &'a Cluster,
-    trouble: Arc<Mutex<Option<Problem>>>,
+    course: Arc<Mutex<Course>>,
     clock: Cell<Option<OffsetDateTime>>,
 }
 
+/// How far a visit has come, for when its deadline passes.
+#[derive(Default)]
+pub(super) struct Course {
+    /// The requests that are not answered for good.
+    open: Vec<String>,
+    /// What was last heard, where that was trouble.
+    trouble: Option<Problem>,
+}
+
+impl Course {
+    /// The problem of a visit that took too long, with what is known of it.
+    pub(super) fn told_with(&self, slow: Problem) -> Problem {
+        let slow = match self.open.is_empty() {
+            true => slow,
+            false => slow.fact(format!("step     {}", self.open.join(", "))),
+        };
+        match &self.trouble {
+            Some(last) => slow.fact(format!("last heard  {}", last.what())),
+            None => slow,
+        }
+    }
+}
+
 impl<'a> Conversation<'a> {
-    /// A visit for this target. `trouble` keeps what was last heard, for when the deadline passes.
-    pub(super) fn new(client: Client, cluster: &'a Cluster, trouble: Arc<Mutex<Option<Problem>>>) -> Self {
-        Self { client, cluster, trouble, clock: Cell::new(None) }
+    /// A visit for this target, which keeps its course up to date.
+    pub(super) fn new(client: Client, cluster: &'a Cluster, course: Arc<Mutex<Course>>) -> Self {
+        Self { client, cluster, course, clock: Cell::new(None) }
     }
 
     /// What the clock of the API server said in its last answer, UTC, whole seconds; `None`: it said nothing yet.
@@ -170,9 +193,26 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Makes a request until it is answered for good. A read is made again whenever the server is in trouble; a write
-    /// only where the server says that it did nothing.
+    /// Makes a request until it is answered for good, and keeps it in the course of the visit as long.
     async fn ask_again(
+        &self,
+        object: &Object,
+        verb: Verb,
+        request: impl Fn() -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Answer, Problem> {
+        let step = step(verb, object);
+        self.course().open.push(step.clone());
+        let answer = self.ask_until_answered(object, verb, request).await;
+        self.course().open.retain(|open| *open != step);
+        answer
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A read is made again whenever the server is in trouble; a write only where the server says that it did nothing.
+    async fn ask_until_answered(
         &self,
         object: &Object,
         verb: Verb,
@@ -194,7 +234,7 @@ impl<'a> Conversation<'a> {
                 Ok(answer) => refusal(self.cluster, object, verb, &answer),
                 Err(problem) => problem,
             };
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(heard);
+            self.course().trouble = Some(heard);
             tokio::time::sleep(wished.unwrap_or(*pause)).await;
         }
     }
@@ -241,15 +281,18 @@ impl<'a> Conversation<'a> {
                 Code::ApiServerUntrusted,
                 format!("{place}: the certificate of the API server is not trusted: {why}"),
             )
+            .fact(format!("step     {}", step(verb, object)))
             .hint("give its CA as certificate-authority-data in the kubeconfig"),
             Trouble::Unreachable => {
                 Problem::new(Code::ApiServerUnreachable, format!("{place}: the API server cannot be reached: {why}"))
+                    .fact(format!("step     {}", step(verb, object)))
                     .hint("look whether it runs, and whether the server of the kubeconfig is right")
             }
             Trouble::Cut => Problem::new(
                 Code::AnswerLost,
                 format!("{place}: the connection ended before the answer about {object} ({}): {why}", verb.as_str()),
-            ),
+            )
+            .hint("look what stands between here and the API server"),
         }
     }
 }
@@ -264,6 +307,11 @@ struct ListHead {
 struct ListMetadata {
     #[serde(rename = "continue")]
     rest: Option<String>,
+}
+
+/// A request in words.
+fn step(verb: Verb, object: &Object) -> String {
+    format!("{} {object}", verb.as_str())
 }
 
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";

@@ -22,7 +22,7 @@ mod folder;
 mod identity;
 mod istiod;
 mod process;
-mod programs;
+pub(crate) mod programs;
 mod request;
 
 use std::path::Path;
