@@ -50,7 +50,7 @@ pub(in crate::mesh) struct Wanted<'a> {
     pub(in crate::mesh) other: &'a Certificate,
 }
 
-/// What evidence is read from.
+/// What evidence is read from. Moments come from outside, and may be any that there is.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::mesh) struct Evidence<'a> {
     pub(in crate::mesh) mesh: &'a Mesh,
@@ -140,7 +140,7 @@ impl<'a> Evidence<'a> {
         let observed = self.observed.get(&cluster.name).ok_or_else(|| Lack::new("it was not looked at"))?;
         let known = loaded(there, observed, cluster, self.now);
         if !known.is_loaded {
-            let by = observed.written_at.zip(cluster.istiod.assume_loaded_after).map(|(at, after)| at + after);
+            let by = observed.written_at.zip(cluster.istiod.assume_loaded_after).map(|(at, after)| at.saturating_add(after));
             return Err(Lack { why: known.why, by: by.filter(|by| *by > self.now) });
         }
         let since = match known.grade {
@@ -174,7 +174,7 @@ impl<'a> Evidence<'a> {
         let after = istiod
             .assume_loaded_after
             .ok_or_else(|| Lack::new("nothing to look at: the mesh file names no istiod.addresses"))?;
-        let loaded = changed + after;
+        let loaded = changed.saturating_add(after);
         if loaded <= self.now {
             return Ok(loaded);
         }
@@ -236,7 +236,7 @@ fn offers(replica: &Replica, wanted: Wanted<'_>, must: bool) -> Result<(), Lack>
 
 /// When a replica last loaded something, at the latest; `None`: not seen.
 fn loaded_at(replica: &Replica) -> Option<OffsetDateTime> {
-    replica.served_since.map(|begin| begin + SERVING_BACKDATE)
+    replica.served_since.map(|begin| begin.saturating_add(SERVING_BACKDATE))
 }
 
 /// What is noted for a walk on the set that is there, if the note belongs to it.

@@ -126,9 +126,9 @@ fn is_approved(convoy: &Convoy<'_>, approvals: &Approvals) -> bool {
     }
     let Some(after) = convoy.evidence.mesh.rotation.remove_after else { return false };
     let signing = convoy.signing();
-    let ends = signing.map(|party| party.drained.as_ref().ok().map(|shown| shown.since + party.bound));
+    let ends = signing.map(|party| party.drained.as_ref().ok().map(|shown| shown.since.saturating_add(party.bound)));
     let last = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
-    last.is_some_and(|last| last + after <= convoy.evidence.now)
+    last.is_some_and(|last| last.saturating_add(after) <= convoy.evidence.now)
 }
 
 /// A cluster that had a part in the walk and is in the mesh file no more: whether anybody still trusts or signs there
