@@ -188,10 +188,12 @@ fn an_istiod_that_starts_without_its_cacerts_makes_a_root_of_its_own_and_stays_w
     }
 
     // It watches nothing any more: the set that is back changes nothing, until a restart.
+    let said = pair.stand_in.log();
     pair.volume.put(&good);
     pair.stand_in.catch_up();
     thread::sleep(Duration::from_secs(2));
-    assert_eq!(both(&pair), own);
+    assert_eq!((both(&pair), pair.stand_in.log()), (own, said));
+    assert!(!pair.real().log().contains("Update Istiod cacerts"), "{}", pair.real().log());
     assert_eq!(pair.restarts(), plugged);
 }
 
