@@ -260,7 +260,7 @@ fn an_update_may_lag_or_pass_by_and_a_restart_reads_what_is_there() {
     stand_in.catch_up();
     assert_eq!((alone.chain(), log()), (vec![second.pem.clone()], 2), "it was dropped, and nothing says so");
     stand_in.restart().unwrap();
-    assert_eq!(alone.chain(), [third.pem.clone()]);
+    assert_eq!(alone.chain(), [third.pem.as_str()]);
     alone.put(&fourth.set(&root.pem));
     soon(|| (alone.chain() == [fourth.pem.clone()]).then_some(()));
 
@@ -268,7 +268,7 @@ fn an_update_may_lag_or_pass_by_and_a_restart_reads_what_is_there() {
     assert_eq!(served(&stand_in.address()), None);
     alone.put(&first.set(&root.pem));
     stand_in.up().unwrap();
-    assert_eq!(alone.chain(), [first.pem.clone()]);
+    assert_eq!(alone.chain(), [first.pem.as_str()]);
 }
 
 #[test]
