@@ -149,7 +149,8 @@ pub fn refused_removal(
 
 /// Nobody is told of an alarm that only the latest safe start is: that has a line of its own.
 fn line(holdup: &Holdup, latest_start: OffsetDateTime) -> String {
-    let alarm = if holdup.alarm == latest_start { String::new() } else { format!("; an alarm from {}", utc(holdup.alarm)) };
+    let alarm =
+        if holdup.alarm == latest_start { String::new() } else { format!("; an alarm from {}", utc(holdup.alarm)) };
     format!("  {}: {}{alarm}\n", holdup.cluster, holdup.why)
 }
 

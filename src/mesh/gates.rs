@@ -71,7 +71,7 @@ fn still_new(convoy: &Convoy<'_>) -> Option<String> {
     let lacking = convoy.signing().filter_map(|party| {
         party.drained_of_new(convoy.pair, convoy.evidence).err().map(|lack| (&party.cluster.name, lack.why))
     });
-    names(lacking.collect(), "what was signed under the new root lives on")
+    names(&lacking.collect::<Vec<_>>(), "what was signed under the new root lives on")
 }
 
 /// Why the first target may not begin the walk yet; `None`: it may.
@@ -87,7 +87,7 @@ fn not_begun(convoy: &Convoy<'_>) -> Option<String> {
         .values()
         .filter(|party| party.observed.is_none_or(|it| it.secret.is_err() || it.system_roots.is_err()));
     let unseen = unseen.map(|party| (&party.cluster.name, "it cannot be seen".to_owned()));
-    names(unseen.collect(), "whether the last root change has ended everywhere is not known")
+    names(&unseen.collect::<Vec<_>>(), "whether the last root change has ended everywhere is not known")
 }
 
 /// Why a stage is not left yet, in words; `None`: it is.
@@ -100,7 +100,7 @@ fn held(convoy: &Convoy<'_>, stage: Stage) -> Option<String> {
         Stage::Drain => format!("what was signed under {} lives on", convoy.old_name()),
         Stage::Remove => format!("{} is still shown", convoy.old_name()),
     };
-    names(lacking.collect(), &what)
+    names(&lacking.collect::<Vec<_>>(), &what)
 }
 
 /// Why the new root cannot give every target a signer yet; `None`: it can.
@@ -108,14 +108,14 @@ fn unusable(convoy: &Convoy<'_>) -> Option<String> {
     let lacking = convoy.parties.values().filter(|party| matches!(party.place, Place::Old | Place::Trusting));
     let lacking = lacking.filter(|party| {
         let holder = Holder::of(party.there);
-        let way = convoy.renewals.under(&convoy.pair.new.certificate, party.cluster, &holder, Gain::OverAnything);
+        let way = convoy.renewals.under(&convoy.pair.new.certificate, party.cluster, &holder, Gain::Lasting);
         matches!(way, Way::Ceremony(_))
     });
     let what = match convoy.evidence.mesh.issuing {
         Some(_) => format!("there is no issuing CA under {} yet: meshca issuing create", convoy.new_name()),
         None => format!("nothing lies in stock under {} yet: meshca issue", convoy.new_name()),
     };
-    names(lacking.map(|party| (&party.cluster.name, String::new())).collect(), &what)
+    names(&lacking.map(|party| (&party.cluster.name, String::new())).collect::<Vec<_>>(), &what)
 }
 
 /// Whether the old root may go: people said so now, or it was removed somewhere upon their word, or the mesh file does.
@@ -169,7 +169,7 @@ fn clocks_differ(convoy: &Convoy<'_>) -> Option<Problem> {
 }
 
 /// Some names and the first reason, in words; `None`: there are none.
-fn names(lacking: Vec<(&ClusterName, String)>, what: &str) -> Option<String> {
+fn names(lacking: &[(&ClusterName, String)], what: &str) -> Option<String> {
     let (first, why) = lacking.first()?;
     let more = lacking.len().saturating_sub(1);
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };

@@ -280,14 +280,14 @@ impl View<'_> {
             Some(walk) => walk.footing_of(cluster),
             None => (self.current, kept().unwrap_or_else(|| self.current.certificate.pem().into_bytes())),
         };
-        let way = self.renewals.under(&root.certificate, cluster, holder, Gain::OverNothing);
+        let way = self.renewals.under(&root.certificate, cluster, holder, Gain::Usable);
         Decided { act: act_of(way), reason: why.to_owned(), stage: None, bundle: Some(bundle), part: Move::Stay }
     }
 
     /// A new intermediate at once, with the root and the trust bundle of the present one. Stock helps as well.
     fn replacement(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
         let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
-        let way = self.renewals.under(&under.certificate, cluster, holder, Gain::OverAnything);
+        let way = self.renewals.under(&under.certificate, cluster, holder, Gain::Lasting);
         let bundle = holder.there.and_then(SecretSight::kept_bundle);
         let reason = "people asked for a new key at once".to_owned();
         Decided { act: act_of(way), reason, stage: None, bundle, part: Move::Stay }
@@ -304,7 +304,7 @@ impl View<'_> {
             && !matches!(&part, Move::Sign { way, .. } if !matches!(way, Way::Ceremony(_)))
         {
             let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
-            let way = self.renewals.under(&under.certificate, cluster, holder, Gain::OverPresent);
+            let way = self.renewals.under(&under.certificate, cluster, holder, Gain::Better);
             let writes = matches!(part, Move::Rebundle { .. } | Move::Restart { .. } | Move::Note { .. });
             if !(matches!(way, Way::Ceremony(_)) && writes) {
                 let bundle = holder.there.and_then(SecretSight::kept_bundle);

@@ -141,7 +141,7 @@ impl<'a> Walk<'a> {
         }
         let holder = Holder::of(party.there);
         let way =
-            self.convoy.renewals.under(&self.convoy.pair.new.certificate, party.cluster, &holder, Gain::OverAnything);
+            self.convoy.renewals.under(&self.convoy.pair.new.certificate, party.cluster, &holder, Gain::Lasting);
         let why = format!(
             "every cluster trusts {}: it gets a signer under it; its trust bundle stays",
             self.convoy.new_name()
@@ -188,7 +188,7 @@ impl<'a> Walk<'a> {
         match (party.place, party.there) {
             (Place::Signing, Some(_)) => {
                 let holder = Holder::of(party.there);
-                let way = self.convoy.renewals.under(old, party.cluster, &holder, Gain::OverAnything);
+                let way = self.convoy.renewals.under(old, party.cluster, &holder, Gain::Lasting);
                 let why = format!("the walk was turned back: it gets a signer under {} again", self.convoy.old_name());
                 Move::Sign { way, stage: Stage::Sign, why }
             }
