@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::{Duration, OffsetDateTime};
 
 use crate::mesh::deadline::{GRACE, latest_start};
-use crate::mesh::evidence::{Evidence, Lack};
+use crate::mesh::evidence::{Evidence, Lack, Wanted};
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership};
 use crate::mesh::footing::is_party;
 use crate::mesh::holdings::Held;
@@ -303,13 +303,20 @@ impl<'a> Walk<'a> {
         if older.is_empty() || self.has_begun() {
             return None;
         }
-        // An older one that was never used is seen nowhere; one that cannot be looked for may still be somewhere.
-        let unseen = self
-            .parties
-            .values()
-            .filter(|party| party.observed.is_none_or(|it| it.secret.is_err() || it.system_roots.is_err()));
-        let unseen = unseen.map(|party| (&party.cluster.name, "it cannot be seen".to_owned()));
-        names(unseen.collect(), "whether the last root change has ended everywhere is not known")
+        // An older one that was never used is seen nowhere; one that cannot be looked for may still be somewhere. And an
+        // istiod that was not seen to have let go of it might refuse the next trust bundle: neither holds the other.
+        let lack = |party: &Party<'a>| {
+            if party.observed.is_none_or(|it| it.secret.is_err() || it.system_roots.is_err()) {
+                return Some("it cannot be seen".to_owned());
+            }
+            older.iter().find_map(|older| {
+                let (present, older) = (&self.pair.old.certificate, &older.certificate);
+                let wanted = Wanted { present, absent: Some(older), other: older };
+                self.evidence.bundle(party.cluster, wanted).err().map(|lack| lack.why)
+            })
+        };
+        let lacking = self.parties.values().filter_map(|party| Some((&party.cluster.name, lack(party)?)));
+        names(lacking.collect(), "whether the last root change has ended everywhere is not known")
     }
 
     /// Why a stage is not left yet, in words; `None`: it is.
@@ -539,7 +546,7 @@ impl<'a> Walk<'a> {
 const CLOCK_SLACK: Duration = Duration::minutes(5);
 
 fn shown_since(party: &Party<'_>, walk: &Walk<'_>) -> Option<OffsetDateTime> {
-    let wanted = crate::mesh::evidence::Wanted {
+    let wanted = Wanted {
         present: &walk.pair.new.certificate,
         absent: None,
         other: &walk.pair.old.certificate,
