@@ -110,9 +110,11 @@ impl<'a> Evidence<'a> {
         let roots = certificates(bytes);
         holds(&roots, wanted, "its workloads are shown")?;
         let mark = mark_of(observed);
-        self.replicas_follow(cluster, observed, wanted)?;
+        let loaded = self.replicas_follow(cluster, observed, wanted)?;
         let changed = observed.system_roots_since.or_else(|| bundled_at(observed));
         let since = changed.ok_or_else(|| Lack::new("since when its workloads are shown that cannot be seen"))?;
+        // The replica that leads writes the object; what the others hand out changed when they loaded.
+        let since = loaded.map_or(since, |loaded| since.max(loaded));
         let since = mark.and_then(|mark| mark.shown_since).unwrap_or(since);
         Ok(Shown { grade: Grade::Seen, since, alone: !roots.contains(wanted.other) })
     }
