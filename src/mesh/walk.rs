@@ -279,6 +279,9 @@ impl<'a> Walk<'a> {
                 let why = format!("the walk was turned back: it gets a signer under {} again", self.old_name());
                 Move::Sign { way, stage: Stage::Sign, why }
             }
+            (Place::Trusting, Some(_)) if self.goal() == Goal::Start && self.needs_note(party) => {
+                Move::Note { why: format!("its istiod is seen to sign under {}; since when is noted", self.old_name()) }
+            }
             (Place::Trusting, Some(there)) if self.goal() == Goal::Start => match self.gates.still_new.clone() {
                 Some(why) => Move::Wait { why },
                 None => self.shrunk(party, there.bundle(), &self.pair.new.certificate, Stage::Trust),
@@ -390,8 +393,9 @@ impl<'a> Walk<'a> {
     /// Whether it is to be noted since when an istiod signs: where only its gauges are seen, nothing else says it later.
     fn needs_note(&self, party: &Party<'_>) -> bool {
         let by_gauges = party.observed.is_some_and(|it| !it.replicas.iter().any(|replica| replica.way == Look::Chain));
-        let is_seen = party.signs.as_ref().is_ok_and(|shown| shown.grade == Grade::Seen);
-        by_gauges && is_seen && party.mark.is_some_and(|mark| mark.signs_since.is_none())
+        let signs = party.there.and_then(|there| self.evidence.signer(party.cluster, there).ok());
+        let is_seen = signs.is_some_and(|shown| shown.grade == Grade::Seen);
+        by_gauges && is_seen && party.mark.is_none_or(|mark| mark.signs_since.is_none())
     }
 
     /// What is to be noted on a target's set that is written now; `None`: it has no part in the walk yet.
