@@ -254,8 +254,8 @@ pub(in crate::mesh) fn mark_on(there: &SecretSight) -> Option<&WalkMark> {
     mark.walk.as_ref().filter(|_| mark.serial == signer.serial_text())
 }
 
-/// When the trust bundle that is published last changed, as far as it can be told.
-fn bundled_at(observed: &Observed) -> Option<OffsetDateTime> {
+/// When the trust bundle that is published last changed, as far as it can be told: as noted, or else when it was written.
+pub(in crate::mesh) fn bundled_at(observed: &Observed) -> Option<OffsetDateTime> {
     mark_of(observed).and_then(|mark| mark.bundled_at).or(observed.written_at)
 }
 

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use time::{Duration, OffsetDateTime};
 
 use crate::mesh::deadline::{GRACE, latest_start};
-use crate::mesh::evidence::{Evidence, Lack, Wanted};
+use crate::mesh::evidence::{Evidence, Lack, Wanted, bundled_at};
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership};
 use crate::mesh::footing::is_party;
 use crate::mesh::holdings::Held;
@@ -283,10 +283,11 @@ impl<'a> Walk<'a> {
                 Move::Note { why: format!("its istiod is seen to sign under {}; since when is noted", self.old_name()) }
             }
             (Place::Trusting, Some(there)) if self.goal() == Goal::Start => match self.gates.still_new.clone() {
-                Some(why) => Move::Wait { why },
+                Some(why) => self.restart(party, Stage::Trust).unwrap_or(Move::Wait { why }),
                 None => self.shrunk(party, there.bundle(), &self.pair.new.certificate, Stage::Trust),
             },
-            (Place::Old, _) => self.restart(party, Stage::Trust).unwrap_or(Move::Stay),
+            // Until its istiod has taken its trust bundle, it takes no renewed signer either.
+            (Place::Old | Place::Trusting, _) => self.restart(party, Stage::Trust).unwrap_or(Move::Stay),
             _ => Move::Stay,
         }
     }
@@ -382,7 +383,7 @@ impl<'a> Walk<'a> {
             return None;
         }
         let deployment = party.observed?.deployment.as_ref()?.as_ref().ok()?;
-        let changed = party.mark.and_then(|mark| mark.bundled_at).or(party.observed?.written_at)?;
+        let changed = party.observed.and_then(bundled_at)?;
         if deployment.names.is_empty() || deployment.restarted_at.is_some_and(|at| at >= changed) {
             return None;
         }
@@ -409,12 +410,16 @@ impl<'a> Walk<'a> {
         }
         let mut mark = before.unwrap_or_else(|| WalkMark::to(self.pair.new.certificate.fingerprint()));
         mark.turn = self.turn;
+        let written_at = party.and_then(|party| party.observed?.written_at);
+        mark.bundled_at = mark.bundled_at.or(written_at);
         if mark.roster.is_empty() {
             mark.roster = self.evidence.mesh.clusters.iter().map(|it| it.name.to_string()).collect();
         }
         match what {
             Move::Rebundle { stage, .. } => {
-                (mark.bundled_at, mark.shown_since) = (Some(now), None);
+                // The write itself says when, better than this moment: an istiod may start in between.
+                mark.bundled_at = if written_at.is_some() { None } else { Some(now) };
+                mark.shown_since = None;
                 if *stage == Stage::Remove {
                     mark.removed = Some(self.pair.old.certificate.fingerprint());
                 }
@@ -424,6 +429,10 @@ impl<'a> Walk<'a> {
                 mark.shown_since = party.and_then(|party| shown_since(party, self));
             }
             Move::Note { .. } => mark.signs_since = Some(now),
+            _ if party.is_none_or(|party| party.place == Place::Nowhere) => {
+                // What was known of a set that was of no use is not known of the one that takes its place.
+                (mark.bundled_at, mark.shown_since, mark.signs_since) = (None, None, None);
+            }
             Move::Restart { .. } | Move::Wait { .. } | Move::Stay => {
                 // A renewal: what is known stays known, though istiod loads anew.
                 if let Some(party) = party {
