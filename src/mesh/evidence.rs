@@ -108,9 +108,11 @@ impl<'a> Evidence<'a> {
         let roots = certificates(bytes);
         holds(&roots, wanted, "its workloads are shown")?;
         let mark = mark_of(observed);
-        self.replicas_follow(cluster, observed, wanted)?;
+        let loaded = self.replicas_follow(cluster, observed, wanted)?;
         let changed = observed.system_roots_since.or_else(|| bundled_at(observed));
         let since = changed.ok_or_else(|| Lack::new("since when its workloads are shown that cannot be seen"))?;
+        // The replica that leads writes the object; what the others hand out changed when they loaded.
+        let since = loaded.map_or(since, |loaded| since.max(loaded));
         let since = mark.and_then(|mark| mark.shown_since).unwrap_or(since);
         Ok(Shown { grade: Grade::Seen, since, alone: !roots.contains(wanted.other) })
     }
@@ -251,8 +253,8 @@ pub(in crate::mesh) fn mark_on(there: &SecretSight) -> Option<&WalkMark> {
     mark.walk.as_ref().filter(|_| mark.serial == signer.serial_text())
 }
 
-/// When the trust bundle that is published last changed, as far as it can be told.
-fn bundled_at(observed: &Observed) -> Option<OffsetDateTime> {
+/// When the trust bundle that is published last changed, as far as it can be told: as noted, or else when it was written.
+pub(in crate::mesh) fn bundled_at(observed: &Observed) -> Option<OffsetDateTime> {
     mark_of(observed).and_then(|mark| mark.bundled_at).or(observed.written_at)
 }
 

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use time::Duration;
 
 use crate::mesh::convoy::Convoy;
+use crate::mesh::evidence::Wanted;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::holdings::Held;
-use crate::mesh::party::Place;
+use crate::mesh::party::{Party, Place};
 use crate::mesh::renewal::{Gain, Holder, Way};
 use crate::mesh::stage::Stage;
 use crate::mesh::walk_mark::Goal;
@@ -81,13 +82,21 @@ fn not_begun(convoy: &Convoy<'_>) -> Option<String> {
     if older.is_empty() || convoy.has_begun() {
         return None;
     }
-    // An older one that was never used is seen nowhere; one that cannot be looked for may still be somewhere.
-    let unseen = convoy
-        .parties
-        .values()
-        .filter(|party| party.observed.is_none_or(|it| it.secret.is_err() || it.system_roots.is_err()));
-    let unseen = unseen.map(|party| (&party.cluster.name, "it cannot be seen".to_owned()));
-    names(&unseen.collect::<Vec<_>>(), "whether the last root change has ended everywhere is not known")
+    // An older one that was never used is seen nowhere; one that cannot be looked for may still be somewhere. And an istiod
+    // that was not seen to have let go of it might refuse the next trust bundle: neither holds the other.
+    let lack = |party: &Party<'_>| {
+        if party.observed.is_none_or(|it| it.secret.is_err() || it.system_roots.is_err()) {
+            return Some("it cannot be seen".to_owned());
+        }
+        older.iter().find_map(|older| {
+            let (present, older) = (&convoy.pair.old.certificate, &older.certificate);
+            let wanted = Wanted { present, absent: Some(older), other: older };
+            convoy.evidence.bundle(party.cluster, wanted).err().map(|lack| lack.why)
+        })
+    };
+    let lacking: Vec<_> =
+        convoy.parties.values().filter_map(|party| Some((&party.cluster.name, lack(party)?))).collect();
+    names(&lacking, "whether the last root change has ended everywhere is not known")
 }
 
 /// Why a stage is not left yet, in words; `None`: it is.

@@ -10,12 +10,13 @@
 //! - back, the same holds with the roots exchanged.
 
 use crate::mesh::convoy::Convoy;
+use crate::mesh::evidence::bundled_at;
 use crate::mesh::fleet::{Access, Cluster, Membership};
 use crate::mesh::footing::is_party;
 use crate::mesh::gates::{Approvals, Gates};
 use crate::mesh::holdings::Held;
 use crate::mesh::note::{self, Written};
-use crate::mesh::observed::{Grade, SecretSight, Way as Look, certificates};
+use crate::mesh::observed::{Grade, SecretSight, certificates};
 use crate::mesh::party::{Pair, Party, Place};
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Way};
@@ -85,8 +86,7 @@ impl<'a> Walk<'a> {
         let written = match part {
             Move::Rebundle { stage, .. } => Written::Bundle(*stage),
             Move::Sign { .. } => Written::Signer,
-            Move::Note { .. } => Written::Sight,
-            Move::Restart { .. } | Move::Wait { .. } | Move::Stay => Written::Renewal,
+            Move::Note { .. } | Move::Restart { .. } | Move::Wait { .. } | Move::Stay => Written::Renewal,
         };
         note::note(&self.convoy, cluster, written)
     }
@@ -125,11 +125,13 @@ impl<'a> Walk<'a> {
                 );
                 Move::Rebundle { bundle, stage: Stage::Trust, why }
             }
-            (Place::Trusting, _) => self.restart(party, Stage::Trust).unwrap_or_else(|| self.sign(party)),
-            (Place::Signing, Some(_)) if self.needs_note(party) => Move::Note {
-                why: format!("its istiod is seen to sign under {}; since when is noted", self.convoy.new_name()),
-            },
-            (Place::Signing, Some(there)) => self.remove(party, there.bundle()),
+            (Place::Trusting, Some(_)) => self
+                .restart(party, Stage::Trust)
+                .or_else(|| self.sight_of_bundle(party))
+                .unwrap_or_else(|| self.sign(party)),
+            (Place::Signing, Some(there)) => {
+                self.sight_of_signer(party).unwrap_or_else(|| self.remove(party, there.bundle()))
+            }
             (Place::Removed, _) => self.restart(party, Stage::Remove).unwrap_or(Move::Stay),
             (Place::Nowhere, _) | (_, None) => Move::Stay,
         }
@@ -140,8 +142,7 @@ impl<'a> Walk<'a> {
             return Move::Wait { why };
         }
         let holder = Holder::of(party.there);
-        let way =
-            self.convoy.renewals.under(&self.convoy.pair.new.certificate, party.cluster, &holder, Gain::Lasting);
+        let way = self.convoy.renewals.under(&self.convoy.pair.new.certificate, party.cluster, &holder, Gain::Lasting);
         let why = format!(
             "every cluster trusts {}: it gets a signer under it; its trust bundle stays",
             self.convoy.new_name()
@@ -193,10 +194,14 @@ impl<'a> Walk<'a> {
                 Move::Sign { way, stage: Stage::Sign, why }
             }
             (Place::Trusting, Some(there)) if self.convoy.goal() == Goal::Start => match self.gates.still_new.clone() {
-                Some(why) => Move::Wait { why },
+                Some(why) => self
+                    .restart(party, Stage::Trust)
+                    .or_else(|| self.sight_of_signer(party))
+                    .unwrap_or(Move::Wait { why }),
                 None => self.shrunk(party, there.bundle(), &self.convoy.pair.new.certificate, Stage::Trust),
             },
-            (Place::Old, _) => self.restart(party, Stage::Trust).unwrap_or(Move::Stay),
+            // Until its istiod has taken its trust bundle, it takes no renewed signer either.
+            (Place::Old | Place::Trusting, _) => self.restart(party, Stage::Trust).unwrap_or(Move::Stay),
             _ => Move::Stay,
         }
     }
@@ -233,7 +238,7 @@ impl<'a> Walk<'a> {
             return None;
         }
         let deployment = party.observed?.deployment.as_ref()?.as_ref().ok()?;
-        let changed = party.mark.and_then(|mark| mark.bundled_at).or(party.observed?.written_at)?;
+        let changed = party.observed.and_then(bundled_at)?;
         if deployment.names.is_empty() || deployment.restarted_at.is_some_and(|at| at >= changed) {
             return None;
         }
@@ -241,11 +246,22 @@ impl<'a> Walk<'a> {
         Some(Move::Restart { stage, why })
     }
 
-    /// Whether it is to be noted since when an istiod signs: where only its gauges are seen, nothing else says it later.
-    fn needs_note(&self, party: &Party<'_>) -> bool {
-        let by_gauges = party.observed.is_some_and(|it| !it.replicas.iter().any(|replica| replica.way == Look::Chain));
-        let is_seen = party.signs.as_ref().is_ok_and(|shown| shown.grade == Grade::Seen);
-        by_gauges && is_seen && party.mark.is_some_and(|mark| mark.signs_since.is_none())
+    /// That what was seen is noted: since when its workloads are shown both roots. A replica that starts anew, as they do
+    /// every so often in a large fleet, shows later that it loaded them then.
+    fn sight_of_bundle(&self, party: &Party<'_>) -> Option<Move> {
+        let is_noted = party.mark.is_some_and(|mark| mark.shown_since.is_some());
+        let shown = note::shown(&self.convoy, party).filter(|shown| shown.grade == Grade::Seen && !is_noted)?;
+        let why =
+            format!("its workloads are shown {} since {}, which is noted", self.convoy.new_name(), utc(shown.since));
+        Some(Move::Note { why })
+    }
+
+    /// As [`Walk::sight_of_bundle`]: since when its istiod signs under the root of its signer.
+    fn sight_of_signer(&self, party: &Party<'_>) -> Option<Move> {
+        let is_noted = party.mark.is_some_and(|mark| mark.signs_since.is_some());
+        let signs = note::signs(&self.convoy, party).filter(|shown| shown.grade == Grade::Seen && !is_noted)?;
+        let why = format!("its istiod is seen to sign with its signer since {}, which is noted", utc(signs.since));
+        Some(Move::Note { why })
     }
 
     /// What a target that has no usable set of its own gets: the root that signs for it, and its trust bundle.
