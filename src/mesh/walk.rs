@@ -28,6 +28,7 @@ use crate::mesh::walk_mark::{Goal, Turn, WalkMark};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::utc;
+use crate::pki::pem_lines;
 use crate::problem::{Code, Problem};
 
 /// What people have allowed.
@@ -78,8 +79,6 @@ struct Gates {
     /// Who still has something that was signed under the new root, when the walk goes back.
     still_new: Option<String>,
     is_approved: bool,
-    /// Clusters whose workloads are not known to trust the new root.
-    distrusting: BTreeSet<ClusterName>,
     /// Why no target may go on to another stage, whatever else is shown.
     obstacle: Option<Problem>,
 }
@@ -105,14 +104,12 @@ impl<'a> Walk<'a> {
     }
 
     fn gates(&self) -> Gates {
-        let distrusting = self.parties.values().filter(|party| party.trusts.is_err()).map(|it| it.cluster.name.clone());
         Gates {
             held: Stage::ALL.map(|stage| self.held(stage)),
             unusable: self.unusable(),
             not_begun: self.not_begun(),
             still_new: if self.goal() == Goal::Start { self.still_new() } else { None },
             is_approved: self.is_approved(),
-            distrusting: distrusting.collect(),
             obstacle: self.forgotten().or_else(|| self.clocks_differ()),
         }
     }
@@ -444,17 +441,22 @@ impl<'a> Walk<'a> {
         Some(mark)
     }
 
-    /// What a target that has no usable set of its own gets: the root that signs for it, and its trust bundle.
-    pub(in crate::mesh) fn footing_of(&self, cluster: &Cluster) -> (&'a Held, Vec<u8>) {
+    /// What a target that has no usable set of its own gets: the root that signs for it, and its trust bundle. An error:
+    /// why that cannot be told.
+    ///
+    /// Whoever is seen says of those who are not how far they can be: none lost the old root before all had signers under
+    /// the new one, and none got such a signer before all trusted both.
+    pub(in crate::mesh) fn footing_of(&self, cluster: &Cluster) -> Result<(&'a Held, Vec<u8>), String> {
         let Pair { old, new } = self.pair;
-        let own = self.parties.get(&cluster.name).and_then(|party| party.there);
-        let kept = own.and_then(|there| there.kept_bundle());
-        let others = || self.parties.values().filter(|party| party.cluster.name != cluster.name);
+        let own = self.parties.get(&cluster.name);
+        let others = || self.parties.values().filter(|it| it.cluster.name != cluster.name && it.cluster.role.has_cacerts());
         let anyone = |places: &[Place]| others().any(|party| places.contains(&party.place));
+        let unseen = others().find(|party| party.observed.is_none_or(|it| it.secret.is_err()));
+        let kept = own.and_then(|party| party.there?.kept_bundle()).or_else(|| own.and_then(|party| self.handed_out(party)));
         let bundle = kept.unwrap_or_else(|| {
             if anyone(&[Place::Removed]) {
                 new.certificate.pem().into_bytes()
-            } else if anyone(&[Place::Trusting, Place::Signing]) {
+            } else if anyone(&[Place::Trusting, Place::Signing]) || (unseen.is_some() && !anyone(&[Place::Old])) {
                 trust_bundle::appended(old.certificate.pem().as_bytes(), &new.certificate)
             } else {
                 old.certificate.pem().into_bytes()
@@ -462,26 +464,31 @@ impl<'a> Walk<'a> {
         });
         let roots = crate::mesh::observed::certificates(&bundle);
         let has = |held: &Held| roots.contains(&held.certificate);
-        let is_new = match (has(old), has(new)) {
-            (false, true) => true,
-            (true, false) => false,
-            _ => anyone(&[Place::Removed]) || (anyone(&[Place::Signing]) && self.all_others_trust(cluster)),
-        };
-        (
-            if is_new && self.goal() == Goal::Forward {
-                new
-            } else if has(old) {
-                old
-            } else {
-                new
+        let is_forward = self.goal() == Goal::Forward;
+        let root = match (has(old), has(new)) {
+            (false, true) => new,
+            (true, true) if anyone(&[Place::Removed]) => new,
+            (true, true) if anyone(&[Place::Signing]) && (is_forward || unseen.is_some()) => new,
+            (true, true) if !anyone(&[Place::Old, Place::Trusting, Place::Signing]) => match unseen {
+                Some(party) => {
+                    let name = &party.cluster.name;
+                    return Err(format!("under which root it may sign is not known before {name} is seen"));
+                }
+                None => old,
             },
-            bundle,
-        )
+            _ => old,
+        };
+        Ok((root, bundle))
     }
 
-    fn all_others_trust(&self, cluster: &Cluster) -> bool {
-        let distrusting = &self.gates.distrusting;
-        distrusting.is_empty() || (distrusting.len() == 1 && distrusting.contains(&cluster.name))
+    /// The trust bundle that a target's istiod still hands out, byte for byte, where it has no other roots than those of
+    /// the walk: with these bytes it takes a new signer, whether multi-root is on or off.
+    fn handed_out(&self, party: &Party<'_>) -> Option<Vec<u8>> {
+        let bytes = party.observed?.system_roots.as_ref().ok()?.as_ref()?;
+        let roots = crate::mesh::observed::certificates(bytes);
+        let of_the_walk = [&self.pair.old.certificate, &self.pair.new.certificate];
+        let is_ours = !roots.is_empty() && roots.iter().all(|root| of_the_walk.contains(&root));
+        (is_ours && pem_lines::are_clean(bytes)).then(|| bytes.clone())
     }
 
     fn has_begun(&self) -> bool {
