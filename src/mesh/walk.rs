@@ -18,7 +18,7 @@ use crate::mesh::evidence::{Evidence, Lack, Wanted, bundled_at};
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership};
 use crate::mesh::footing::is_party;
 use crate::mesh::holdings::Held;
-use crate::mesh::observed::{Grade, Observed, Way as Look};
+use crate::mesh::observed::{Grade, Observed, Way as Look, certificates};
 use crate::mesh::party::{Pair, Party, Place};
 use crate::mesh::progress::{Holdup, Progress};
 use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
@@ -78,6 +78,8 @@ struct Gates {
     not_begun: Option<String>,
     /// Who still has something that was signed under the new root, when the walk goes back.
     still_new: Option<String>,
+    /// Who may have lost the old root already, when the walk goes back.
+    old_gone: Option<String>,
     is_approved: bool,
     /// Why no target may go on to another stage, whatever else is shown.
     obstacle: Option<Problem>,
@@ -109,6 +111,7 @@ impl<'a> Walk<'a> {
             unusable: self.unusable(),
             not_begun: self.not_begun(),
             still_new: if self.goal() == Goal::Start { self.still_new() } else { None },
+            old_gone: if self.goal() == Goal::Forward { None } else { self.old_gone() },
             is_approved: self.is_approved(),
             obstacle: self.forgotten().or_else(|| self.clocks_differ()),
         }
@@ -271,6 +274,9 @@ impl<'a> Walk<'a> {
         let old = &self.pair.old.certificate;
         match (party.place, party.there) {
             (Place::Signing, Some(_)) => {
+                if let Some(why) = self.gates.old_gone.clone() {
+                    return Move::Wait { why };
+                }
                 let holder = Holder::of(party.there);
                 let way = self.renewals.under(old, party.cluster, &holder, Gain::UnderAnotherRoot);
                 let why = format!("the walk was turned back: it gets a signer under {} again", self.old_name());
@@ -295,6 +301,22 @@ impl<'a> Walk<'a> {
             party.drained_of_new(self.pair, self.evidence).err().map(|lack| (&party.cluster.name, lack.why))
         });
         names(lacking.collect(), "what was signed under the new root lives on")
+    }
+
+    /// Who is not seen to trust the old root still; `None`: everybody does. Whoever lost it is beyond the way back, and may
+    /// be out of sight.
+    fn old_gone(&self) -> Option<String> {
+        let old = &self.pair.old.certificate;
+        let trusts_old = |party: &Party<'_>| match party.observed.map(|it| &it.system_roots) {
+            Some(Ok(shown)) => shown.as_ref().is_none_or(|bytes| certificates(bytes).contains(old)),
+            Some(Err(_)) | None => false,
+        };
+        let is_behind = |party: &Party<'_>| {
+            !party.cluster.role.has_cacerts() || matches!(party.place, Place::Old | Place::Trusting | Place::Signing)
+        };
+        let lacking = self.parties.values().filter(|party| !trusts_old(party) || !is_behind(party));
+        let lacking = lacking.map(|party| (&party.cluster.name, String::new()));
+        names(lacking.collect(), &format!("not every cluster is seen to trust {} still", self.old_name()))
     }
 
     /// Why the first target may not begin the walk yet; `None`: it may.
@@ -462,7 +484,7 @@ impl<'a> Walk<'a> {
                 old.certificate.pem().into_bytes()
             }
         });
-        let roots = crate::mesh::observed::certificates(&bundle);
+        let roots = certificates(&bundle);
         let has = |held: &Held| roots.contains(&held.certificate);
         let is_forward = self.goal() == Goal::Forward;
         let root = match (has(old), has(new)) {
@@ -485,7 +507,7 @@ impl<'a> Walk<'a> {
     /// the walk: with these bytes it takes a new signer, whether multi-root is on or off.
     fn handed_out(&self, party: &Party<'_>) -> Option<Vec<u8>> {
         let bytes = party.observed?.system_roots.as_ref().ok()?.as_ref()?;
-        let roots = crate::mesh::observed::certificates(bytes);
+        let roots = certificates(bytes);
         let of_the_walk = [&self.pair.old.certificate, &self.pair.new.certificate];
         let is_ours = !roots.is_empty() && roots.iter().all(|root| of_the_walk.contains(&root));
         (is_ours && pem_lines::are_clean(bytes)).then(|| bytes.clone())
