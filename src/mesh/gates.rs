@@ -8,6 +8,7 @@ use crate::mesh::convoy::Convoy;
 use crate::mesh::evidence::Wanted;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::holdings::Held;
+use crate::mesh::observed::certificates;
 use crate::mesh::party::{Party, Place};
 use crate::mesh::renewal::{Gain, Holder, Way};
 use crate::mesh::stage::Stage;
@@ -38,8 +39,8 @@ pub(in crate::mesh) struct Gates {
     pub(in crate::mesh) still_new: Option<String>,
     /// Whether people, or the mesh file, have said that the old root may go.
     pub(in crate::mesh) is_approved: bool,
-    /// Clusters whose workloads are not known to trust the new root.
-    pub(in crate::mesh) distrusting: BTreeSet<ClusterName>,
+    /// Who may have lost the old root already, when the walk goes back.
+    pub(in crate::mesh) old_gone: Option<String>,
     /// Why no target may go on to another stage, whatever else is shown.
     pub(in crate::mesh) obstacle: Option<Problem>,
 }
@@ -49,14 +50,13 @@ const CLOCK_SLACK: Duration = Duration::minutes(5);
 
 impl Gates {
     pub(in crate::mesh) fn of(convoy: &Convoy<'_>, approvals: &Approvals) -> Self {
-        let distrusting = convoy.parties.values().filter(|party| party.trusts.is_err());
         Self {
             held: Stage::ALL.map(|stage| held(convoy, stage)),
             unusable: unusable(convoy),
             not_begun: not_begun(convoy),
             still_new: if convoy.goal() == Goal::Start { still_new(convoy) } else { None },
             is_approved: is_approved(convoy, approvals),
-            distrusting: distrusting.map(|party| party.cluster.name.clone()).collect(),
+            old_gone: if convoy.goal() == Goal::Forward { None } else { old_gone(convoy) },
             obstacle: forgotten(convoy).or_else(|| clocks_differ(convoy)),
         }
     }
@@ -73,6 +73,22 @@ fn still_new(convoy: &Convoy<'_>) -> Option<String> {
         party.drained_of_new(convoy.pair, convoy.evidence).err().map(|lack| (&party.cluster.name, lack.why))
     });
     names(&lacking.collect::<Vec<_>>(), "what was signed under the new root lives on")
+}
+
+/// Who is not seen to trust the old root still; `None`: everybody does. Whoever lost it is beyond the way back, and may
+/// be out of sight.
+fn old_gone(convoy: &Convoy<'_>) -> Option<String> {
+    let old = &convoy.pair.old.certificate;
+    let trusts_old = |party: &Party<'_>| match party.observed.map(|it| &it.system_roots) {
+        Some(Ok(shown)) => shown.as_ref().is_none_or(|bytes| certificates(bytes).contains(old)),
+        Some(Err(_)) | None => false,
+    };
+    let is_behind = |party: &Party<'_>| {
+        !party.cluster.role.has_cacerts() || matches!(party.place, Place::Old | Place::Trusting | Place::Signing)
+    };
+    let lacking = convoy.parties.values().filter(|party| !trusts_old(party) || !is_behind(party));
+    let lacking = lacking.map(|party| (&party.cluster.name, String::new()));
+    names(&lacking.collect::<Vec<_>>(), &format!("not every cluster is seen to trust {} still", convoy.old_name()))
 }
 
 /// Why the first target may not begin the walk yet; `None`: it may.

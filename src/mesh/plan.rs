@@ -276,8 +276,9 @@ impl View<'_> {
     /// A target without a usable set gets one, under the root and with the trust bundle of the stage that the fleet is in.
     fn repair(&self, cluster: &Cluster, holder: &Holder<'_>, why: &str) -> Decided {
         let kept = || holder.there.and_then(SecretSight::kept_bundle);
-        let (root, bundle) = match self.walk {
-            Some(walk) => walk.footing_of(cluster),
+        let (root, bundle) = match self.walk.map(|walk| walk.footing_of(cluster)) {
+            Some(Ok(footing)) => footing,
+            Some(Err(unknown)) => return Decided::nothing(Act::Wait, format!("{why}; {unknown}")),
             None => (self.current, kept().unwrap_or_else(|| self.current.certificate.pem().into_bytes())),
         };
         let way = self.renewals.under(&root.certificate, cluster, holder, Gain::Usable);

@@ -16,7 +16,7 @@ use crate::mesh::footing::is_party;
 use crate::mesh::gates::{Approvals, Gates};
 use crate::mesh::holdings::Held;
 use crate::mesh::note::{self, Written};
-use crate::mesh::observed::{Grade, SecretSight, certificates};
+use crate::mesh::observed::{Grade, certificates};
 use crate::mesh::party::{Pair, Party, Place};
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Way};
@@ -25,6 +25,7 @@ use crate::mesh::trust_bundle;
 use crate::mesh::walk_mark::{Goal, WalkMark};
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
+use crate::pki::pem_lines;
 
 /// What one target should do for the walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,6 +189,9 @@ impl<'a> Walk<'a> {
         let old = &self.convoy.pair.old.certificate;
         match (party.place, party.there) {
             (Place::Signing, Some(_)) => {
+                if let Some(why) = self.gates.old_gone.clone() {
+                    return Move::Wait { why };
+                }
                 let holder = Holder::of(party.there);
                 let way = self.convoy.renewals.under(old, party.cluster, &holder, Gain::Lasting);
                 let why = format!("the walk was turned back: it gets a signer under {} again", self.convoy.old_name());
@@ -264,17 +268,25 @@ impl<'a> Walk<'a> {
         Some(Move::Note { why })
     }
 
-    /// What a target that has no usable set of its own gets: the root that signs for it, and its trust bundle.
-    pub(in crate::mesh) fn footing_of(&self, cluster: &Cluster) -> (&'a Held, Vec<u8>) {
+    /// What a target that has no usable set of its own gets: the root that signs for it, and its trust bundle. An error:
+    /// why that cannot be told.
+    ///
+    /// Whoever is seen says of those who are not how far they can be: none lost the old root before all had signers under
+    /// the new one, and none got such a signer before all trusted both.
+    pub(in crate::mesh) fn footing_of(&self, cluster: &Cluster) -> Result<(&'a Held, Vec<u8>), String> {
         let Pair { old, new } = self.convoy.pair;
-        let own = self.convoy.parties.get(&cluster.name).and_then(|party| party.there);
-        let kept = own.and_then(SecretSight::kept_bundle);
-        // A set that is no use stands at no place: whoever stands somewhere is another.
-        let anyone = |places: &[Place]| self.convoy.is_anyone_at(places);
+        let own = self.convoy.parties.get(&cluster.name);
+        let others = || {
+            self.convoy.parties.values().filter(|it| it.cluster.name != cluster.name && it.cluster.role.has_cacerts())
+        };
+        let anyone = |places: &[Place]| others().any(|party| places.contains(&party.place));
+        let unseen = others().find(|party| party.observed.is_none_or(|it| it.secret.is_err()));
+        let kept =
+            own.and_then(|party| party.there?.kept_bundle()).or_else(|| own.and_then(|party| self.handed_out(party)));
         let bundle = kept.unwrap_or_else(|| {
             if anyone(&[Place::Removed]) {
                 new.certificate.pem().into_bytes()
-            } else if anyone(&[Place::Trusting, Place::Signing]) {
+            } else if anyone(&[Place::Trusting, Place::Signing]) || (unseen.is_some() && !anyone(&[Place::Old])) {
                 trust_bundle::appended(old.certificate.pem().as_bytes(), &new.certificate)
             } else {
                 old.certificate.pem().into_bytes()
@@ -282,26 +294,31 @@ impl<'a> Walk<'a> {
         });
         let roots = certificates(&bundle);
         let has = |held: &Held| roots.contains(&held.certificate);
-        let is_new = match (has(old), has(new)) {
-            (false, true) => true,
-            (true, false) => false,
-            _ => anyone(&[Place::Removed]) || (anyone(&[Place::Signing]) && self.all_others_trust(cluster)),
-        };
-        (
-            if is_new && self.convoy.goal() == Goal::Forward {
-                new
-            } else if has(old) {
-                old
-            } else {
-                new
+        let is_forward = self.convoy.goal() == Goal::Forward;
+        let root = match (has(old), has(new)) {
+            (false, true) => new,
+            (true, true) if anyone(&[Place::Removed]) => new,
+            (true, true) if anyone(&[Place::Signing]) && (is_forward || unseen.is_some()) => new,
+            (true, true) if !anyone(&[Place::Old, Place::Trusting, Place::Signing]) => match unseen {
+                Some(party) => {
+                    let name = &party.cluster.name;
+                    return Err(format!("under which root it may sign is not known before {name} is seen"));
+                }
+                None => old,
             },
-            bundle,
-        )
+            _ => old,
+        };
+        Ok((root, bundle))
     }
 
-    fn all_others_trust(&self, cluster: &Cluster) -> bool {
-        let distrusting = &self.gates.distrusting;
-        distrusting.is_empty() || (distrusting.len() == 1 && distrusting.contains(&cluster.name))
+    /// The trust bundle that a target's istiod still hands out, byte for byte, where it has no other roots than those of
+    /// the walk: with these bytes it takes a new signer, whether multi-root is on or off.
+    fn handed_out(&self, party: &Party<'_>) -> Option<Vec<u8>> {
+        let bytes = party.observed?.system_roots.as_ref().ok()?.as_ref()?;
+        let roots = certificates(bytes);
+        let of_the_walk = [&self.convoy.pair.old.certificate, &self.convoy.pair.new.certificate];
+        let is_ours = !roots.is_empty() && roots.iter().all(|root| of_the_walk.contains(&root));
+        (is_ours && pem_lines::are_clean(bytes)).then(|| bytes.clone())
     }
 
     fn all_removed(&self) -> bool {

@@ -104,7 +104,8 @@ impl Layout {
     /// The window of an intermediate that is minted at the beginning. One whose renewal is due has 20 days left. No two
     /// end at the same moment, since by its gauges an istiod tells them apart by their ends alone.
     pub(crate) fn window(&self, signer: Signer) -> Validity {
-        let apart = Duration::minutes(i64::from(signer.generation) * 8 + i64::from(signer.root));
+        let apart =
+            Duration::minutes(i64::from(signer.generation) * 64 + i64::from(signer.copy) * 8 + i64::from(signer.root));
         let left = if signer.is_due { Duration::days(20) } else { Duration::days(80) };
         Validity::new(START - Duration::days(10), START + left + apart)
     }
@@ -127,7 +128,9 @@ fn clusters(sites: &[Site], remotes: &[u8]) -> Vec<Cluster> {
     let primaries = sites.iter().enumerate().map(|(at, site)| cluster(format!("c{at}"), Role::Primary, *site));
     let remotes = remotes.iter().enumerate().map(|(at, of)| {
         let primary = ClusterName::parse(&format!("c{of}")).unwrap();
-        cluster(format!("r{at}"), Role::Remote { primary }, sites[usize::from(*of)])
+        let remote = cluster(format!("r{at}"), Role::Remote { primary }, sites[usize::from(*of)]);
+        // It has no istiod that anything could be said of.
+        Cluster { istiod: Istiod::default(), ..remote }
     });
     primaries.chain(remotes).collect()
 }
@@ -149,7 +152,7 @@ fn cluster(name: String, role: Role, site: Site) -> Cluster {
             prometheus: None,
             multi_root: site.multi_root,
             client_cert_auth: site.client_cert_auth,
-            restart: site.restart && role.has_cacerts(),
+            restart: site.restart,
         },
         role,
         namespace: "istio-system".to_owned(),

@@ -94,18 +94,27 @@ impl RootChange {
         snapped(&mut ages, &self.thresholds);
     }
 
-    /// How long until something changes by itself; `None`: it never does, or an istiod must load first, since the mesh
-    /// file promises that it has by then.
+    /// How long until something changes by itself; `None`: it never does, or an istiod must load first.
     fn patience(&self, world: &World) -> Option<Age> {
         let mut clone = world.clone();
         let ages: Vec<Age> = clone.ages().into_iter().map(|age| *age).collect();
         let wait = next_deadline(&ages, &self.thresholds)?;
+        // Of a remote that cannot be looked at it is taken for granted that it is shown what its control plane has.
+        let is_unseen = |at: &usize| !self.layout.sites[usize::from(self.layout.remotes[*at])].eyes.is_behind_api();
+        let mut unseen = (0..world.remotes.len()).filter(is_unseen);
+        let may_wait = self.may_wait(world, wait) && !unseen.any(|at| world.remote_lags(&self.layout, at));
+        may_wait.then_some(wait)
+    }
+
+    /// Whether this much time may pass before an istiod loads: where nothing can be looked at, the mesh file promises that
+    /// it has by then.
+    fn may_wait(&self, world: &World, wait: Age) -> bool {
         let is_promised = |at: usize| {
-            let lags = self.layout.sites[at].eyes == Eyes::Folder && world.lags(at, 0);
-            lags && world.takes(&self.layout, at, 0)
-                && world.primaries[at].published.as_ref().is_some_and(|it| it.written + wait >= ASSUMED)
+            let is_taken = self.layout.sites[at].eyes == Eyes::Folder && world.takes(&self.layout, at, 0);
+            let is_due = world.primaries[at].published.as_ref().is_some_and(|it| it.written + wait >= ASSUMED);
+            is_taken && is_due && world.lags(at, 0)
         };
-        (!(0..world.primaries.len()).any(is_promised)).then_some(wait)
+        !(0..world.primaries.len()).any(is_promised)
     }
 
     /// The root that people would let go: the oldest that is still published.
@@ -196,7 +205,7 @@ impl RootChange {
         let (old, pool) = (self.last - 1, &self.layout.pool);
         let rests = world.primaries.iter().all(|primary| {
             primary.published.as_ref().is_some_and(|it| {
-                it.signer.root == old && (whereto == Whereto::Trust) == pool.trusts(it.bundle, self.last)
+                it.signer.root == old && (whereto == Whereto::Trust || !pool.trusts(it.bundle, self.last))
             })
         });
         if whereto == Whereto::Forward || !rests {
@@ -218,7 +227,8 @@ impl RootChange {
             removed: None,
             turn: None,
         };
-        published.mark.get_or_insert(fresh).turn = Some((number, whereto));
+        let mark = published.mark.get_or_insert(fresh);
+        (mark.turn, mark.bundled) = (Some((number, whereto)), mark.bundled.or(Some(published.written)));
         published.written = 0;
         for pending in world.flight.iter_mut().filter(|it| usize::from(it.cluster) == at) {
             pending.is_overtaken = true;
@@ -233,6 +243,9 @@ impl RootChange {
         let is_in_flight = !world.flight.is_empty();
         match event {
             Event::Tick { approves, stale } => {
+                if !self.may_wait(world, 1) {
+                    return false;
+                }
                 world.wait(1);
                 state.earlier.iter_mut().flatten().for_each(|seen| seen.wait(1));
                 let mut seen = Seen::all(world);
@@ -305,6 +318,9 @@ impl RootChange {
         }
         // What a replica does while a tick is between its plan and its writes lies before those writes.
         if is_in_flight && matches!(event, Event::Load(..) | Event::Restart(..) | Event::Stumble(..)) {
+            if !self.may_wait(&state.world, 1) {
+                return false;
+            }
             state.world.wait(1);
             state.earlier.iter_mut().flatten().for_each(|seen| seen.wait(1));
         }
@@ -328,7 +344,10 @@ impl Model for RootChange {
         if world.flight.is_empty() {
             let stale = count(earlier.len()).filter(|at| earlier[usize::from(*at)].is_some());
             for stale in std::iter::once(None).chain(stale.map(Some).filter(|_| faults.stale_reads > 0)) {
-                events.extend([false, true].map(|approves| Event::Tick { approves, stale }));
+                events.push(Event::Tick { approves: false, stale });
+                // Before anybody signs under another root an approval means nothing to the planner.
+                let begun = world.primaries.iter().filter_map(|it| it.published.as_ref()).any(|it| it.signer.root > 1);
+                events.extend(begun.then_some(Event::Tick { approves: true, stale }));
             }
             events.extend([Event::Wait, Event::Almost]);
         } else {

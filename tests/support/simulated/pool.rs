@@ -26,6 +26,8 @@ pub(crate) struct Signer {
     pub(crate) cluster: u8,
     pub(crate) root: u8,
     pub(crate) generation: u16,
+    /// The generation is counted from what is there, so that it may come twice where a set was lost.
+    pub(crate) copy: u8,
     /// Whether its renewal is due.
     pub(crate) is_due: bool,
 }
@@ -60,7 +62,7 @@ impl Pool {
         let (month, decade) = (Duration::days(30), Duration::days(3650));
         let mint = |tier, number: u8, life, by: Option<&Made>| {
             let window = Validity::new(START - month, START + life);
-            made(tier, format!("mesh1 {} g{number}", tier.as_str()), window, [tier as u8, number, 0, 0], by, None)
+            made(tier, format!("mesh1 {} g{number}", tier.as_str()), window, [tier as u8, number, 0, 0, 0], by, None)
         };
         let (mut minted, mut issuing) = (Vec::new(), Vec::new());
         for number in 1..=roots {
@@ -141,7 +143,7 @@ impl Pool {
         let mut known = self.signers.write().unwrap();
         let twin = known.get(&twin).cloned();
         let [high, low] = signer.generation.to_be_bytes();
-        let number = [0x40 | signer.root, signer.cluster, high, low];
+        let number = [0x40 | signer.root, signer.cluster, high, low, signer.copy];
         let name = format!("mesh1 c{} g{}", signer.cluster, signer.generation);
         let by = &self.issuing[usize::from(signer.root) - 1];
         let key = twin.as_ref().map(|twin| &twin.key);
@@ -167,7 +169,7 @@ fn made(
     tier: Tier,
     name: String,
     window: Validity,
-    number: [u8; 4],
+    number: [u8; 5],
     by: Option<&Made>,
     key: Option<&SigningKey>,
 ) -> Made {
@@ -177,7 +179,7 @@ fn made(
         None => SigningKey::generate(KeyKind::EcdsaP256, &random).unwrap(),
     };
     let mut serial = [0x11; 16];
-    serial[..4].copy_from_slice(&number);
+    serial[..5].copy_from_slice(&number);
     let draft = Draft {
         tier,
         subject: Subject { organization: "Hash Foundry".to_owned(), unit: None, common_name: name },

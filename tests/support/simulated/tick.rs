@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use super::layout::Layout;
 use super::pool::{Bundle, START, Signer};
 use super::sight::{self, Seen, observed};
-use super::world::{Deed, Pending, Published, World};
+use super::world::{Deed, Pending, Primary, Published, World};
 
 type Question = (Vec<Seen>, Option<u8>);
 
@@ -63,7 +63,7 @@ fn pending(layout: &Layout, seen: &[Seen], step: Step, now: OffsetDateTime) -> P
     let deed = match step.act {
         Act::Mint { issuing, generation } => {
             let (root, generation) = (u8::try_from(issuing).unwrap(), u16::try_from(generation).unwrap());
-            Deed::Renew { signer: Signer { cluster, root, generation, is_due: false }, bundle: bundle(), mark }
+            Deed::Renew { signer: Signer { cluster, root, generation, copy: 0, is_due: false }, bundle: bundle(), mark }
         }
         Act::Rebundle | Act::Note => Deed::Keep { bundle: bundle(), mark },
         Act::Restart => Deed::Restart,
@@ -86,7 +86,7 @@ impl World {
                 primary.replicas.iter_mut().for_each(|replica| replica.is_to_restart = true);
                 return true;
             }
-            Deed::Renew { signer, bundle, mark } => (signer, bundle, mark),
+            Deed::Renew { signer, bundle, mark } => (primary.unheard_of(signer), bundle, mark),
             // The key is read at this moment; it must belong to the certificate that was seen.
             Deed::Keep { bundle, mark } => match (step.before, there) {
                 (Some((seen, _)), Some((signer, _))) if seen.is_same(signer) => (signer, bundle, mark),
@@ -94,7 +94,11 @@ impl World {
             },
         };
         // A write names what it was decided upon. Where that is gone, it is looked at and decided once more.
-        if step.is_overtaken && is_refused((signer, bundle), step.before, there) {
+        if step.is_overtaken && is_refused(bundle, step.before, there) {
+            return false;
+        }
+        // Another run was first with the very same.
+        if step.is_overtaken && there == Some((signer, bundle)) && step.before != there {
             return false;
         }
         primary.published = Some(Published { signer, bundle, mark, written: 0 });
@@ -105,11 +109,23 @@ impl World {
     }
 }
 
+impl Primary {
+    /// An intermediate that is minted now: whatever its generation, nobody has it yet.
+    fn unheard_of(&self, mut signer: Signer) -> Signer {
+        let published = self.published.iter().map(|it| it.signer);
+        let known: Vec<Signer> = self.replicas.iter().map(|it| it.signer).chain(published).collect();
+        while known.iter().any(|it| it.is_same(signer)) {
+            signer.copy += 1;
+        }
+        signer
+    }
+}
+
 /// Whether another run was at work meanwhile and was first (`change::is_overtaken`).
-fn is_refused(set: (Signer, Bundle), before: Option<(Signer, Bundle)>, there: Option<(Signer, Bundle)>) -> bool {
+fn is_refused(bundle: Bundle, before: Option<(Signer, Bundle)>, there: Option<(Signer, Bundle)>) -> bool {
     let Some(there) = there else { return false };
-    let another_signer = !there.0.is_same(set.0) && !before.is_some_and(|before| before.0.is_same(there.0));
-    let another_bundle = before.is_some_and(|before| there.1 != before.1 && there.1 != set.1);
+    let another_signer = !before.is_some_and(|before| before.0.is_same(there.0));
+    let another_bundle = before.is_some_and(|before| there.1 != before.1 && there.1 != bundle);
     another_signer || another_bundle
 }
 

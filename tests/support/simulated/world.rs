@@ -118,7 +118,7 @@ impl World {
         let bundle = layout.pool.alone(1);
         let long = *layout.thresholds().last().unwrap();
         let primaries = layout.sites.iter().zip(0_u8..).map(|(site, cluster)| {
-            let signer = Signer { cluster, root: 1, generation: 1, is_due: false };
+            let signer = Signer { cluster, root: 1, generation: 1, copy: 0, is_due: false };
             let replica = Replica { signer, bundle, loaded: long, takes: bundle, is_to_restart: false };
             Primary {
                 published: Some(Published { signer, bundle, mark: None, written: long }),
