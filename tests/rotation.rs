@@ -340,7 +340,8 @@ fn a_manifest_that_says_what_cannot_be_changed_is_left() {
         (good.replace("ca-cert.pem:", "istio-generated: \"\"\n  ca-cert.pem:"), "istio-generated-secret"),
         (good.replace("kind: Secret", "kind: ConfigMap"), "secret-manifest-malformed"),
         (good.replace("meshca", "somebody"), "owned-by-somebody-else"),
-        (good[..good.len() / 2].to_owned(), "secret-manifest-malformed"),
+        // Cut off in the middle of four characters of base64.
+        (good[..good.find("ca-key.pem: ").unwrap() + 53].to_owned(), "secret-manifest-malformed"),
     ];
     let due = later(NEW_YEAR, Duration::days(60));
     for (text, code) in cases {
