@@ -147,6 +147,33 @@ fn approve(story: &Story, at: &str) -> Said {
     story.with_passphrase(&format!("--at {at} rotate --approve-removal {old}"))
 }
 
+#[test]
+fn report_metrics_and_documents_say_in_which_stage_the_fleet_is_and_who_holds_it_up() {
+    let story = before_the_walk("", &["east", "west"]);
+    let trust = later(BEGIN, Duration::hours(1));
+    tick(&story, &trust).fine();
+    let late = later(&trust, Duration::hours(2));
+    story
+        .meshca(&format!("--at {late} report"))
+        .saying("stage Trust (1 of 4)")
+        .saying("Sign cannot begin before: east, west");
+    let metrics = story.meshca(&format!("--at {late} report -o prometheus")).out;
+    for line in [
+        "meshca_root_change_stage{stage=\"Trust\"} 1",
+        "meshca_root_change_stage{stage=\"Sign\"} 0",
+        "meshca_root_change_waits_for{cluster=\"west\"} 0",
+    ] {
+        assert!(metrics.contains(line), "no {line} in {metrics}");
+    }
+    for command in ["report -o json", "rotate --dry-run -o json"] {
+        let document: serde_json::Value =
+            serde_json::from_str(&story.meshca(&format!("--at {late} {command}")).out).unwrap();
+        let change = &document["rootChange"];
+        assert_eq!((&change["stage"], &change["to"]["generation"]), (&"Trust".into(), &2.into()), "{command}");
+        assert_eq!(change["waitsFor"][0]["cluster"], "east");
+    }
+}
+
 // --- back
 
 #[test]

@@ -12,6 +12,7 @@ use crate::mesh::holdings::{Held, Prepared};
 use crate::mesh::ledger::{Entry, Ledger};
 use crate::mesh::loaded::Loaded;
 use crate::mesh::plan::Act;
+use crate::mesh::progress_document::ProgressPart;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
 use crate::problem::{Code, Problem};
@@ -213,6 +214,7 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
         dry_run: bool,
         steps: Vec<One<'a>>,
         next_ceremony: Option<CeremonyDocument>,
+        root_change: Option<ProgressPart<'a>>,
     }
     #[derive(Serialize)]
     struct One<'a> {
@@ -247,6 +249,7 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
         dry_run,
         steps: steps.collect(),
         next_ceremony: tick.plan.ceremonies.first().map(CeremonyDocument::from),
+        root_change: tick.plan.root_change.as_ref().map(ProgressPart::of),
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use time::OffsetDateTime;
 
+use crate::cli::root_change_words;
 use crate::cli::table::{Cell, Line, aligned, painted};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::loaded::Loaded;
@@ -81,6 +82,11 @@ fn words(status: &Status, rows: &[&Row], wide: bool, mesh_file: &str, colour: bo
     }
     for finding in &status.findings {
         text.push_str(&told(finding, colour));
+    }
+    if let Some(progress) = &status.root_change {
+        text.push('\n');
+        text.push_str(&root_change_words::headline(progress));
+        text.push_str(&root_change_words::footer(progress, status.generated_at));
     }
     text.push('\n');
     // Writing into a string cannot fail.

@@ -10,6 +10,7 @@ use crate::mesh::deadline::ends_soon;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::observed::Grade;
 use crate::mesh::row::{Facts, Row};
+use crate::mesh::stage::Stage;
 use crate::mesh::standing::Standing;
 use crate::mesh::status::Status;
 use crate::pki::profile::Tier;
@@ -59,6 +60,12 @@ families! {
         "1 if istiod signs with the intermediate in its cacerts, 0 if a replica was seen to sign with another; grade says how well it is known.";
     PAUSED = "meshca_rotation_paused" []
         "1 if rotation is paused in the mesh file, else 0.";
+    ROOT_CHANGE = "meshca_root_change_stage" ["stage"]
+        "1 for the stage that the root change under way is in, 0 for the other stages; absent where there is none.";
+    WAITS_FOR = "meshca_root_change_waits_for" ["cluster"]
+        "For each cluster that keeps a root change in its stage: 1 if it does so longer than it should, else 0.";
+    LATEST_START = "meshca_root_change_latest_start_timestamp_seconds" ["stage"]
+        "Latest moment to begin the next stage of the root change so that all is done before the old root ends, in Unix seconds.";
     CEREMONY = "meshca_next_ceremony_timestamp_seconds" ["tier"]
         "Last safe moment to begin the next ceremony for this tier, in Unix seconds.";
     BUILD = "meshca_build_info" ["version"]
@@ -103,6 +110,15 @@ pub fn render(status: &Status, now: OffsetDateTime, version: &str) -> String {
     }
     for ceremony in &status.ceremonies {
         samples.set(&CEREMONY, &[ceremony.tier.as_str()], ceremony.last_safe.unix_timestamp());
+    }
+    if let Some(progress) = &status.root_change {
+        for stage in Stage::ALL {
+            samples.set(&ROOT_CHANGE, &[stage.as_str()], i64::from(stage == progress.stage));
+        }
+        for holdup in &progress.holdups {
+            samples.set(&WAITS_FOR, &[holdup.cluster.as_str()], i64::from(holdup.is_late));
+        }
+        samples.set(&LATEST_START, &[progress.stage.next().as_str()], progress.latest_start.unix_timestamp());
     }
     samples.set(&PAUSED, &[], i64::from(status.paused));
     samples.set(&BUILD, &[version], 1);

@@ -45,6 +45,7 @@ pub mod ownership;
 mod party;
 pub mod plan;
 pub mod progress;
+pub mod progress_document;
 pub mod proposal;
 pub mod remote_secret;
 mod renewal;

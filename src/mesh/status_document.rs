@@ -8,6 +8,7 @@ use crate::mesh::fleet::ClusterName;
 use crate::mesh::loaded::Loaded;
 use crate::mesh::observed::Replica;
 use crate::mesh::outcome::Outcome;
+use crate::mesh::progress_document::ProgressPart;
 use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::status::{Look, Status};
 use crate::pki::distinguished_name::DistinguishedName;
@@ -33,6 +34,8 @@ struct Document<'a> {
     rows: Vec<RowPart<'a>>,
     findings: Vec<FindingPart<'a>>,
     ceremonies: Vec<CeremonyPart>,
+    /// Null: there is none to be made.
+    root_change: Option<ProgressPart<'a>>,
 }
 
 #[derive(Serialize)]
@@ -144,6 +147,7 @@ impl Serialize for Status {
             rows: self.rows.iter().map(|row| RowPart::of(row, self.generated_at)).collect(),
             findings: self.findings.iter().map(FindingPart::of).collect(),
             ceremonies: self.ceremonies.iter().map(CeremonyPart::of).collect(),
+            root_change: self.root_change.as_ref().map(ProgressPart::of),
         }
         .serialize(serializer)
     }
