@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::cli::args::Shared;
 use crate::cli::desk::{Desk, Ended, one};
@@ -11,6 +11,7 @@ use crate::cli::problem_words;
 use crate::cli::rotate_arguments::RotateArguments;
 use crate::cli::voice::Voice;
 use crate::mesh::fleet::Mesh;
+use crate::mesh::windows::Hours;
 use crate::problem::Problem;
 use crate::world::brake::{Brake, News, Turn};
 #[cfg(feature = "k8s")]
@@ -80,17 +81,29 @@ impl Watch<'_> {
                         problems.iter().for_each(|problem| self.tell(problem));
                         Exit::Error
                     });
-                    let pause = self.order.every.unwrap_or(mesh.rotation.tick);
-                    next = clock::steady() + pause.unsigned_abs();
+                    next = clock::steady() + self.pause(&mesh).unsigned_abs();
                 }
             }
         }
     }
 
+    /// How long to wait for the next tick: not beyond the moment in which a maintenance window opens.
+    fn pause(&self, mesh: &Mesh) -> Duration {
+        let tick = self.order.every.unwrap_or(mesh.rotation.tick);
+        let now = self.moment();
+        match mesh.rotation.windows.at(now) {
+            Hours::Shut { opens, .. } => tick.min(opens - now),
+            Hours::Any | Hours::Open { .. } => tick,
+        }
+    }
+
+    fn moment(&self) -> OffsetDateTime {
+        self.now + (clock::now() - self.begun)
+    }
+
     /// One tick, with everything read anew: mesh file, material, passphrase, and the clock once.
     fn tick(&self, mesh: &mut Mesh) -> Ended {
-        let now = self.now + (clock::now() - self.begun);
-        let mut desk = Desk::open(self.shared, self.voice, now)?;
+        let mut desk = Desk::open(self.shared, self.voice, self.moment())?;
         desk.brake = Arc::clone(&self.brake);
         mesh.clone_from(&desk.mesh);
         desk.rotate(self.order)

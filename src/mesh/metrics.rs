@@ -12,6 +12,7 @@ use crate::mesh::observed::Grade;
 use crate::mesh::row::{Facts, Row};
 use crate::mesh::standing::Standing;
 use crate::mesh::status::Status;
+use crate::mesh::windows::Hours;
 use crate::pki::profile::Tier;
 
 /// One family of metrics. The page `docs/reference/metrics.md` lists them, and a test keeps both equal.
@@ -59,6 +60,10 @@ families! {
         "1 if istiod signs with the intermediate in its cacerts, 0 if a replica was seen to sign with another; grade says how well it is known.";
     PAUSED = "meshca_rotation_paused" []
         "1 if rotation is paused in the mesh file, else 0.";
+    WINDOW_OPEN = "meshca_rotation_window_open" []
+        "1 if a maintenance window is open, else 0; without windows in the mesh file there is no sample.";
+    WINDOW_OPENS = "meshca_rotation_window_opens_timestamp_seconds" []
+        "When the next maintenance window opens, in Unix seconds; while one is open there is no sample.";
     CEREMONY = "meshca_next_ceremony_timestamp_seconds" ["tier"]
         "Last safe moment to begin the next ceremony for this tier, in Unix seconds.";
     BUILD = "meshca_build_info" ["version"]
@@ -105,6 +110,7 @@ pub fn render(status: &Status, now: OffsetDateTime, version: &str) -> String {
         samples.set(&CEREMONY, &[ceremony.tier.as_str()], ceremony.last_safe.unix_timestamp());
     }
     samples.set(&PAUSED, &[], i64::from(status.paused));
+    samples.window(status.hours, now);
     samples.set(&BUILD, &[version], 1);
     samples.text()
 }
@@ -123,6 +129,22 @@ impl Samples {
         let words = [facts.serial.as_str(), &facts.subject, &facts.issuer, &facts.key];
         let [serial, subject, issuer, key] = words;
         self.set(&INFO, &[cluster, role, fingerprint, serial, subject, issuer, key], 1);
+    }
+
+    /// What is told of windows turns by itself as well, as far as the status knows.
+    fn window(&mut self, hours: Hours, now: OffsetDateTime) {
+        let (opens, closes) = match hours {
+            Hours::Any => return,
+            Hours::Open { until } => (None, until),
+            Hours::Shut { opens, closes } => (Some(opens), closes),
+        };
+        let is_ahead = opens.is_some_and(|opens| now < opens);
+        if is_ahead || now < closes {
+            self.set(&WINDOW_OPEN, &[], i64::from(!is_ahead));
+        }
+        if let Some(opens) = opens.filter(|_| is_ahead) {
+            self.set(&WINDOW_OPENS, &[], opens.unix_timestamp());
+        }
     }
 
     fn set(&mut self, family: &Family, values: &[&str], sample: i64) {
@@ -268,6 +290,28 @@ mod tests {
         assert_eq!(sample(&text, "meshca_rotation_paused"), Some("1"));
         assert_eq!(sample(&text, "meshca_build_info{version=\"0.1.0\"}"), Some("1"));
         assert!(sample(&text, "meshca_next_ceremony_timestamp_seconds{tier=\"issuing\"}").is_some());
+    }
+
+    #[test]
+    fn the_maintenance_window_turns_at_its_seconds_and_what_comes_after_it_is_not_known() {
+        let mut story = Story::new();
+        assert_eq!(sample(&text(&story), "meshca_rotation_window_open"), None);
+        let window = crate::mesh::window::Window::parse("0 2 * * 6", "Etc/UTC", Duration::hours(4)).unwrap();
+        story.mesh.rotation.windows = crate::mesh::windows::Windows::new(vec![window]);
+        let opens = time::macros::datetime!(2026-11-28 2:00 UTC);
+        let at = opens.unix_timestamp().to_string();
+        let closes = opens + Duration::hours(4);
+        for (now, open, next) in [
+            (NOW, Some("0"), Some(at.as_str())),
+            (opens - Duration::SECOND, Some("0"), Some(at.as_str())),
+            (opens, Some("1"), None),
+            (closes - Duration::SECOND, Some("1"), None),
+            (closes, None, None),
+        ] {
+            let text = text_at(&story, now);
+            assert_eq!(sample(&text, "meshca_rotation_window_open"), open, "{now}");
+            assert_eq!(sample(&text, "meshca_rotation_window_opens_timestamp_seconds"), next, "{now}");
+        }
     }
 
     #[test]

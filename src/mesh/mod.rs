@@ -1,6 +1,7 @@
 //! DECIDE about the fleet, in Istio's words. As pure as the floor below.
 
 pub(crate) mod access_rules;
+mod admission;
 pub mod cacerts;
 pub mod change;
 pub mod checks;
@@ -62,3 +63,6 @@ pub mod trust_bundle;
 pub mod unrecorded;
 pub mod walk;
 pub mod walk_mark;
+pub mod window;
+pub(crate) mod window_rules;
+pub mod windows;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime};
 
 use crate::mesh::concern::concerns;
-use crate::mesh::deadline::{CRITICAL, Ceremony, GRACE, WARNING};
+use crate::mesh::deadline::{CRITICAL, Ceremony, WARNING, overdue_after};
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
 use crate::mesh::observed::{Observed, Replica};
@@ -17,6 +17,7 @@ use crate::mesh::progress::Progress;
 use crate::mesh::row::Row;
 use crate::mesh::sighting::Sighting;
 use crate::mesh::standing::Standing;
+use crate::mesh::windows::Hours;
 use crate::pki::profile::Tier;
 use crate::problem::Finding;
 
@@ -30,6 +31,8 @@ pub struct Status {
     pub lab: bool,
     /// Whether rotation is paused in the mesh file.
     pub paused: bool,
+    /// Whether a maintenance window is open, or when the next one opens.
+    pub hours: Hours,
     /// The moment that it was judged at.
     pub generated_at: OffsetDateTime,
     /// What it was judged by.
@@ -80,7 +83,7 @@ pub fn status(
     observed: &BTreeMap<ClusterName, Observed>,
     now: OffsetDateTime,
 ) -> Status {
-    let thresholds = Thresholds { warning: WARNING, critical: CRITICAL, overdue: mesh.rotation.tick + GRACE };
+    let thresholds = Thresholds { warning: WARNING, critical: CRITICAL, overdue: overdue_after(&mesh.rotation) };
     let trusted = holdings.trusted(mesh).unwrap_or_default();
     let anchor = current_root(mesh, holdings, observed, now);
     let root_change = root_change(mesh, holdings, observed, now).unwrap_or_default();
@@ -102,6 +105,7 @@ pub fn status(
         mesh: mesh.name.clone(),
         lab: mesh.lab,
         paused: mesh.rotation.paused,
+        hours: mesh.rotation.windows.at(now),
         generated_at: now,
         thresholds,
         clusters: clusters.collect(),

@@ -10,6 +10,7 @@ use crate::mesh::observed::Replica;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::status::{Look, Status};
+use crate::mesh::windows::Hours;
 use crate::pki::distinguished_name::DistinguishedName;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::utc;
@@ -24,6 +25,8 @@ struct Document<'a> {
     mesh: &'a str,
     lab: bool,
     paused: bool,
+    /// Null: there are no maintenance windows.
+    window: Option<WindowPart>,
     generated_at: String,
     generated_at_seconds: i64,
     severity: Outcome,
@@ -33,6 +36,35 @@ struct Document<'a> {
     rows: Vec<RowPart<'a>>,
     findings: Vec<FindingPart<'a>>,
     ceremonies: Vec<CeremonyPart>,
+}
+
+/// The maintenance window that is open, or the next one.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WindowPart {
+    open: bool,
+    /// Null: it is open.
+    opens_at: Option<String>,
+    opens_at_seconds: Option<i64>,
+    closes_at: String,
+    closes_at_seconds: i64,
+}
+
+impl WindowPart {
+    fn of(hours: Hours) -> Option<Self> {
+        let (opens, closes) = match hours {
+            Hours::Any => return None,
+            Hours::Open { until } => (None, until),
+            Hours::Shut { opens, closes } => (Some(opens), closes),
+        };
+        Some(Self {
+            open: opens.is_none(),
+            opens_at: opens.map(utc),
+            opens_at_seconds: opens.map(seconds),
+            closes_at: utc(closes),
+            closes_at_seconds: seconds(closes),
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -131,6 +163,7 @@ impl Serialize for Status {
             mesh: &self.mesh,
             lab: self.lab,
             paused: self.paused,
+            window: WindowPart::of(self.hours),
             generated_at: utc(self.generated_at),
             generated_at_seconds: self.generated_at.unix_timestamp(),
             severity: self.outcome(),

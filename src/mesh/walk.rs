@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::mesh::deadline::{GRACE, latest_start};
+use crate::mesh::deadline::{latest_start, overdue_after};
 use crate::mesh::evidence::{Evidence, Lack};
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership};
 use crate::mesh::footing::is_party;
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
     /// Who keeps the fleet in a stage.
     fn holdups(&self, stage: Stage) -> Vec<Holdup> {
         let (mesh, now) = (self.evidence.mesh, self.evidence.now);
-        let slack = mesh.rotation.tick + GRACE;
+        let slack = overdue_after(&mesh.rotation);
         let holdup = |party: &Party<'_>, lack: &Lack| {
             let written = party.observed.and_then(|it| it.written_at);
             // What comes by itself is late one tick after it should be there; what was written, one tick after that;
