@@ -14,8 +14,9 @@ use std::time::Duration;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_meshca");
 
 /// What lies in the folder of each page and case.
-const AT_HAND: [(&str, &str); 4] = [
+const AT_HAND: [(&str, &str); 5] = [
     ("root.pass", "correct horse battery staple\n"),
+    ("next.pass", "a third one, for the next root\n"),
     ("issuing.pass", "a second one, for the online key\n"),
     ("clusters.kubeconfig", CONTEXTS),
     ("remote-secrets.yaml", REMOTE_SECRETS),

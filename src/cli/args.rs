@@ -11,7 +11,8 @@ use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::report_words::Form;
 use crate::cli::rotate_arguments::{RotateArguments, length};
-use crate::cli::typed_values::{account, cluster, image, moment, namespace, trust_domain, user, word};
+use crate::cli::turning::RollbackArguments;
+use crate::cli::typed_values::{account, cluster, deployment, image, moment, namespace, trust_domain, user, word};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
@@ -48,6 +49,7 @@ Start:
 Run:
   publish      Bring what lies in stock to the clusters
   rotate       One tick: look, plan, renew what is due; with --watch one after another
+  rollback     Turn a root change back by a stage, or forward again
 
 Look:
   report       How every certificate in every cluster stands
@@ -73,7 +75,7 @@ const HELP: &str = help!(
     "  quickstart   The whole main job on a laptop, in one folder, under `lab: true`\n",
     "\
 Ceremony (offline, with the root key; `issue` so only where there is no issuing CA):
-  root         Create the root
+  root         Create the root and the next one, or take one in
   issuing      Create the online issuing CA
   issue        Mint intermediates and lay them ready in stock
 
@@ -191,6 +193,9 @@ pub enum Command {
     },
     /// One tick: look, plan, renew what is due; with --watch one after another.
     Rotate(RotateArguments),
+    /// Turn a root change back by a stage, until an old root was removed, and take the first steps that way. Later runs of
+    /// rotate go on so, until --undo.
+    Rollback(RollbackArguments),
     /// How every certificate in every cluster stands.
     Report {
         /// Write the metrics to this file as well, by rename, for a textfile collector.
@@ -301,7 +306,7 @@ pub enum LedgerCommand {
 /// Which objects are printed.
 #[derive(Debug, Subcommand)]
 pub enum ManifestsCommand {
-    /// What each cluster has to grant meshca: a Role for two Secrets by name, and no list.
+    /// What each cluster has to grant meshca: a Role for two Secrets by name, and little else.
     Rbac {
         /// The clusters; none: all that are reached through the Kubernetes API.
         #[arg(value_name = "CLUSTER", value_parser = cluster)]
@@ -309,6 +314,10 @@ pub enum ManifestsCommand {
         /// Whom the cluster knows meshca as.
         #[command(flatten)]
         subject: SubjectArguments,
+        /// A Deployment of istiod that may be restarted where istiod.restart is true. Without it, istiod; revisions have
+        /// other names. May be repeated.
+        #[arg(long, value_name = "NAME", value_parser = deployment)]
+        istiod_deployment: Vec<String>,
     },
     /// Everything to run `rotate` in a cluster: namespace, account, mesh file and CronJob. Secrets are only named.
     Cronjob {

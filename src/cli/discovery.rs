@@ -26,7 +26,7 @@ pub fn run(what: TargetsCommand, shared: &Shared, voice: Voice) -> Result<Exit, 
             document::written(&machine_form(&proposal), shared.output).map_err(one)?.unwrap_or_default()
         }
     };
-    voice.loud().result(&text);
+    voice.loud().result(&text).map_err(one)?;
     Ok(Exit::Fine)
 }
 

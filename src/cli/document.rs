@@ -26,6 +26,17 @@ pub fn written(document: &impl Serialize, format: Format) -> Result<Option<Strin
         Format::Table | Format::Wide => Ok(None),
         Format::Json => serde_json::to_string_pretty(document).map(Some).map_err(|error| failed(error.to_string())),
         Format::Yaml => serde_saphyr::to_string(document).map(Some).map_err(|error| failed(error.to_string())),
+        Format::Prometheus => refuse_metrics(format).map(|()| None),
+    }
+}
+
+/// Refuses metrics of anything but the report: before something is done whose result could then not be told.
+///
+/// # Errors
+/// `bad-argument`.
+pub fn refuse_metrics(format: Format) -> Result<(), Problem> {
+    match format {
+        Format::Table | Format::Wide | Format::Json | Format::Yaml => Ok(()),
         Format::Prometheus => {
             Err(Problem::new(Code::BadArgument, "only the report has metrics").hint("meshca report -o prometheus"))
         }

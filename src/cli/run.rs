@@ -1,7 +1,7 @@
 //! Which job a command is, what it is handed, and how it ends.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 
@@ -25,8 +25,9 @@ use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
 use crate::problem::{Finding, Problem};
-use crate::world::mesh_folder;
+use crate::world::brake::Brake;
 use crate::world::passphrase::PassphraseSource;
+use crate::world::{mesh_folder, signals};
 
 /// Runs one command at one moment.
 #[must_use]
@@ -45,17 +46,22 @@ pub fn run(arguments: Arguments, now: OffsetDateTime) -> Exit {
 }
 
 fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+    if !matches!(command, Command::Report { .. }) {
+        document::refuse_metrics(shared.output).map_err(one)?;
+    }
     match command {
         #[cfg(feature = "ceremony")]
         Command::Quickstart { folder } => ceremony::quickstart(&folder, shared, voice, now),
         Command::Init { folder } => {
             let path = init::run(&folder).map_err(one)?;
-            voice.result(&format!("wrote {}", path.display()));
+            voice.result(&format!("wrote {}", path.display())).map_err(one)?;
             voice.words(&format!("next: edit it, then  meshca -f {} root create", path.display()));
             Ok(Exit::Fine)
         }
         #[cfg(feature = "ceremony")]
         Command::Root(RootCommand::Create(order)) => Desk::open(shared, voice, now)?.root_create(order),
+        #[cfg(feature = "ceremony")]
+        Command::Root(RootCommand::Import(order)) => Desk::open(shared, voice, now)?.root_import(order),
         #[cfg(feature = "ceremony")]
         Command::Issuing(IssuingCommand::Create(order)) => Desk::open(shared, voice, now)?.issuing_create(order),
         #[cfg(feature = "ceremony")]
@@ -64,7 +70,15 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             Desk::open(shared, voice, now)?.publish(&clusters, dry_run, wait, passphrase)
         }
         Command::Rotate(order) if order.watch => watch::run(&order, shared, voice, now),
-        Command::Rotate(order) => Desk::open(shared, voice, now)?.rotate(&order),
+        Command::Rotate(order) => {
+            let mut desk = Desk::open(shared, voice, now)?;
+            if !order.dry_run {
+                desk.brake = Arc::new(Brake::default());
+                signals::pull(Arc::clone(&desk.brake)).map_err(one)?;
+            }
+            desk.rotate(&order)
+        }
+        Command::Rollback(order) => Desk::open(shared, voice, now)?.rollback(order),
         Command::Report { metrics_textfile } => Desk::open(shared, voice, now)?.report(metrics_textfile.as_deref()),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
         Command::Inspect { path } => {
@@ -93,13 +107,15 @@ impl Desk<'_> {
         let opens = PassphraseSource::new(passphrase.passphrase_file);
         let order = publish::Order { clusters, dry_run, opens: &opens };
         let deliveries = publish::run(&courier, &self.store, &order);
-        self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let recorded = self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
         drop(lock);
         let mut deliveries = deliveries.map_err(one)?;
+        recorded.map_err(one)?;
+        let now = self.now;
         if let Some(within) = wait {
             loading::run(&self.mesh, &targets, &mut deliveries, within, self.now);
         }
-        let words = || fleet_words::deliveries(&deliveries, dry_run);
+        let words = || fleet_words::deliveries(&deliveries, dry_run.then_some(now));
         let is_loaded = |it: &Delivery| it.loaded.as_ref().is_none_or(|loaded| loaded.is_loaded);
         let good = !dry_run && deliveries.iter().all(|it| it.change.is_ok() && is_loaded(it));
         self.voice.about(good).answer(self.shared, &document::deliveries(&deliveries, dry_run), words)?;
@@ -114,10 +130,11 @@ impl Desk<'_> {
         let text =
             report_words::written(&status, shared.output.into(), &file, VERSION, self.voice.colour).map_err(one)?;
         let good = status.outcome() == Outcome::Fine && shared.output.is_for_people();
-        self.voice.about(good).result(&text);
+        let told = self.voice.about(good).result(&text);
         if let Some(path) = textfile {
             report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
         }
+        told.map_err(one)?;
         Ok(if status.is_all_seen() { Exit::Fine } else { Exit::Error })
     }
 
@@ -130,7 +147,7 @@ impl Desk<'_> {
             findings.extend(status.findings);
             mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
         } else {
-            clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>().map_err(one)?
+            mesh.signing_clusters(clusters).map_err(one)?
         };
         findings.extend(check::records(&chosen, mesh, &targets));
         let sets = check::clusters(&chosen, mesh, &targets, self.now);
@@ -146,7 +163,7 @@ impl Desk<'_> {
         }
         match what {
             LedgerCommand::Show => self.voice.words(&verdict),
-            LedgerCommand::Verify => self.voice.result(&verdict),
+            LedgerCommand::Verify => self.voice.result(&verdict).map_err(one)?,
         }
         Ok(Exit::Fine)
     }

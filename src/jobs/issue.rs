@@ -9,6 +9,7 @@ use crate::mesh::holdings::{Held, Holdings, Prepared};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting::{self, Authority, Ingredients};
 use crate::mesh::signing_root;
+use crate::pki::moment::utc;
 use crate::pki::secret::Passphrase;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
@@ -55,7 +56,7 @@ const MOST_GENERATIONS: usize = 400;
 /// Mints what was ordered. What was laid in stock before an error stays there and is good.
 ///
 /// # Errors
-/// `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `root-not-trusted`, `root-ambiguous`, `ceremony-needed`
+/// `bad-argument`, `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `root-not-trusted`, `root-ambiguous`, `ceremony-needed`
 /// (no live issuing CA); `passphrase-shared`, outside a lab; whatever opening, minting and writing refuse.
 pub fn run(
     mesh: &Mesh,
@@ -65,6 +66,12 @@ pub fn run(
     ledger: &mut LedgerFile,
     now: OffsetDateTime,
 ) -> Result<Made, Problem> {
+    if let Some(until) = order.until.filter(|until| *until <= now) {
+        return Err(Problem::new(Code::BadArgument, "--until is not after now, so that nothing could reach to it")
+            .fact(format!("until  {}", utc(until)))
+            .fact(format!("now    {}", utc(now)))
+            .hint("leave --until out for one intermediate that is valid from now on"));
+    }
     let holdings = store.holdings()?;
     let targets = Targets::new(mesh, entropy, now);
     let anchor = match mesh.issuing {
@@ -107,9 +114,8 @@ pub fn run(
     }
     let progress = Progress::new("minting", orders.len(), order.shows_progress);
     let minted = targets::in_parallel(&orders, usize::MAX, |(cluster, generation, start)| {
-        let one = prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now);
-        progress.step();
-        one
+        progress.step(cluster.name.as_str());
+        prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now)
     });
     drop(progress);
     let mut prepared = Vec::new();
@@ -191,7 +197,7 @@ fn chosen<'a>(
         };
         return Ok(mesh.clusters.iter().filter(needs).collect());
     }
-    names.iter().map(|name| mesh.signing_cluster(name)).collect()
+    mesh.signing_clusters(names)
 }
 
 /// What lies in stock for this cluster under this root.

@@ -106,6 +106,15 @@ impl<'a> Party<'a> {
         }
     }
 
+    /// Whether its set is already what this stage makes of it, so that only its effect is waited for.
+    pub(in crate::mesh) const fn has_its_part_of(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Trust => matches!(self.place, Place::Trusting | Place::Signing | Place::Removed),
+            Stage::Sign | Stage::Drain => matches!(self.place, Place::Signing | Place::Removed),
+            Stage::Remove => matches!(self.place, Place::Removed),
+        }
+    }
+
     /// Whether its old root was removed by meshca, and so upon an approval.
     pub(in crate::mesh) fn was_removed(&self, pair: Pair<'_>) -> bool {
         self.place == Place::Removed

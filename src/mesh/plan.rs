@@ -9,16 +9,18 @@ use time::OffsetDateTime;
 
 use crate::mesh::admission::Admission;
 use crate::mesh::change::{may_write, same_root};
+use crate::mesh::convoy::Convoy;
 use crate::mesh::deadline::{Ceremony, ceremony};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::footing::{Footing, signed_under};
+use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::party::Pair;
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
 use crate::mesh::stage::Stage;
-use crate::mesh::walk::{Approvals, Move, Walk};
+use crate::mesh::walk::{Move, Walk};
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
@@ -52,6 +54,8 @@ pub struct Step {
     pub bundle: Option<Vec<u8>>,
     /// What is noted on that set for a root change.
     pub mark: Option<WalkMark>,
+    /// Whether the intermediate that is replaced counts as tainted: its key may be in other hands.
+    pub taints: bool,
 }
 
 /// What should happen to a cluster.
@@ -119,7 +123,7 @@ pub fn next(
     mesh: &Mesh,
     holdings: &Holdings,
     observed: &BTreeMap<ClusterName, Observed>,
-    approvals: Approvals,
+    approvals: &Approvals,
     now: OffsetDateTime,
 ) -> Result<Plan, Problem> {
     let trusted = holdings.trusted(mesh)?;
@@ -128,10 +132,19 @@ pub fn next(
     let renewals = Renewals { mesh, holdings, now };
     let walk = footing.next.map(|new| {
         let pair = Pair { old: footing.current, new };
-        Walk::of(renewals, observed, pair, approvals)
+        Walk::of(Convoy::of(renewals, observed, pair), approvals)
     });
     let anchors: Vec<Certificate> = trusted.iter().map(|held| held.certificate.clone()).collect();
-    let view = View { mesh, trusted: &trusted, anchors, current: footing.current, renewals, walk: walk.as_ref(), now };
+    let view = View {
+        mesh,
+        trusted: &trusted,
+        anchors,
+        current: footing.current,
+        renewals,
+        walk: walk.as_ref(),
+        urgent: approvals.urgent.as_ref(),
+        now,
+    };
     let mut steps: Vec<Step> =
         mesh.clusters.iter().map(|cluster| view.step(cluster, observed.get(&cluster.name))).collect();
     steps.sort_by_key(|step| mesh.rotation.canary.as_ref() != Some(&step.cluster));
@@ -186,7 +199,8 @@ pub fn root_change(
     let footing = footing(mesh, holdings, &trusted, observed, now)?;
     Ok(footing.next.map(|new| {
         let pair = Pair { old: footing.current, new };
-        Walk::of(Renewals { mesh, holdings, now }, observed, pair, Approvals::default()).progress(&footing.later)
+        let convoy = Convoy::of(Renewals { mesh, holdings, now }, observed, pair);
+        Walk::of(convoy, &Approvals::default()).progress(&footing.later)
     }))
 }
 
@@ -197,6 +211,7 @@ struct View<'a> {
     current: &'a Held,
     renewals: Renewals<'a>,
     walk: Option<&'a Walk<'a>>,
+    urgent: Option<&'a ClusterName>,
     now: OffsetDateTime,
 }
 
@@ -225,11 +240,12 @@ impl View<'_> {
             Decided::nothing(Act::Refuse(problem), reason)
         });
         let mut decided = decided;
-        if self.mesh.rotation.paused && decided.act.writes() {
+        let is_urgent = self.urgent == Some(&cluster.name);
+        if self.mesh.rotation.paused && decided.act.writes() && !is_urgent {
             let reason = format!("rotation is paused in the mesh file; {}", decided.reason);
             decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Wait, reason) };
         }
-        if decided.act.writes() && !decided.is_repair {
+        if decided.act.writes() && !decided.is_repair && !is_urgent {
             match self.mesh.admits(signer_end(&decided, observed), self.now) {
                 Admission::Free => {}
                 Admission::AtOnce(why) => decided.reason = format!("{}; {why}", decided.reason),
@@ -239,9 +255,9 @@ impl View<'_> {
                 }
             }
         }
-        let mark = self.walk.filter(|_| decided.bundle.is_some()).and_then(|walk| walk.mark(cluster, &decided.part));
+        let mark = self.walk.filter(|_| decided.bundle.is_some()).and_then(|walk| walk.note(cluster, &decided.part));
         let Decided { act, reason, stage, bundle, .. } = decided;
-        Step { cluster: cluster.name.clone(), act, reason, stage, bundle, mark }
+        Step { cluster: cluster.name.clone(), act, reason, stage, bundle, mark, taints: is_urgent }
     }
 
     fn decide(&self, cluster: &Cluster, observed: Option<&Observed>) -> Result<Decided, Problem> {
@@ -281,9 +297,20 @@ impl View<'_> {
         Decided { bundle: Some(bundle), is_repair: true, ..Decided::nothing(act_of(way), why) }
     }
 
+    /// A new intermediate at once, with the root and the trust bundle of the present one. Stock helps as well.
+    fn replacement(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
+        let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
+        let way = self.renewals.under(&under.certificate, cluster, holder, Gain::OverAnything);
+        let bundle = holder.there.and_then(SecretSight::kept_bundle);
+        Decided { bundle, ..Decided::nothing(act_of(way), "people asked for a new key at once") }
+    }
+
     /// What is due of a target whose set is sound. A renewal comes before a change of its trust bundle: until istiod has
     /// taken that one, it may drop every later update.
     fn part_or_renewal(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
+        if self.urgent == Some(&cluster.name) {
+            return self.replacement(cluster, holder);
+        }
         let part = self.walk.map_or(Move::Stay, |walk| walk.step(cluster));
         if let Some(why) = self.renewals.due(cluster, holder)
             && !matches!(&part, Move::Sign { way, .. } if !matches!(way, Way::Ceremony(_)))
@@ -406,7 +433,7 @@ mod tests {
     }
 
     fn plan(story: &Story) -> Plan {
-        next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).unwrap()
+        next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW).unwrap()
     }
 
     fn act(story: &Story, cluster: &str) -> Act {
@@ -572,7 +599,7 @@ mod tests {
         let mut story = with_windows();
         story.publish("east", 1, NOW + days(20));
         let east = |story: &Story, now| {
-            let plan = next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), now).unwrap();
+            let plan = next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), now).unwrap();
             plan.steps.into_iter().find(|step| step.cluster == name("east")).unwrap()
         };
         let waiting = east(&story, NOW);
@@ -674,11 +701,11 @@ mod tests {
         let made = at(&story, NOW + BACKDATE);
         let sight = story.sight("east", 2, &made);
         story.look_at("east").secret = Ok(Some(sight));
-        assert!(next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).is_ok());
+        assert!(next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW).is_ok());
         let made = at(&story, NOW + BACKDATE + SECOND);
         let sight = story.sight("east", 2, &made);
         story.look_at("east").secret = Ok(Some(sight));
-        let refused = next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).unwrap_err();
+        let refused = next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW).unwrap_err();
         assert_eq!(refused.code(), Code::ClockImplausible);
         assert!(refused.facts()[0].ends_with("2026-11-23T10:00:00Z"), "{refused:?}");
     }

@@ -61,8 +61,8 @@ pub(in crate::mesh) enum Gain {
     OverPresent,
     /// Nothing: what is there is of no use. It has to outlive the workloads that it signs.
     OverNothing,
-    /// The need to be renewed again at once: it is under another root, so what is there does not compare.
-    UnderAnotherRoot,
+    /// The need to be renewed again soon: it is under another root, or what is there must go whatever it lasts.
+    OverAnything,
 }
 
 impl<'a> Renewals<'a> {
@@ -121,7 +121,7 @@ impl<'a> Renewals<'a> {
         let quarter = self.mesh.intermediate.lifetime / 4;
         match (gain, holder.signer) {
             (Gain::OverPresent, Some(signer)) => window.not_after() - signer.not_after() >= quarter,
-            (Gain::UnderAnotherRoot, _) => window.left(self.now) >= quarter,
+            (Gain::OverAnything, _) => window.left(self.now) >= quarter,
             (Gain::OverPresent, None) | (Gain::OverNothing, _) => {
                 window.left(self.now) >= self.mesh.workload.max_ttl + self.mesh.workload.margin
             }

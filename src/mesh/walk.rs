@@ -9,33 +9,21 @@
 //!   `rotation.removeAfter`, have said so;
 //! - back, the same holds with the roots exchanged.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use time::{Duration, OffsetDateTime};
-
-use crate::mesh::deadline::{latest_start, overdue_after};
-use crate::mesh::evidence::{Evidence, Lack};
-use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership};
+use crate::mesh::convoy::Convoy;
+use crate::mesh::fleet::{Access, Cluster, Membership};
 use crate::mesh::footing::is_party;
+use crate::mesh::gates::{Approvals, Gates};
 use crate::mesh::holdings::Held;
-use crate::mesh::observed::{Grade, Observed, Way as Look};
+use crate::mesh::note::{self, Written};
+use crate::mesh::observed::{Grade, SecretSight, Way as Look, certificates};
 use crate::mesh::party::{Pair, Party, Place};
-use crate::mesh::progress::{Holdup, Progress};
-use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
+use crate::mesh::progress::Progress;
+use crate::mesh::renewal::{Gain, Holder, Way};
 use crate::mesh::stage::Stage;
 use crate::mesh::trust_bundle;
-use crate::mesh::walk_mark::{Goal, Turn, WalkMark};
+use crate::mesh::walk_mark::{Goal, WalkMark};
 use crate::pki::certificate::Certificate;
-use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::utc;
-use crate::problem::{Code, Problem};
-
-/// What people have allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Approvals {
-    /// That this root may be removed from the trust bundles.
-    pub removal: Option<Fingerprint>,
-}
 
 /// What one target should do for the walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,139 +45,56 @@ pub(in crate::mesh) enum Move {
 /// A walk.
 #[derive(Debug)]
 pub(in crate::mesh) struct Walk<'a> {
-    evidence: Evidence<'a>,
-    renewals: Renewals<'a>,
-    pair: Pair<'a>,
-    parties: BTreeMap<&'a ClusterName, Party<'a>>,
-    turn: Option<Turn>,
-    approvals: Approvals,
+    convoy: Convoy<'a>,
     gates: Gates,
-}
-
-/// What the whole fleet says to the steps of each target; looked at once, however many targets ask.
-#[derive(Debug, Default)]
-struct Gates {
-    /// Why each stage is not left yet; in the order of the stages.
-    held: [Option<String>; 4],
-    /// Why the new root cannot give every target a signer yet.
-    unusable: Option<String>,
-    /// Why the first target may not begin yet.
-    not_begun: Option<String>,
-    /// Who still has something that was signed under the new root, when the walk goes back.
-    still_new: Option<String>,
-    is_approved: bool,
-    /// Clusters whose workloads are not known to trust the new root.
-    distrusting: BTreeSet<ClusterName>,
-    /// Why no target may go on to another stage, whatever else is shown.
-    obstacle: Option<Problem>,
 }
 
 impl<'a> Walk<'a> {
     /// Reads where a walk stands.
-    pub(in crate::mesh) fn of(
-        renewals: Renewals<'a>,
-        observed: &'a BTreeMap<ClusterName, Observed>,
-        pair: Pair<'a>,
-        approvals: Approvals,
-    ) -> Self {
-        let (mesh, now) = (renewals.mesh, renewals.now);
-        let evidence = Evidence { mesh, observed, now };
-        let members = mesh.clusters.iter().filter(|cluster| is_party(cluster, now));
-        let parties: BTreeMap<_, _> = members
-            .map(|cluster| (&cluster.name, Party::of(cluster, observed.get(&cluster.name), pair, evidence)))
-            .collect();
-        let turn = parties.values().filter_map(|party| party.mark?.turn).max();
-        let mut walk = Self { evidence, renewals, pair, parties, turn, approvals, gates: Gates::default() };
-        walk.gates = walk.gates();
-        walk
-    }
-
-    fn gates(&self) -> Gates {
-        let distrusting = self.parties.values().filter(|party| party.trusts.is_err()).map(|it| it.cluster.name.clone());
-        Gates {
-            held: Stage::ALL.map(|stage| self.held(stage)),
-            unusable: self.unusable(),
-            not_begun: self.not_begun(),
-            still_new: if self.goal() == Goal::Start { self.still_new() } else { None },
-            is_approved: self.is_approved(),
-            distrusting: distrusting.collect(),
-            obstacle: self.forgotten().or_else(|| self.clocks_differ()),
-        }
-    }
-
-    /// Why a stage is not left yet; `None`: it is.
-    fn waits_for(&self, stage: Stage) -> Option<String> {
-        self.gates.held.get(usize::from(stage.number() - 1)).cloned().flatten()
-    }
-
-    /// Where the walk goes. Once an old root was removed somewhere there is no way back.
-    pub(in crate::mesh) fn goal(&self) -> Goal {
-        match self.turn {
-            Some(turn) if !self.removal_has_begun() => turn.goal,
-            _ => Goal::Forward,
-        }
-    }
-
-    /// The stage that the fleet is in.
-    pub(in crate::mesh) fn stage(&self) -> Stage {
-        let is_left = |stage: &Stage| self.holdups(*stage).is_empty();
-        Stage::ALL.into_iter().find(|stage| !is_left(stage)).unwrap_or(Stage::Remove)
-    }
-
-    /// Who keeps the fleet in a stage.
-    fn holdups(&self, stage: Stage) -> Vec<Holdup> {
-        let (mesh, now) = (self.evidence.mesh, self.evidence.now);
-        let slack = overdue_after(&mesh.rotation);
-        let holdup = |party: &Party<'_>, lack: &Lack| {
-            let written = party.observed.and_then(|it| it.written_at);
-            // What comes by itself is late one tick after it should be there; what was written, one tick after that;
-            // and nobody may be waited for beyond the last safe start of the next stage.
-            let expected = lack.by.or(written).map(|at| at + slack);
-            let latest = self.latest_start(stage.next());
-            Holdup {
-                cluster: party.cluster.name.clone(),
-                why: lack.why.clone(),
-                by: lack.by,
-                alarm: expected.map_or(latest, |at| at.min(latest)),
-                is_late: expected.map_or(latest, |at| at.min(latest)) <= now,
-            }
-        };
-        self.parties.values().filter_map(|party| party.lack(stage).map(|lack| holdup(party, lack))).collect()
+    pub(in crate::mesh) fn of(convoy: Convoy<'a>, approvals: &Approvals) -> Self {
+        let gates = Gates::of(&convoy, approvals);
+        Self { convoy, gates }
     }
 
     /// What there is to tell about the walk.
     pub(in crate::mesh) fn progress(&self, later: &[&Held]) -> Progress {
-        let stage = self.stage();
-        let now = self.evidence.now;
+        let stage = self.convoy.stage();
+        let now = self.convoy.evidence.now;
         let is_excluded =
             |cluster: &&Cluster| matches!(cluster.state, Membership::Excluded { .. }) && !is_party(cluster, now);
-        let excluded = self.evidence.mesh.clusters.iter().filter(is_excluded).map(|it| it.name.clone()).collect();
+        let excluded =
+            self.convoy.evidence.mesh.clusters.iter().filter(is_excluded).map(|it| it.name.clone()).collect();
         Progress {
-            from: self.pair.old.clone(),
-            to: self.pair.new.clone(),
+            from: self.convoy.pair.old.clone(),
+            to: self.convoy.pair.new.clone(),
             stage,
-            goal: self.goal(),
-            has_begun: self.has_begun(),
-            holdups: self.holdups(stage),
+            goal: self.convoy.goal(),
+            has_begun: self.convoy.has_begun(),
+            holdups: self.convoy.holdups(stage),
             awaits_approval: stage == Stage::Remove && !self.gates.is_approved && !self.all_removed(),
             is_usable: self.gates.unusable.is_none(),
-            latest_start: self.latest_start(stage.next()),
+            latest_start: self.convoy.latest_start(stage.next()),
             excluded,
             later: later.iter().map(|held| held.generation).collect(),
             obstacle: self.gates.obstacle.clone(),
         }
     }
 
-    /// The latest moment to begin a stage so that all is done before the old root ends.
-    fn latest_start(&self, stage: Stage) -> OffsetDateTime {
-        let bound = self.parties.values().map(|party| party.bound).max().unwrap_or(Duration::ZERO);
-        latest_start(self.evidence.mesh, stage, bound, self.pair.old.certificate.not_after())
+    /// What is to be noted on a target's set that is written for this part in the walk; `Stay`: for a renewal.
+    pub(in crate::mesh) fn note(&self, cluster: &Cluster, part: &Move) -> Option<WalkMark> {
+        let written = match part {
+            Move::Rebundle { stage, .. } => Written::Bundle(*stage),
+            Move::Sign { .. } => Written::Signer,
+            Move::Note { .. } => Written::Sight,
+            Move::Restart { .. } | Move::Wait { .. } | Move::Stay => Written::Renewal,
+        };
+        note::note(&self.convoy, cluster, written)
     }
 
     /// What this target should do.
     pub(in crate::mesh) fn step(&self, cluster: &Cluster) -> Move {
-        let Some(party) = self.parties.get(&cluster.name) else { return Move::Stay };
-        let wanted = match self.goal() {
+        let Some(party) = self.convoy.parties.get(&cluster.name) else { return Move::Stay };
+        let wanted = match self.convoy.goal() {
             Goal::Forward => self.forward(party),
             Goal::Trust | Goal::Start => self.back(party),
         };
@@ -212,15 +117,18 @@ impl<'a> Walk<'a> {
                 if let Some(why) = self.gates.not_begun.clone() {
                     return Move::Wait { why };
                 }
-                let bundle = trust_bundle::appended(there.bundle(), &self.pair.new.certificate);
-                let why =
-                    format!("root-cert.pem gets {} behind {}; its signer stays", self.new_name(), self.old_name());
+                let bundle = trust_bundle::appended(there.bundle(), &self.convoy.pair.new.certificate);
+                let why = format!(
+                    "root-cert.pem gets {} behind {}; its signer stays",
+                    self.convoy.new_name(),
+                    self.convoy.old_name()
+                );
                 Move::Rebundle { bundle, stage: Stage::Trust, why }
             }
             (Place::Trusting, _) => self.restart(party, Stage::Trust).unwrap_or_else(|| self.sign(party)),
-            (Place::Signing, Some(_)) if self.needs_note(party) => {
-                Move::Note { why: format!("its istiod is seen to sign under {}; since when is noted", self.new_name()) }
-            }
+            (Place::Signing, Some(_)) if self.needs_note(party) => Move::Note {
+                why: format!("its istiod is seen to sign under {}; since when is noted", self.convoy.new_name()),
+            },
             (Place::Signing, Some(there)) => self.remove(party, there.bundle()),
             (Place::Removed, _) => self.restart(party, Stage::Remove).unwrap_or(Move::Stay),
             (Place::Nowhere, _) | (_, None) => Move::Stay,
@@ -228,28 +136,33 @@ impl<'a> Walk<'a> {
     }
 
     fn sign(&self, party: &Party<'a>) -> Move {
-        if let Some(why) = self.waits_for(Stage::Trust).or_else(|| self.gates.unusable.clone()) {
+        if let Some(why) = self.gates.waits_for(Stage::Trust).or_else(|| self.gates.unusable.clone()) {
             return Move::Wait { why };
         }
         let holder = Holder::of(party.there);
-        let way = self.renewals.under(&self.pair.new.certificate, party.cluster, &holder, Gain::UnderAnotherRoot);
-        let why =
-            format!("every cluster trusts {}: it gets a signer under it; its trust bundle stays", self.new_name());
+        let way =
+            self.convoy.renewals.under(&self.convoy.pair.new.certificate, party.cluster, &holder, Gain::OverAnything);
+        let why = format!(
+            "every cluster trusts {}: it gets a signer under it; its trust bundle stays",
+            self.convoy.new_name()
+        );
         Move::Sign { way, stage: Stage::Sign, why }
     }
 
     fn remove(&self, party: &Party<'a>, bundle: &[u8]) -> Move {
-        let held = [Stage::Trust, Stage::Sign, Stage::Drain].into_iter().find_map(|stage| self.waits_for(stage));
+        let held = [Stage::Trust, Stage::Sign, Stage::Drain].into_iter().find_map(|stage| self.gates.waits_for(stage));
         if let Some(why) = held {
             return Move::Wait { why };
         }
         if !self.gates.is_approved {
-            let old = self.pair.old.certificate.fingerprint();
-            let why =
-                format!("{} may go once that is approved: meshca rotate --approve-removal {old}", self.old_name());
+            let old = self.convoy.pair.old.certificate.fingerprint();
+            let why = format!(
+                "{} may go once that is approved: meshca rotate --approve-removal {old}",
+                self.convoy.old_name()
+            );
             return Move::Wait { why };
         }
-        self.shrunk(party, bundle, &self.pair.old.certificate, Stage::Remove)
+        self.shrunk(party, bundle, &self.convoy.pair.old.certificate, Stage::Remove)
     }
 
     fn shrunk(&self, party: &Party<'_>, bundle: &[u8], gone: &Certificate, stage: Stage) -> Move {
@@ -271,82 +184,30 @@ impl<'a> Walk<'a> {
 
     /// The same backwards: signers under the old root again, and, if so wished, the new one out of the trust bundles.
     fn back(&self, party: &Party<'a>) -> Move {
-        let old = &self.pair.old.certificate;
+        let old = &self.convoy.pair.old.certificate;
         match (party.place, party.there) {
             (Place::Signing, Some(_)) => {
                 let holder = Holder::of(party.there);
-                let way = self.renewals.under(old, party.cluster, &holder, Gain::UnderAnotherRoot);
-                let why = format!("the walk was turned back: it gets a signer under {} again", self.old_name());
+                let way = self.convoy.renewals.under(old, party.cluster, &holder, Gain::OverAnything);
+                let why = format!("the walk was turned back: it gets a signer under {} again", self.convoy.old_name());
                 Move::Sign { way, stage: Stage::Sign, why }
             }
-            (Place::Trusting, Some(there)) if self.goal() == Goal::Start => match self.gates.still_new.clone() {
+            (Place::Trusting, Some(there)) if self.convoy.goal() == Goal::Start => match self.gates.still_new.clone() {
                 Some(why) => Move::Wait { why },
-                None => self.shrunk(party, there.bundle(), &self.pair.new.certificate, Stage::Trust),
+                None => self.shrunk(party, there.bundle(), &self.convoy.pair.new.certificate, Stage::Trust),
             },
             (Place::Old, _) => self.restart(party, Stage::Trust).unwrap_or(Move::Stay),
             _ => Move::Stay,
         }
     }
 
-    /// Who still has, or may have, something that was signed under the new root; `None`: nobody.
-    fn still_new(&self) -> Option<String> {
-        let lacking = self.parties.values().filter(|party| party.cluster.role.has_cacerts()).filter_map(|party| {
-            party.drained_of_new(self.pair, self.evidence).err().map(|lack| (&party.cluster.name, lack.why))
-        });
-        names(lacking.collect(), "what was signed under the new root lives on")
-    }
-
-    /// Why the first target may not begin the walk yet; `None`: it may.
-    fn not_begun(&self) -> Option<String> {
-        let roots = &self.renewals.holdings.roots;
-        let older: Vec<&Held> = roots.iter().filter(|held| held.generation < self.pair.old.generation).collect();
-        if older.is_empty() || self.has_begun() {
-            return None;
-        }
-        // An older one that was never used is seen nowhere; one that cannot be looked for may still be somewhere.
-        let unseen = self
-            .parties
-            .values()
-            .filter(|party| party.observed.is_none_or(|it| it.secret.is_err() || it.system_roots.is_err()));
-        let unseen = unseen.map(|party| (&party.cluster.name, "it cannot be seen".to_owned()));
-        names(unseen.collect(), "whether the last root change has ended everywhere is not known")
-    }
-
-    /// Why a stage is not left yet, in words; `None`: it is.
-    fn held(&self, stage: Stage) -> Option<String> {
-        let lacking =
-            self.parties.values().filter_map(|party| Some((&party.cluster.name, party.lack(stage)?.why.clone())));
-        let what = match stage {
-            Stage::Trust => format!("not every cluster is known to trust {}", self.new_name()),
-            Stage::Sign => format!("not every istiod is known to sign under {}", self.new_name()),
-            Stage::Drain => format!("what was signed under {} lives on", self.old_name()),
-            Stage::Remove => format!("{} is still shown", self.old_name()),
-        };
-        names(lacking.collect(), &what)
-    }
-
-    /// Why the new root cannot give every target a signer yet; `None`: it can.
-    fn unusable(&self) -> Option<String> {
-        let lacking = self.parties.values().filter(|party| matches!(party.place, Place::Old | Place::Trusting));
-        let lacking = lacking.filter(|party| {
-            let holder = Holder::of(party.there);
-            let way = self.renewals.under(&self.pair.new.certificate, party.cluster, &holder, Gain::UnderAnotherRoot);
-            matches!(way, Way::Ceremony(_))
-        });
-        let what = match self.evidence.mesh.issuing {
-            Some(_) => format!("there is no issuing CA under {} yet: meshca issuing create", self.new_name()),
-            None => format!("nothing lies in stock under {} yet: meshca issue", self.new_name()),
-        };
-        names(lacking.map(|party| (&party.cluster.name, String::new())).collect(), &what)
-    }
-
     /// Why a target waits for the canary; `None`: it need not.
     fn canary_lags(&self, party: &Party<'_>, stage: Stage) -> Option<String> {
-        let canary = self.parties.get(self.evidence.mesh.rotation.canary.as_ref()?)?;
+        let canary = self.convoy.parties.get(self.convoy.evidence.mesh.rotation.canary.as_ref()?)?;
         if canary.cluster.name == party.cluster.name || !canary.cluster.role.has_cacerts() {
             return None;
         }
-        let lack = match (self.goal(), stage) {
+        let lack = match (self.convoy.goal(), stage) {
             (Goal::Forward, Stage::Trust) if canary.place == Place::Old => Some("it has not got its part yet"),
             (Goal::Forward, Stage::Sign) if canary.signs.is_err() => {
                 canary.signs.as_ref().err().map(|it| it.why.as_str())
@@ -368,7 +229,7 @@ impl<'a> Walk<'a> {
             _ => party.trusts.as_ref().err().is_none_or(|lack| lack.by.is_some()),
         };
         let behind_api = matches!(cluster.access, Access::Kubeconfig { .. } | Access::InCluster);
-        if is_shown || !behind_api || !cluster.istiod.restart || !self.evidence.needs_restart(cluster) {
+        if is_shown || !behind_api || !cluster.istiod.restart || !self.convoy.evidence.needs_restart(cluster) {
             return None;
         }
         let deployment = party.observed?.deployment.as_ref()?.as_ref().ok()?;
@@ -387,50 +248,13 @@ impl<'a> Walk<'a> {
         by_gauges && is_seen && party.mark.is_some_and(|mark| mark.signs_since.is_none())
     }
 
-    /// What is to be noted on a target's set that is written now; `None`: it has no part in the walk yet.
-    pub(in crate::mesh) fn mark(&self, cluster: &Cluster, what: &Move) -> Option<WalkMark> {
-        let now = self.evidence.now;
-        let party = self.parties.get(&cluster.name);
-        let before = party.and_then(|party| party.mark).cloned();
-        let is_renewal = matches!(what, Move::Restart { .. } | Move::Wait { .. } | Move::Stay);
-        if is_renewal && before.is_none() && party.is_none_or(|party| party.place == Place::Old) && !self.has_begun() {
-            return None;
-        }
-        let mut mark = before.unwrap_or_else(|| WalkMark::to(self.pair.new.certificate.fingerprint()));
-        mark.turn = self.turn;
-        if mark.roster.is_empty() {
-            mark.roster = self.evidence.mesh.clusters.iter().map(|it| it.name.to_string()).collect();
-        }
-        match what {
-            Move::Rebundle { stage, .. } => {
-                (mark.bundled_at, mark.shown_since) = (Some(now), None);
-                if *stage == Stage::Remove {
-                    mark.removed = Some(self.pair.old.certificate.fingerprint());
-                }
-            }
-            Move::Sign { .. } => {
-                mark.signs_since = None;
-                mark.shown_since = party.and_then(|party| shown_since(party, self));
-            }
-            Move::Note { .. } => mark.signs_since = Some(now),
-            Move::Restart { .. } | Move::Wait { .. } | Move::Stay => {
-                // A renewal: what is known stays known, though istiod loads anew.
-                if let Some(party) = party {
-                    mark.shown_since = shown_since(party, self);
-                    mark.signs_since = mark.signs_since.or_else(|| signs_since(party, self));
-                }
-            }
-        }
-        Some(mark)
-    }
-
     /// What a target that has no usable set of its own gets: the root that signs for it, and its trust bundle.
     pub(in crate::mesh) fn footing_of(&self, cluster: &Cluster) -> (&'a Held, Vec<u8>) {
-        let Pair { old, new } = self.pair;
-        let own = self.parties.get(&cluster.name).and_then(|party| party.there);
-        let kept = own.and_then(|there| there.kept_bundle());
-        let others = || self.parties.values().filter(|party| party.cluster.name != cluster.name);
-        let anyone = |places: &[Place]| others().any(|party| places.contains(&party.place));
+        let Pair { old, new } = self.convoy.pair;
+        let own = self.convoy.parties.get(&cluster.name).and_then(|party| party.there);
+        let kept = own.and_then(SecretSight::kept_bundle);
+        // A set that is no use stands at no place: whoever stands somewhere is another.
+        let anyone = |places: &[Place]| self.convoy.is_anyone_at(places);
         let bundle = kept.unwrap_or_else(|| {
             if anyone(&[Place::Removed]) {
                 new.certificate.pem().into_bytes()
@@ -440,7 +264,7 @@ impl<'a> Walk<'a> {
                 old.certificate.pem().into_bytes()
             }
         });
-        let roots = crate::mesh::observed::certificates(&bundle);
+        let roots = certificates(&bundle);
         let has = |held: &Held| roots.contains(&held.certificate);
         let is_new = match (has(old), has(new)) {
             (false, true) => true,
@@ -448,7 +272,7 @@ impl<'a> Walk<'a> {
             _ => anyone(&[Place::Removed]) || (anyone(&[Place::Signing]) && self.all_others_trust(cluster)),
         };
         (
-            if is_new && self.goal() == Goal::Forward {
+            if is_new && self.convoy.goal() == Goal::Forward {
                 new
             } else if has(old) {
                 old
@@ -464,102 +288,7 @@ impl<'a> Walk<'a> {
         distrusting.is_empty() || (distrusting.len() == 1 && distrusting.contains(&cluster.name))
     }
 
-    fn has_begun(&self) -> bool {
-        self.parties.values().any(|party| matches!(party.place, Place::Trusting | Place::Signing | Place::Removed))
-    }
-
-    fn removal_has_begun(&self) -> bool {
-        self.parties.values().any(|party| party.place == Place::Removed)
-    }
-
     fn all_removed(&self) -> bool {
-        let mut signing = self.parties.values().filter(|party| party.cluster.role.has_cacerts());
-        signing.all(|party| party.place == Place::Removed)
+        self.convoy.signing().all(|party| party.place == Place::Removed)
     }
-
-    fn is_approved(&self) -> bool {
-        let old = self.pair.old.certificate.fingerprint();
-        if self.approvals.removal == Some(old) || self.parties.values().any(|party| party.was_removed(self.pair)) {
-            return true;
-        }
-        let Some(after) = self.evidence.mesh.rotation.remove_after else { return false };
-        let signing = self.parties.values().filter(|party| party.cluster.role.has_cacerts());
-        let ends = signing.map(|party| party.drained.as_ref().ok().map(|shown| shown.since + party.bound));
-        let last = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
-        last.is_some_and(|last| last + after <= self.evidence.now)
-    }
-
-    /// A cluster that had a part in the walk and is in the mesh file no more: whether anybody still trusts or signs there
-    /// can no longer be seen.
-    fn forgotten(&self) -> Option<Problem> {
-        let mesh = self.evidence.mesh;
-        let known: BTreeSet<&str> = mesh.clusters.iter().map(|it| it.name.as_str()).collect();
-        let rosters = self.parties.values().filter_map(|party| party.mark).flat_map(|mark| &mark.roster);
-        let forgotten: BTreeSet<&str> = rosters.map(String::as_str).filter(|name| !known.contains(name)).collect();
-        let first = forgotten.first()?;
-        let all: Vec<&str> = forgotten.iter().copied().collect();
-        Some(
-            Problem::new(
-                Code::ClusterForgotten,
-                format!("{} had a part in the root change and is not in the mesh file any more", all.join(", ")),
-            )
-            .fact(format!("walking from {} to {}", self.old_name(), self.new_name()))
-            .hint(format!("put {first} back, with `state: leaving` if it is on its way out")),
-        )
-    }
-
-    fn clocks_differ(&self) -> Option<Problem> {
-        let now = self.evidence.now;
-        if self.evidence.mesh.lab {
-            return None;
-        }
-        let clocks = self.parties.values().filter_map(|party| Some((party, party.observed?.server_clock?)));
-        let (party, clock) = clocks.into_iter().find(|(_, clock)| (*clock - now).abs() > CLOCK_SLACK)?;
-        Some(
-            Problem::new(
-                Code::ClockImplausible,
-                format!("the clock of this machine and that of the API server of {} differ", party.cluster.name),
-            )
-            .fact(format!("here   {}", utc(now)))
-            .fact(format!("there  {}", utc(clock)))
-            .hint("set the clock that is wrong (timedatectl)"),
-        )
-    }
-
-    fn old_name(&self) -> String {
-        format!("root g{}", self.pair.old.generation)
-    }
-
-    fn new_name(&self) -> String {
-        format!("root g{}", self.pair.new.generation)
-    }
-}
-
-/// How far the clocks of this machine and of an API server may be apart before no stage is changed.
-const CLOCK_SLACK: Duration = Duration::minutes(5);
-
-fn shown_since(party: &Party<'_>, walk: &Walk<'_>) -> Option<OffsetDateTime> {
-    let wanted = crate::mesh::evidence::Wanted {
-        present: &walk.pair.new.certificate,
-        absent: None,
-        other: &walk.pair.old.certificate,
-    };
-    walk.evidence.bundle(party.cluster, wanted).ok().map(|shown| shown.since)
-}
-
-fn signs_since(party: &Party<'_>, walk: &Walk<'_>) -> Option<OffsetDateTime> {
-    match (party.place, party.there) {
-        (Place::Signing | Place::Removed, _) => party.signs.as_ref().ok().map(|shown| shown.since),
-        (Place::Trusting, Some(there)) => walk.evidence.signer(party.cluster, there).ok().map(|shown| shown.since),
-        _ => None,
-    }
-}
-
-/// Some names and the first reason, in words; `None`: there are none.
-fn names(lacking: Vec<(&ClusterName, String)>, what: &str) -> Option<String> {
-    let (first, why) = lacking.first()?;
-    let more = lacking.len().saturating_sub(1);
-    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
-    Some(format!("{what}; waits for {first}{why}{more}"))
 }

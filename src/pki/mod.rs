@@ -7,6 +7,7 @@ pub mod endorsement;
 pub mod extensions;
 pub mod fingerprint;
 pub mod go_reading;
+pub mod hexadecimal;
 pub(in crate::pki) mod key_der;
 pub mod key_file;
 pub mod key_kind;
