@@ -11,7 +11,6 @@ use crate::cli::problem_words;
 use crate::cli::rotate_arguments::RotateArguments;
 use crate::cli::voice::Voice;
 use crate::mesh::fleet::Mesh;
-use crate::mesh::windows::Hours;
 use crate::problem::Problem;
 use crate::world::brake::{Brake, News, Turn};
 #[cfg(feature = "k8s")]
@@ -90,11 +89,7 @@ impl Watch<'_> {
     /// How long to wait for the next tick: not beyond the moment in which a maintenance window opens.
     fn pause(&self, mesh: &Mesh) -> Duration {
         let tick = self.order.every.unwrap_or(mesh.rotation.tick);
-        let now = self.moment();
-        match mesh.rotation.windows.at(now) {
-            Hours::Shut { opens, .. } => tick.min(opens - now),
-            Hours::Any | Hours::Open { .. } => tick,
-        }
+        mesh.rotation.windows.pause(tick, self.moment())
     }
 
     fn moment(&self) -> OffsetDateTime {

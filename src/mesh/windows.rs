@@ -96,6 +96,15 @@ impl Windows {
         }
     }
 
+    /// How long a run that ends now waits for the next one: a tick, or less where a window opens before that.
+    #[must_use]
+    pub fn pause(&self, tick: Duration, now: OffsetDateTime) -> Duration {
+        match self.at(now) {
+            Hours::Shut { opens, .. } => tick.min(opens - now),
+            Hours::Any | Hours::Open { .. } => tick,
+        }
+    }
+
     /// How long it stays open beyond this moment because another window has opened by then.
     fn stays_open(&self, mut until: OffsetDateTime, now: OffsetDateTime) -> OffsetDateTime {
         while until < now + HORIZON {
@@ -196,6 +205,16 @@ mod tests {
         assert_eq!(saturdays.at(closes - SECOND), Hours::Open { until: closes });
         let week = Duration::WEEK;
         assert_eq!(saturdays.at(closes), Hours::Shut { opens: opens + week, closes: closes + week });
+    }
+
+    #[test]
+    fn the_next_run_comes_after_a_tick_or_when_a_window_opens() {
+        let (tick, opens) = (Duration::hours(24), datetime!(2026-11-28 2:00 UTC));
+        let saturdays = windows(&[("0 2 * * 6", "Etc/UTC", 4)]);
+        assert_eq!(saturdays.pause(tick, opens - tick - SECOND), tick);
+        assert_eq!(saturdays.pause(tick, opens - Duration::HOUR), Duration::HOUR);
+        assert_eq!(saturdays.pause(tick, opens), tick);
+        assert_eq!(Windows::default().pause(tick, opens - Duration::HOUR), tick);
     }
 
     #[test]
