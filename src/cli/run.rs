@@ -13,17 +13,20 @@ use crate::cli::ceremony_arguments::{IssuingCommand, RootCommand};
 use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
 use crate::cli::passphrase_file::PassphraseFile;
+use crate::cli::rehearse_arguments::RehearseArguments;
+use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
 use crate::cli::{
-    check_words, discovery, document, first_look_words, fleet_words, inspect_words, manifests, problem_words,
-    report_words, watch,
+    calendar, check_words, discovery, document, errand_words, first_look_words, fleet_words, inspect_words, manifests,
+    problem_words, rehearsal_words, report_words, watch,
 };
 use crate::jobs::check::Checked;
 use crate::jobs::publish::{self, Delivery};
-use crate::jobs::{check, first_look, init, inspect, ledger_show, loading, report};
+use crate::jobs::{check, first_look, init, inspect, ledger_show, loading, rehearse, report};
 use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
+use crate::mesh::rehearsal::need::Need;
 use crate::problem::{Finding, Problem};
 use crate::world::brake::Brake;
 use crate::world::passphrase::PassphraseSource;
@@ -46,9 +49,9 @@ pub fn run(arguments: Arguments, now: OffsetDateTime) -> Exit {
 }
 
 fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
-    if !matches!(command, Command::Report { .. }) {
-        document::refuse_metrics(shared.output).map_err(one)?;
-    }
+    let (is_report, is_rehearsal) =
+        (matches!(command, Command::Report { .. }), matches!(command, Command::Rehearse(_)));
+    document::refuse_form(shared.output, is_report, is_rehearsal).map_err(one)?;
     match command {
         #[cfg(feature = "ceremony")]
         Command::Quickstart { folder } => ceremony::quickstart(&folder, shared, voice, now),
@@ -86,6 +89,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             voice.answer(shared, &document::parts(&parts), || inspect_words::parts(&parts))?;
             Ok(Exit::Fine)
         }
+        Command::Rehearse(order) => Desk::open(shared, voice, now)?.rehearse(order),
         Command::Ledger(what) => Desk::open(shared, voice, now)?.ledger(what),
         Command::Manifests(what) => manifests::run(&what, shared, voice, now),
         Command::Targets(what) => discovery::run(what, shared, voice),
@@ -127,8 +131,14 @@ impl Desk<'_> {
         let status = report::run(&self.mesh, &self.store, &self.targets(), self.now).map_err(one)?;
         let shared = self.shared;
         let file = shared.file.display().to_string();
-        let text =
-            report_words::written(&status, shared.output.into(), &file, VERSION, self.voice.colour).map_err(one)?;
+        let text = report_words::written(
+            &status,
+            shared.output.of_report().unwrap_or(Form::Table),
+            &file,
+            VERSION,
+            self.voice.colour,
+        )
+        .map_err(one)?;
         let good = status.outcome() == Outcome::Fine && shared.output.is_for_people();
         let told = self.voice.about(good).result(&text);
         if let Some(path) = textfile {
@@ -153,6 +163,33 @@ impl Desk<'_> {
         let sets = check::clusters(&chosen, mesh, &targets, self.now);
         findings.extend(check::missing(&sets, mesh));
         tell_checks(&sets, &findings, self.shared, self.voice, self.now)
+    }
+
+    fn rehearse(self, order: RehearseArguments) -> Ended {
+        let script = order.script(&self.mesh, self.now);
+        let went = rehearse::run(&self.mesh, &script, &self.entropy).map_err(one)?;
+        let (mesh, file) = (&self.mesh, self.shared.file.as_path());
+        let exit = match went.outcome() {
+            Outcome::Fine => Exit::Fine,
+            Outcome::Warning => Exit::Warning,
+            Outcome::Unknown => Exit::Error,
+            Outcome::Critical => Exit::Critical,
+        };
+        match self.shared.output {
+            Format::Markdown => {
+                self.voice.loud().result(&rehearsal_words::runbook(&went, mesh, file)).map_err(one)?;
+            }
+            Format::Ics => {
+                let commands = |need: &Need| errand_words::commands(&need.what, mesh, file);
+                self.voice.loud().result(&calendar::calendar(&went, commands)).map_err(one)?;
+            }
+            _ => {
+                let voice = self.voice.about(exit == Exit::Fine);
+                let document = rehearsal_words::document(&went, mesh, file);
+                voice.answer(self.shared, &document, || rehearsal_words::text(&went, mesh, file, voice.colour))?;
+            }
+        }
+        Ok(exit)
     }
 
     fn ledger(self, what: LedgerCommand) -> Ended {

@@ -26,7 +26,10 @@ pub struct Need {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum What {
     /// The first ceremony: a root, and what it must sign.
-    Founding,
+    Founding {
+        /// Until when its stock lasts, UTC, where there is no issuing CA.
+        stock_until: OffsetDateTime,
+    },
     /// A new issuing CA under the root of this generation.
     IssuingCa {
         /// The generation of the root.
@@ -72,7 +75,9 @@ impl What {
     #[must_use]
     pub const fn errand(&self) -> Errand {
         match self {
-            What::Founding | What::IssuingCa { .. } | What::Stock { .. } | What::NextRoot { .. } => Errand::Ceremony,
+            What::Founding { .. } | What::IssuingCa { .. } | What::Stock { .. } | What::NextRoot { .. } => {
+                Errand::Ceremony
+            }
             What::Approval { .. } => Errand::Approval,
             What::Restart { .. } | What::Apply { .. } => Errand::Restart,
         }
@@ -82,7 +87,7 @@ impl What {
     #[must_use]
     pub fn title(&self) -> String {
         match self {
-            What::Founding => "the founding ceremony".to_owned(),
+            What::Founding { .. } => "the founding ceremony".to_owned(),
             What::IssuingCa { .. } => "a new issuing CA".to_owned(),
             What::Stock { .. } => "intermediates for the stock".to_owned(),
             What::NextRoot { root, .. } => format!("root g{root}, which begins a change of root"),

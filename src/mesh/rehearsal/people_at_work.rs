@@ -42,8 +42,9 @@ impl Simulation<'_> {
     /// The ceremony with which everything begins.
     pub(super) fn founding(&mut self, now: OffsetDateTime) -> Result<(), Problem> {
         let root = self.people.make_root(&self.mesh, now)?;
-        self.make_what_it_signs(&root, &BTreeMap::new(), now + STOCK_LASTS, now)?;
-        let (what, why) = (What::Founding, "the mesh begins".to_owned());
+        let stock_until = now + STOCK_LASTS;
+        self.make_what_it_signs(&root, &BTreeMap::new(), stock_until, now)?;
+        let (what, why) = (What::Founding { stock_until }, "the mesh begins".to_owned());
         self.errands.needs.push((Need { what, why, asked: now, begin_by: None, begins: now, done: now }, true));
         Ok(())
     }
@@ -134,7 +135,7 @@ impl Simulation<'_> {
         *is_done = true;
         let what = need.what.clone();
         match &what {
-            What::Founding => {}
+            What::Founding { .. } => {}
             What::IssuingCa { root, .. } => {
                 if let Some(root) = self.root(*root) {
                     self.people.make_issuing(&self.mesh, &root, now)?;

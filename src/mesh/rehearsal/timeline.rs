@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::stage::Stage;
@@ -106,5 +106,66 @@ impl fmt::Display for Event {
                 write!(f, "the last safe moment for {} passes ({})", stage.as_str(), utc(*latest))
             }
         }
+    }
+}
+
+/// A line of a timeline in which renewals that follow each other are one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When it began, UTC.
+    pub from: OffsetDateTime,
+    /// When it ended, UTC; the same where it was one moment.
+    pub until: OffsetDateTime,
+    /// What happened, in words.
+    pub told: String,
+    /// How bad it is.
+    pub weight: Weight,
+}
+
+/// Renewals no further apart than this are one wave, if nothing else happens in between.
+const WAVE: Duration = Duration::days(14);
+
+/// A timeline in lines.
+#[must_use]
+pub fn lines(timeline: &[Happening]) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    let mut wave: Option<usize> = None;
+    for it in timeline {
+        match (&it.event, lines.last_mut(), wave) {
+            (Event::Renewed(clusters), Some(last), Some(so_far)) if it.at - last.until <= WAVE => {
+                let all = so_far + clusters.len();
+                (last.until, last.told, wave) = (it.at, format!("{all} new intermediates"), Some(all));
+            }
+            (event, _, _) => {
+                wave = if let Event::Renewed(clusters) = event { Some(clusters.len()) } else { None };
+                lines.push(Line { from: it.at, until: it.at, told: event.to_string(), weight: event.weight() });
+            }
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{NOW, name};
+
+    fn happening(days: i64, event: Event) -> Happening {
+        Happening { at: NOW + Duration::days(days), event }
+    }
+
+    fn renewed(days: i64, names: &[&str]) -> Happening {
+        happening(days, Event::Renewed(names.iter().map(|it| name(it)).collect()))
+    }
+
+    #[test]
+    fn renewals_of_one_wave_are_one_line_and_anything_else_in_between_parts_them() {
+        let told = |timeline: &[Happening]| lines(timeline).into_iter().map(|line| line.told).collect::<Vec<_>>();
+        let wave = [renewed(0, &["a", "b"]), renewed(14, &["c"])];
+        assert_eq!(told(&wave), ["3 new intermediates"]);
+        assert_eq!(lines(&wave)[0].until, NOW + Duration::days(14));
+        assert_eq!(told(&[renewed(0, &["a"]), renewed(15, &["b"])]).len(), 2);
+        let parted = [renewed(0, &["a"]), happening(0, Event::Mended(2)), renewed(1, &["b"])];
+        assert_eq!(told(&parted), ["a gets a new intermediate", "2 pairs work again", "b gets a new intermediate"]);
     }
 }
