@@ -1,6 +1,7 @@
 //! SPEAK: words in, words out.
 
 pub mod args;
+pub mod cadence_words;
 pub mod calendar;
 #[cfg(feature = "ceremony")]
 mod ceremony;

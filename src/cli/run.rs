@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use time::{Duration, OffsetDateTime};
 
 use crate::cli::args::{Arguments, CheckArguments, Command, Format, LedgerCommand, Shared};
+use crate::cli::cadence_words::Fit;
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony;
 #[cfg(feature = "ceremony")]
@@ -17,12 +18,13 @@ use crate::cli::rehearse_arguments::RehearseArguments;
 use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
 use crate::cli::{
-    calendar, check_words, discovery, document, errand_words, first_look_words, fleet_words, inspect_words, manifests,
-    problem_words, rehearsal_words, report_words, watch,
+    cadence_words, calendar, check_words, discovery, document, errand_words, first_look_words, fleet_words,
+    inspect_words, manifests, problem_words, rehearsal_words, report_words, watch,
 };
 use crate::jobs::check::Checked;
 use crate::jobs::publish::{self, Delivery};
 use crate::jobs::{check, first_look, init, inspect, ledger_show, loading, rehearse, report};
+use crate::mesh::cadence::cadence;
 use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
@@ -151,10 +153,11 @@ impl Desk<'_> {
     fn check(self, clusters: &[ClusterName], warnings: Vec<Finding>) -> Ended {
         let mesh = &self.mesh;
         let targets = self.targets();
-        let mut findings = warnings;
+        let (mut findings, mut fit) = (warnings, None);
         let chosen: Vec<&Cluster> = if clusters.is_empty() {
             let status = report::run(mesh, &self.store, &targets, self.now).map_err(one)?;
             findings.extend(status.findings);
+            fit = Some(Fit { cadence: cadence(mesh), starts: status.last_starts });
             mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
         } else {
             mesh.signing_clusters(clusters).map_err(one)?
@@ -162,7 +165,7 @@ impl Desk<'_> {
         findings.extend(check::records(&chosen, mesh, &targets));
         let sets = check::clusters(&chosen, mesh, &targets, self.now);
         findings.extend(check::missing(&sets, mesh));
-        tell_checks(&sets, &findings, self.shared, self.voice, self.now)
+        tell_checks(&sets, &findings, fit.as_ref(), self.shared, self.voice, self.now)
     }
 
     fn rehearse(self, order: RehearseArguments) -> Ended {
@@ -223,7 +226,7 @@ fn run_check(arguments: CheckArguments, shared: &Shared, voice: Voice, now: Offs
         return Desk::of(mesh, shared, voice, now).check(&names, warnings);
     }
     let set = check::files(&subjects, &check::Terms { loaded, multi_root, trust_domain }, now).map_err(one)?;
-    tell_checks(&[set], &[], shared, voice, now)
+    tell_checks(&[set], &[], None, shared, voice, now)
 }
 
 fn run_first_look(order: &first_look::Order<'_>, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
@@ -236,9 +239,19 @@ fn run_first_look(order: &first_look::Order<'_>, shared: &Shared, voice: Voice, 
     Ok(exit)
 }
 
-fn tell_checks(sets: &[Checked], fleet: &[Finding], shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+fn tell_checks(
+    sets: &[Checked],
+    fleet: &[Finding],
+    fit: Option<&Fit>,
+    shared: &Shared,
+    voice: Voice,
+    now: OffsetDateTime,
+) -> Ended {
     let exit = check_words::exit(sets, fleet);
     let voice = voice.about(exit == Exit::Fine);
-    voice.answer(shared, &check_words::document(sets, fleet, now), || check_words::table(sets, fleet))?;
+    voice.answer(shared, &check_words::document(sets, fleet, fit, now), || {
+        let fit = fit.map_or_else(String::new, |fit| format!("\n{}", cadence_words::words(fit, now)));
+        check_words::table(sets, fleet) + &fit
+    })?;
     Ok(exit)
 }

@@ -66,6 +66,8 @@ families! {
         "When the next maintenance window opens, in Unix seconds; while one is open there is no sample.";
     CEREMONY = "meshca_next_ceremony_timestamp_seconds" ["tier"]
         "Last safe moment to begin the next ceremony for this tier, in Unix seconds.";
+    LAST_START = "meshca_rotation_last_safe_start_timestamp_seconds" ["kind", "cluster"]
+        "Last moment in which this kind of rotation can safely begin, in Unix seconds; cluster is empty where it is the whole fleet's.";
     BUILD = "meshca_build_info" ["version"]
         "Always 1; the label tells which meshca made these metrics.";
 }
@@ -108,6 +110,10 @@ pub fn render(status: &Status, now: OffsetDateTime, version: &str) -> String {
     }
     for ceremony in &status.ceremonies {
         samples.set(&CEREMONY, &[ceremony.tier.as_str()], ceremony.last_safe.unix_timestamp());
+    }
+    for start in &status.last_starts {
+        let cluster = start.cluster.as_ref().map_or("", ClusterName::as_str);
+        samples.set(&LAST_START, &[start.kind.as_str(), cluster], start.at.unix_timestamp());
     }
     samples.set(&PAUSED, &[], i64::from(status.paused));
     samples.window(status.hours, now);
@@ -290,6 +296,16 @@ mod tests {
         assert_eq!(sample(&text, "meshca_rotation_paused"), Some("1"));
         assert_eq!(sample(&text, "meshca_build_info{version=\"0.1.0\"}"), Some("1"));
         assert!(sample(&text, "meshca_next_ceremony_timestamp_seconds{tier=\"issuing\"}").is_some());
+    }
+
+    #[test]
+    fn every_kind_of_rotation_has_its_last_safe_start() {
+        let text = text(&Story::new());
+        let starts = text.lines().filter(|line| line.starts_with("meshca_rotation_last_safe_start_timestamp_seconds{"));
+        assert_eq!(starts.count(), 2 + 2 + 4, "two clusters, two ceremonies, four stages");
+        let end = (NOW + Duration::days(3620 - 32)).unix_timestamp().to_string();
+        let series = "meshca_rotation_last_safe_start_timestamp_seconds{kind=\"remove\",cluster=\"\"}";
+        assert_eq!(sample(&text, series), Some(end.as_str()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub(crate) mod access_rules;
 mod admission;
 pub mod cacerts;
+pub mod cadence;
 pub mod change;
 pub mod checks;
 pub mod cluster_naming;
@@ -63,7 +64,7 @@ pub mod span;
 pub mod stage;
 pub mod standing;
 pub mod status;
-mod status_document;
+pub(crate) mod status_document;
 pub mod status_part;
 pub mod stock_series;
 pub mod taint;

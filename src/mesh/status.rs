@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use time::{Duration, OffsetDateTime};
 
+use crate::mesh::cadence::{LastStart, last_starts};
 use crate::mesh::concern::concerns;
 use crate::mesh::deadline::{CRITICAL, Ceremony, WARNING, overdue_after};
 use crate::mesh::fleet::{ClusterName, Mesh};
@@ -47,6 +48,8 @@ pub struct Status {
     pub ceremonies: Vec<Ceremony>,
     /// How far a root change has come; `None`: there is none to be made.
     pub root_change: Option<Progress>,
+    /// Until when each kind of rotation can safely begin.
+    pub last_starts: Vec<LastStart>,
 }
 
 /// What the rows were judged by.
@@ -94,6 +97,10 @@ pub fn status(
     rows.extend(sighting.mesh_rows(&ceremonies));
     // Stable: within one end the order of the mesh file stays, and the mesh's own rows come last.
     rows.sort_by_key(|row| (row.standing, row.not_after(), row.cluster.is_none(), Reverse(row.role)));
+    let last_starts = match &anchor {
+        Ok(root) => last_starts(mesh, &root.certificate, &ceremonies, observed, now),
+        Err(_) => Vec::new(),
+    };
     let findings = concerns(&sighting, &rows, &ceremonies);
     let clusters = mesh.clusters.iter().map(|cluster| Look {
         cluster: cluster.name.clone(),
@@ -113,6 +120,7 @@ pub fn status(
         findings,
         ceremonies,
         root_change,
+        last_starts,
     }
 }
 

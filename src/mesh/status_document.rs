@@ -3,6 +3,7 @@
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
+use crate::mesh::cadence::LastStart;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::loaded::Loaded;
@@ -36,6 +37,7 @@ struct Document<'a> {
     rows: Vec<RowPart<'a>>,
     findings: Vec<FindingPart<'a>>,
     ceremonies: Vec<CeremonyPart>,
+    last_safe_starts: Vec<LastStartPart<'a>>,
 }
 
 /// The maintenance window that is open, or the next one.
@@ -177,8 +179,33 @@ impl Serialize for Status {
             rows: self.rows.iter().map(|row| RowPart::of(row, self.generated_at)).collect(),
             findings: self.findings.iter().map(FindingPart::of).collect(),
             ceremonies: self.ceremonies.iter().map(CeremonyPart::of).collect(),
+            last_safe_starts: self.last_starts.iter().map(|it| LastStartPart::of(it, self.generated_at)).collect(),
         }
         .serialize(serializer)
+    }
+}
+
+/// The last moment in which a kind of rotation can safely begin.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LastStartPart<'a> {
+    kind: &'static str,
+    /// Null: the fleet.
+    cluster: Option<&'a str>,
+    at: String,
+    at_seconds: i64,
+    days_left: i64,
+}
+
+impl<'a> LastStartPart<'a> {
+    pub(crate) fn of(start: &'a LastStart, now: OffsetDateTime) -> Self {
+        Self {
+            kind: start.kind.as_str(),
+            cluster: start.cluster.as_ref().map(ClusterName::as_str),
+            at: utc(start.at),
+            at_seconds: seconds(start.at),
+            days_left: (start.at - now).whole_days(),
+        }
     }
 }
 

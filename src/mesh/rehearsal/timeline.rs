@@ -80,7 +80,10 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Event::First(clusters) => write!(f, "first intermediates for {} clusters", clusters.len()),
+            Event::First(clusters) => match clusters.as_slice() {
+                [one] => write!(f, "{one} gets its first intermediate"),
+                all => write!(f, "{} clusters get their first intermediates", all.len()),
+            },
             Event::Renewed(clusters) => match clusters.as_slice() {
                 [one] => write!(f, "{one} gets a new intermediate"),
                 all => write!(f, "{} clusters get new intermediates", all.len()),
