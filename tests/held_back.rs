@@ -6,7 +6,8 @@ mod support;
 
 use std::sync::Mutex;
 
-use meshca::jobs::publish::{self, Courier, Order};
+use meshca::jobs::courier::Courier;
+use meshca::jobs::publish::{self, Order};
 use meshca::jobs::rotate;
 use meshca::mesh::gates::Approvals;
 use meshca::problem::Code;

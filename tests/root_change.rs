@@ -199,6 +199,38 @@ fn there_is_no_way_back_before_the_first_step_or_once_an_old_root_was_removed() 
     story.with_passphrase(&format!("--at {after} rollback")).refused(1, "no-root-change");
 }
 
+#[test]
+fn once_one_cluster_has_lost_the_old_root_there_is_no_way_back() {
+    let story = before_the_walk("rotation: { canary: west }", &["east", "west"]);
+    let mut at = later(BEGIN, Duration::hours(1));
+    for _ in 0..6 {
+        tick(&story, &at);
+        at = later(&at, BOUND);
+    }
+    approve(&story, &at).fine();
+    all_show(&story, &["west"], &["g2"], "g2", &at);
+    all_show(&story, &["east"], &["g1", "g2"], "g2", &at);
+    story.with_passphrase(&format!("--at {at} rollback")).refused(1, "removal-begun").saying("west");
+    // Approved once, it goes on without being asked again.
+    tick(&story, &later(&at, Duration::hours(1))).fine();
+    all_show(&story, &["east", "west"], &["g2"], "g2", &at);
+}
+
+#[test]
+fn an_istiod_that_must_be_restarted_and_cannot_be_seen_is_waited_for_and_told_of_in_time() {
+    let story = before_the_walk("", &["east", "west"]);
+    story.write("mesh.yaml", lab("", &["east", "west"]).replacen("multiRoot: true", "multiRoot: false", 1));
+    let trust = later(BEGIN, Duration::hours(1));
+    tick(&story, &trust).fine();
+    // One tick and an hour after it was written.
+    let alarm = later(&trust, Duration::hours(25));
+    tick(&story, &later(&alarm, Duration::seconds(-1))).fine().saying("only at a restart");
+    let said = tick(&story, &alarm);
+    assert_eq!(said.code, Some(3), "{said:?}");
+    said.saying("warning: root-change-late: stage Trust waits for east");
+    all_show(&story, &["east", "west"], &["g1", "g2"], "g1", &alarm);
+}
+
 // --- who is late, left out, or forgotten
 
 #[test]

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 
 use clusters::{ApiServer, Clusters};
 
-static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| Clusters::start(2));
+/// The second and the third are for one test each: both apply an installation, which has the same names whatever runs.
+static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| Clusters::start(3));
 
 const MESH: &str = "version: 1
 mesh: shop
@@ -142,7 +143,7 @@ fn an_api_server_takes_every_object_and_pod_security_lets_the_pod_in() {
 
 #[test]
 fn an_api_server_takes_the_daemon_and_the_same_program_works_as_its_service_account() {
-    let server = CLUSTERS.server(1);
+    let server = CLUSTERS.server(2);
     let folder = folder("daemon");
     let mesh = "version: 1\nmesh: shop\nrecords: stdout\nclusters:\n  - { name: south, role: primary, namespace: \
                 south-system, access: { kubeconfig: ./kubeconfig } }\n";

@@ -11,8 +11,8 @@ use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::rehearse_arguments::RehearseArguments;
 use crate::cli::report_words::Form;
+use crate::cli::rollback_arguments::RollbackArguments;
 use crate::cli::rotate_arguments::{RotateArguments, length};
-use crate::cli::turning::RollbackArguments;
 use crate::cli::typed_values::{account, cluster, deployment, image, moment, namespace, trust_domain, user, word};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::manifests::kube_object::Subject;

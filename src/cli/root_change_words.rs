@@ -35,7 +35,7 @@ pub fn footer(progress: &Progress, now: OffsetDateTime) -> String {
             let names: Vec<&str> = progress.holdups.iter().map(|it| it.cluster.as_str()).collect();
             let subject = if progress.stage == Stage::Remove { String::new() } else { format!("{} ", next.as_str()) };
             text.push_str(&format!("{subject}{what}: {}\n", some(&names)));
-            progress.holdups.iter().take(SHOWN).for_each(|holdup| text.push_str(&line(holdup)));
+            progress.holdups.iter().take(SHOWN).for_each(|holdup| text.push_str(&line(holdup, progress.latest_start)));
         }
         if progress.awaits_approval {
             let old = progress.from.certificate.fingerprint();
@@ -147,8 +147,11 @@ pub fn refused_removal(
     })
 }
 
-fn line(holdup: &Holdup) -> String {
-    format!("  {}: {}; an alarm from {}\n", holdup.cluster, holdup.why, utc(holdup.alarm))
+/// Nobody is told of an alarm that only the latest safe start is: that has a line of its own.
+fn line(holdup: &Holdup, latest_start: OffsetDateTime) -> String {
+    let alarm =
+        if holdup.alarm == latest_start { String::new() } else { format!("; an alarm from {}", utc(holdup.alarm)) };
+    format!("  {}: {}{alarm}\n", holdup.cluster, holdup.why)
 }
 
 fn root(held: &Held) -> String {

@@ -30,7 +30,6 @@ use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::rehearsal::need::Need;
 use crate::problem::{Finding, Problem};
-use crate::world::brake::Brake;
 use crate::world::passphrase::PassphraseSource;
 use crate::world::{mesh_folder, signals};
 
@@ -76,9 +75,9 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         }
         Command::Rotate(order) if order.watch => watch::run(&order, shared, voice, now),
         Command::Rotate(order) => {
-            let mut desk = Desk::open(shared, voice, now)?;
-            if !order.dry_run {
-                desk.brake = Arc::new(Brake::default());
+            let desk = Desk::open(shared, voice, now)?;
+            // Who is asked for a passphrase must be able to end it at the question.
+            if !order.dry_run && order.passphrase.passphrase_file.is_some() {
                 signals::pull(Arc::clone(&desk.brake)).map_err(one)?;
             }
             desk.rotate(&order)

@@ -2,31 +2,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use clap::Args;
-
 use crate::cli::desk::{Desk, Ended, one};
-use crate::cli::passphrase_file::PassphraseFile;
-use crate::cli::rotate_arguments::{RotateArguments, reason};
+use crate::cli::exit::Exit;
+use crate::cli::rollback_arguments::RollbackArguments;
+use crate::cli::rotate_arguments::RotateArguments;
 use crate::jobs::rollback;
 use crate::mesh::turn::Wish;
 use crate::mesh::walk_mark::Goal;
-
-/// What may be typed after `rollback`.
-#[derive(Debug, Args)]
-pub struct RollbackArguments {
-    /// Go forward again.
-    #[arg(long)]
-    pub(in crate::cli) undo: bool,
-    /// Say what would be done, and change nothing.
-    #[arg(long)]
-    pub(in crate::cli) dry_run: bool,
-    /// Why, for the records.
-    #[arg(long, value_name = "TEXT", value_parser = reason)]
-    pub(in crate::cli) reason: Option<String>,
-    /// Where the passphrase comes from.
-    #[command(flatten)]
-    pub(in crate::cli) passphrase: PassphraseFile,
-}
 
 impl Desk<'_> {
     /// Turns the root change, and takes the first steps that way.
@@ -56,7 +38,7 @@ impl Desk<'_> {
         drop(lock);
         drop(targets);
         if order.dry_run {
-            return Ok(crate::cli::exit::Exit::Fine);
+            return Ok(Exit::Fine);
         }
         self.rotate(&RotateArguments::once(order.passphrase))
     }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use time::OffsetDateTime;
 
-use crate::mesh::cacerts::Cacerts;
+use crate::mesh::cacerts::{CERT_CHAIN, Cacerts};
 use crate::mesh::change::{Change, decide, holds};
 use crate::mesh::checks::judgement::judge;
 use crate::mesh::consumers::circumstances::Circumstances;
@@ -148,8 +148,12 @@ impl Courier<'_> {
         walk: Option<WalkMark>,
     ) -> Result<Delivered, Problem> {
         let there = seen.secret.as_ref().ok().and_then(Option::as_ref);
-        let set = match (there, self.targets.key(cluster)?) {
-            (Some(there), Some((key, spki))) => Cacerts::rebundled(there, key, spki, bundle),
+        let public = there.and_then(|there| {
+            let chain = String::from_utf8(there.public.get(CERT_CHAIN)?.clone()).ok()?;
+            Some((there.signer.as_ref().ok()?.clone(), chain))
+        });
+        let set = match (public, self.targets.key(cluster)?) {
+            (Some((signer, chain)), Some((key, spki))) => Cacerts::rebundled(signer, chain, key, spki, bundle),
             _ => None,
         };
         let set = set.ok_or_else(|| {

@@ -178,7 +178,7 @@ fn bring(
 /// What is noted for a root change on a set that is about to be replaced by another of the same stage.
 fn noted(there: &SecretSight) -> Option<WalkMark> {
     match &there.owner {
-        Owner::Ours(mark) => mark.walk.clone(),
+        Owner::Ours(mark) => mark.walk.as_deref().cloned(),
         Owner::Istiod | Owner::Somebody(_) => None,
     }
 }

@@ -51,7 +51,7 @@ pub fn decide(
     match may_write(cluster, &mark.mesh, &certificates(set.bundle()), observed) {
         Err(problem) => Change::Refuse(problem),
         Ok(None) => Change::Create,
-        Ok(Some(there)) if holds(there, set) && says_the_same(there, mark) => Change::Leave,
+        Ok(Some(there)) if holds(there, set) && (says_the_same(there, mark) || is_new(set, before)) => Change::Leave,
         Ok(Some(there)) if is_overtaken(there, set, before) => Change::Refuse(overtaken(cluster, there)),
         Ok(Some(there)) => Change::Replace { uid: there.uid.clone(), version: there.version.clone() },
     }
@@ -60,6 +60,12 @@ pub fn decide(
 /// Whether the note for a root change is the same; what else the mark says follows from the set.
 fn says_the_same(there: &SecretSight, mark: &Ownership) -> bool {
     matches!(&there.owner, Owner::Ours(present) if present.walk == mark.walk)
+}
+
+/// Whether this set was to come, and not its note alone. Who finds it there was overtaken by a run that did the same, and
+/// whose note says when; another one would say that istiod had not loaded it since.
+fn is_new(set: &Cacerts, before: Option<&SecretSight>) -> bool {
+    before.is_some_and(|before| !holds(before, set))
 }
 
 /// Another run was at work at the same time and was first; its istiod may sign with that already, or hand out those roots.
@@ -406,6 +412,21 @@ mod tests {
             |mark| decide(&set, mark, story.mesh.cluster(&east).unwrap(), Some(&before), &story.observed[&east]);
         assert_eq!(decided(&noted), Change::Replace { uid: None, version: None });
         assert_eq!(decided(&mark(&set)), Change::Leave);
+    }
+
+    #[test]
+    fn who_was_overtaken_by_a_run_that_brought_the_same_leaves_its_note_alone() {
+        use crate::mesh::walk_mark::WalkMark;
+        use crate::pki::fingerprint::Fingerprint;
+        let mut story = Story::new();
+        let made = story.publish("east", 1, NOW + Duration::days(60));
+        let (set, east) = (story.set(&made), name("east"));
+        let mut before = story.sight_of("east").clone();
+        before.public.insert("root-cert.pem".to_owned(), story.other_root("x").certificate.pem().into_bytes());
+        let walk = WalkMark { bundled_at: Some(NOW), ..WalkMark::to(Fingerprint::of(b"new")) };
+        let noted = mark(&set).walking(Some(walk));
+        let cluster = story.mesh.cluster(&east).unwrap();
+        assert_eq!(decide(&set, &noted, cluster, Some(&before), &story.observed[&east]), Change::Leave);
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl<'a> Convoy<'a> {
             let written = party.observed.and_then(|it| it.written_at).filter(|_| party.has_its_part_of(stage));
             // What comes by itself is late one tick after it should be there; what was written, one tick after that;
             // and nobody may be waited for beyond the last safe start of the next stage.
-            let alarm = lack.by.or(written).map_or(latest, |at| latest.min(at + slack));
+            let alarm = lack.by.or(written).map_or(latest, |at| latest.min(at.saturating_add(slack)));
             Holdup {
                 cluster: party.cluster.name.clone(),
                 why: lack.why.clone(),

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use time::Duration;
 
 use crate::mesh::convoy::Convoy;
+use crate::mesh::evidence::Wanted;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::holdings::Held;
-use crate::mesh::party::Place;
+use crate::mesh::observed::certificates;
+use crate::mesh::party::{Party, Place};
 use crate::mesh::renewal::{Gain, Holder, Way};
 use crate::mesh::stage::Stage;
 use crate::mesh::walk_mark::Goal;
@@ -37,8 +39,8 @@ pub(in crate::mesh) struct Gates {
     pub(in crate::mesh) still_new: Option<String>,
     /// Whether people, or the mesh file, have said that the old root may go.
     pub(in crate::mesh) is_approved: bool,
-    /// Clusters whose workloads are not known to trust the new root.
-    pub(in crate::mesh) distrusting: BTreeSet<ClusterName>,
+    /// Who may have lost the old root already, when the walk goes back.
+    pub(in crate::mesh) old_gone: Option<String>,
     /// Why no target may go on to another stage, whatever else is shown.
     pub(in crate::mesh) obstacle: Option<Problem>,
 }
@@ -48,14 +50,13 @@ const CLOCK_SLACK: Duration = Duration::minutes(5);
 
 impl Gates {
     pub(in crate::mesh) fn of(convoy: &Convoy<'_>, approvals: &Approvals) -> Self {
-        let distrusting = convoy.parties.values().filter(|party| party.trusts.is_err());
         Self {
             held: Stage::ALL.map(|stage| held(convoy, stage)),
             unusable: unusable(convoy),
             not_begun: not_begun(convoy),
             still_new: if convoy.goal() == Goal::Start { still_new(convoy) } else { None },
             is_approved: is_approved(convoy, approvals),
-            distrusting: distrusting.map(|party| party.cluster.name.clone()).collect(),
+            old_gone: if convoy.goal() == Goal::Forward { None } else { old_gone(convoy) },
             obstacle: forgotten(convoy).or_else(|| clocks_differ(convoy)),
         }
     }
@@ -71,7 +72,23 @@ fn still_new(convoy: &Convoy<'_>) -> Option<String> {
     let lacking = convoy.signing().filter_map(|party| {
         party.drained_of_new(convoy.pair, convoy.evidence).err().map(|lack| (&party.cluster.name, lack.why))
     });
-    names(lacking.collect(), "what was signed under the new root lives on")
+    names(&lacking.collect::<Vec<_>>(), "what was signed under the new root lives on")
+}
+
+/// Who is not seen to trust the old root still; `None`: everybody does. Whoever lost it is beyond the way back, and may
+/// be out of sight.
+fn old_gone(convoy: &Convoy<'_>) -> Option<String> {
+    let old = &convoy.pair.old.certificate;
+    let trusts_old = |party: &Party<'_>| match party.observed.map(|it| &it.system_roots) {
+        Some(Ok(shown)) => shown.as_ref().is_none_or(|bytes| certificates(bytes).contains(old)),
+        Some(Err(_)) | None => false,
+    };
+    let is_behind = |party: &Party<'_>| {
+        !party.cluster.role.has_cacerts() || matches!(party.place, Place::Old | Place::Trusting | Place::Signing)
+    };
+    let lacking = convoy.parties.values().filter(|party| !trusts_old(party) || !is_behind(party));
+    let lacking = lacking.map(|party| (&party.cluster.name, String::new()));
+    names(&lacking.collect::<Vec<_>>(), &format!("not every cluster is seen to trust {} still", convoy.old_name()))
 }
 
 /// Why the first target may not begin the walk yet; `None`: it may.
@@ -81,13 +98,21 @@ fn not_begun(convoy: &Convoy<'_>) -> Option<String> {
     if older.is_empty() || convoy.has_begun() {
         return None;
     }
-    // An older one that was never used is seen nowhere; one that cannot be looked for may still be somewhere.
-    let unseen = convoy
-        .parties
-        .values()
-        .filter(|party| party.observed.is_none_or(|it| it.secret.is_err() || it.system_roots.is_err()));
-    let unseen = unseen.map(|party| (&party.cluster.name, "it cannot be seen".to_owned()));
-    names(unseen.collect(), "whether the last root change has ended everywhere is not known")
+    // An older one that was never used is seen nowhere; one that cannot be looked for may still be somewhere. And an istiod
+    // that was not seen to have let go of it might refuse the next trust bundle: neither holds the other.
+    let lack = |party: &Party<'_>| {
+        if party.observed.is_none_or(|it| it.secret.is_err() || it.system_roots.is_err()) {
+            return Some("it cannot be seen".to_owned());
+        }
+        older.iter().find_map(|older| {
+            let (present, older) = (&convoy.pair.old.certificate, &older.certificate);
+            let wanted = Wanted { present, absent: Some(older), other: older };
+            convoy.evidence.bundle(party.cluster, wanted).err().map(|lack| lack.why)
+        })
+    };
+    let lacking: Vec<_> =
+        convoy.parties.values().filter_map(|party| Some((&party.cluster.name, lack(party)?))).collect();
+    names(&lacking, "whether the last root change has ended everywhere is not known")
 }
 
 /// Why a stage is not left yet, in words; `None`: it is.
@@ -100,7 +125,7 @@ fn held(convoy: &Convoy<'_>, stage: Stage) -> Option<String> {
         Stage::Drain => format!("what was signed under {} lives on", convoy.old_name()),
         Stage::Remove => format!("{} is still shown", convoy.old_name()),
     };
-    names(lacking.collect(), &what)
+    names(&lacking.collect::<Vec<_>>(), &what)
 }
 
 /// Why the new root cannot give every target a signer yet; `None`: it can.
@@ -108,14 +133,14 @@ fn unusable(convoy: &Convoy<'_>) -> Option<String> {
     let lacking = convoy.parties.values().filter(|party| matches!(party.place, Place::Old | Place::Trusting));
     let lacking = lacking.filter(|party| {
         let holder = Holder::of(party.there);
-        let way = convoy.renewals.under(&convoy.pair.new.certificate, party.cluster, &holder, Gain::OverAnything);
+        let way = convoy.renewals.under(&convoy.pair.new.certificate, party.cluster, &holder, Gain::Lasting);
         matches!(way, Way::Ceremony(_))
     });
     let what = match convoy.evidence.mesh.issuing {
         Some(_) => format!("there is no issuing CA under {} yet: meshca issuing create", convoy.new_name()),
         None => format!("nothing lies in stock under {} yet: meshca issue", convoy.new_name()),
     };
-    names(lacking.map(|party| (&party.cluster.name, String::new())).collect(), &what)
+    names(&lacking.map(|party| (&party.cluster.name, String::new())).collect::<Vec<_>>(), &what)
 }
 
 /// Whether the old root may go: people said so now, or it was removed somewhere upon their word, or the mesh file does.
@@ -126,9 +151,9 @@ fn is_approved(convoy: &Convoy<'_>, approvals: &Approvals) -> bool {
     }
     let Some(after) = convoy.evidence.mesh.rotation.remove_after else { return false };
     let signing = convoy.signing();
-    let ends = signing.map(|party| party.drained.as_ref().ok().map(|shown| shown.since + party.bound));
+    let ends = signing.map(|party| party.drained.as_ref().ok().map(|shown| shown.since.saturating_add(party.bound)));
     let last = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
-    last.is_some_and(|last| last + after <= convoy.evidence.now)
+    last.is_some_and(|last| last.saturating_add(after) <= convoy.evidence.now)
 }
 
 /// A cluster that had a part in the walk and is in the mesh file no more: whether anybody still trusts or signs there
@@ -169,7 +194,7 @@ fn clocks_differ(convoy: &Convoy<'_>) -> Option<Problem> {
 }
 
 /// Some names and the first reason, in words; `None`: there are none.
-fn names(lacking: Vec<(&ClusterName, String)>, what: &str) -> Option<String> {
+fn names(lacking: &[(&ClusterName, String)], what: &str) -> Option<String> {
     let (first, why) = lacking.first()?;
     let more = lacking.len().saturating_sub(1);
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };

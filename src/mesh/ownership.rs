@@ -21,7 +21,7 @@ pub struct Ownership {
     /// What the cluster is in the mesh, for people; nothing is decided by it.
     pub role: Option<String>,
     /// What is noted for the walk from one root to the next; `None`: the set has no part in one.
-    pub walk: Option<WalkMark>,
+    pub walk: Option<Box<WalkMark>>,
     /// Intermediates that the target had and whose key may be in other hands.
     pub tainted: Vec<Taint>,
 }
@@ -58,7 +58,7 @@ impl Ownership {
     /// The same, with this note for a walk.
     #[must_use]
     pub fn walking(self, walk: Option<WalkMark>) -> Self {
-        Self { walk, ..self }
+        Self { walk: walk.map(Box::new), ..self }
     }
 
     /// The same, with these tainted intermediates.
@@ -104,7 +104,7 @@ impl Ownership {
             serial: annotations.get(SERIAL)?.clone(),
             role: annotations.get(ROLE).cloned(),
             tainted: annotations.get(TAINTED).map(|text| taint::parse(text)).unwrap_or_default(),
-            walk: annotations.get(ROOT_CHANGE).and_then(|text| WalkMark::parse(text)),
+            walk: annotations.get(ROOT_CHANGE).and_then(|text| WalkMark::parse(text)).map(Box::new),
         })
     }
 }

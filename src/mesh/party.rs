@@ -172,7 +172,7 @@ impl<'a> Party<'a> {
 
 /// Whether something has been so for as long as a workload certificate may live.
 fn aged(shown: Shown, bound: Duration, what: &str, now: OffsetDateTime) -> Result<Shown, Lack> {
-    let by = shown.since + bound;
+    let by = shown.since.saturating_add(bound);
     if by <= now {
         return Ok(shown);
     }

@@ -289,18 +289,19 @@ impl View<'_> {
     /// A target without a usable set gets one, under the root and with the trust bundle of the stage that the fleet is in.
     fn repair(&self, cluster: &Cluster, holder: &Holder<'_>, why: &str) -> Decided {
         let kept = || holder.there.and_then(SecretSight::kept_bundle);
-        let (root, bundle) = match self.walk {
-            Some(walk) => walk.footing_of(cluster),
+        let (root, bundle) = match self.walk.map(|walk| walk.footing_of(cluster)) {
+            Some(Ok(footing)) => footing,
+            Some(Err(unknown)) => return Decided::nothing(Act::Wait, format!("{why}; {unknown}")),
             None => (self.current, kept().unwrap_or_else(|| self.current.certificate.pem().into_bytes())),
         };
-        let way = self.renewals.under(&root.certificate, cluster, holder, Gain::OverNothing);
+        let way = self.renewals.under(&root.certificate, cluster, holder, Gain::Usable);
         Decided { bundle: Some(bundle), is_repair: true, ..Decided::nothing(act_of(way), why) }
     }
 
     /// A new intermediate at once, with the root and the trust bundle of the present one. Stock helps as well.
     fn replacement(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
         let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
-        let way = self.renewals.under(&under.certificate, cluster, holder, Gain::OverAnything);
+        let way = self.renewals.under(&under.certificate, cluster, holder, Gain::Lasting);
         let bundle = holder.there.and_then(SecretSight::kept_bundle);
         Decided { bundle, ..Decided::nothing(act_of(way), "people asked for a new key at once") }
     }
@@ -316,7 +317,7 @@ impl View<'_> {
             && !matches!(&part, Move::Sign { way, .. } if !matches!(way, Way::Ceremony(_)))
         {
             let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
-            let way = self.renewals.under(&under.certificate, cluster, holder, Gain::OverPresent);
+            let way = self.renewals.under(&under.certificate, cluster, holder, Gain::Better);
             let writes = matches!(part, Move::Rebundle { .. } | Move::Restart { .. } | Move::Note { .. });
             if !(matches!(way, Way::Ceremony(_)) && writes) {
                 let bundle = holder.there.and_then(SecretSight::kept_bundle);

@@ -10,12 +10,13 @@
 //! - back, the same holds with the roots exchanged.
 
 use crate::mesh::convoy::Convoy;
+use crate::mesh::evidence::bundled_at;
 use crate::mesh::fleet::{Access, Cluster, Membership};
 use crate::mesh::footing::is_party;
 use crate::mesh::gates::{Approvals, Gates};
 use crate::mesh::holdings::Held;
 use crate::mesh::note::{self, Written};
-use crate::mesh::observed::{Grade, SecretSight, Way as Look, certificates};
+use crate::mesh::observed::{Grade, certificates};
 use crate::mesh::party::{Pair, Party, Place};
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Way};
@@ -24,6 +25,7 @@ use crate::mesh::trust_bundle;
 use crate::mesh::walk_mark::{Goal, WalkMark};
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
+use crate::pki::pem_lines;
 
 /// What one target should do for the walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,8 +87,7 @@ impl<'a> Walk<'a> {
         let written = match part {
             Move::Rebundle { stage, .. } => Written::Bundle(*stage),
             Move::Sign { .. } => Written::Signer,
-            Move::Note { .. } => Written::Sight,
-            Move::Restart { .. } | Move::Wait { .. } | Move::Stay => Written::Renewal,
+            Move::Note { .. } | Move::Restart { .. } | Move::Wait { .. } | Move::Stay => Written::Renewal,
         };
         note::note(&self.convoy, cluster, written)
     }
@@ -125,11 +126,13 @@ impl<'a> Walk<'a> {
                 );
                 Move::Rebundle { bundle, stage: Stage::Trust, why }
             }
-            (Place::Trusting, _) => self.restart(party, Stage::Trust).unwrap_or_else(|| self.sign(party)),
-            (Place::Signing, Some(_)) if self.needs_note(party) => Move::Note {
-                why: format!("its istiod is seen to sign under {}; since when is noted", self.convoy.new_name()),
-            },
-            (Place::Signing, Some(there)) => self.remove(party, there.bundle()),
+            (Place::Trusting, Some(_)) => self
+                .restart(party, Stage::Trust)
+                .or_else(|| self.sight_of_bundle(party))
+                .unwrap_or_else(|| self.sign(party)),
+            (Place::Signing, Some(there)) => {
+                self.sight_of_signer(party).unwrap_or_else(|| self.remove(party, there.bundle()))
+            }
             (Place::Removed, _) => self.restart(party, Stage::Remove).unwrap_or(Move::Stay),
             (Place::Nowhere, _) | (_, None) => Move::Stay,
         }
@@ -140,8 +143,7 @@ impl<'a> Walk<'a> {
             return Move::Wait { why };
         }
         let holder = Holder::of(party.there);
-        let way =
-            self.convoy.renewals.under(&self.convoy.pair.new.certificate, party.cluster, &holder, Gain::OverAnything);
+        let way = self.convoy.renewals.under(&self.convoy.pair.new.certificate, party.cluster, &holder, Gain::Lasting);
         let why = format!(
             "every cluster trusts {}: it gets a signer under it; its trust bundle stays",
             self.convoy.new_name()
@@ -187,16 +189,23 @@ impl<'a> Walk<'a> {
         let old = &self.convoy.pair.old.certificate;
         match (party.place, party.there) {
             (Place::Signing, Some(_)) => {
+                if let Some(why) = self.gates.old_gone.clone() {
+                    return Move::Wait { why };
+                }
                 let holder = Holder::of(party.there);
-                let way = self.convoy.renewals.under(old, party.cluster, &holder, Gain::OverAnything);
+                let way = self.convoy.renewals.under(old, party.cluster, &holder, Gain::Lasting);
                 let why = format!("the walk was turned back: it gets a signer under {} again", self.convoy.old_name());
                 Move::Sign { way, stage: Stage::Sign, why }
             }
             (Place::Trusting, Some(there)) if self.convoy.goal() == Goal::Start => match self.gates.still_new.clone() {
-                Some(why) => Move::Wait { why },
+                Some(why) => self
+                    .restart(party, Stage::Trust)
+                    .or_else(|| self.sight_of_signer(party))
+                    .unwrap_or(Move::Wait { why }),
                 None => self.shrunk(party, there.bundle(), &self.convoy.pair.new.certificate, Stage::Trust),
             },
-            (Place::Old, _) => self.restart(party, Stage::Trust).unwrap_or(Move::Stay),
+            // Until its istiod has taken its trust bundle, it takes no renewed signer either.
+            (Place::Old | Place::Trusting, _) => self.restart(party, Stage::Trust).unwrap_or(Move::Stay),
             _ => Move::Stay,
         }
     }
@@ -233,7 +242,7 @@ impl<'a> Walk<'a> {
             return None;
         }
         let deployment = party.observed?.deployment.as_ref()?.as_ref().ok()?;
-        let changed = party.mark.and_then(|mark| mark.bundled_at).or(party.observed?.written_at)?;
+        let changed = party.observed.and_then(bundled_at)?;
         if deployment.names.is_empty() || deployment.restarted_at.is_some_and(|at| at >= changed) {
             return None;
         }
@@ -241,24 +250,43 @@ impl<'a> Walk<'a> {
         Some(Move::Restart { stage, why })
     }
 
-    /// Whether it is to be noted since when an istiod signs: where only its gauges are seen, nothing else says it later.
-    fn needs_note(&self, party: &Party<'_>) -> bool {
-        let by_gauges = party.observed.is_some_and(|it| !it.replicas.iter().any(|replica| replica.way == Look::Chain));
-        let is_seen = party.signs.as_ref().is_ok_and(|shown| shown.grade == Grade::Seen);
-        by_gauges && is_seen && party.mark.is_some_and(|mark| mark.signs_since.is_none())
+    /// That what was seen is noted: since when its workloads are shown both roots. A replica that starts anew, as they do
+    /// every so often in a large fleet, shows later that it loaded them then.
+    fn sight_of_bundle(&self, party: &Party<'_>) -> Option<Move> {
+        let is_noted = party.mark.is_some_and(|mark| mark.shown_since.is_some());
+        let shown = note::shown(&self.convoy, party).filter(|shown| shown.grade == Grade::Seen && !is_noted)?;
+        let why =
+            format!("its workloads are shown {} since {}, which is noted", self.convoy.new_name(), utc(shown.since));
+        Some(Move::Note { why })
     }
 
-    /// What a target that has no usable set of its own gets: the root that signs for it, and its trust bundle.
-    pub(in crate::mesh) fn footing_of(&self, cluster: &Cluster) -> (&'a Held, Vec<u8>) {
+    /// As [`Walk::sight_of_bundle`]: since when its istiod signs under the root of its signer.
+    fn sight_of_signer(&self, party: &Party<'_>) -> Option<Move> {
+        let is_noted = party.mark.is_some_and(|mark| mark.signs_since.is_some());
+        let signs = note::signs(&self.convoy, party).filter(|shown| shown.grade == Grade::Seen && !is_noted)?;
+        let why = format!("its istiod is seen to sign with its signer since {}, which is noted", utc(signs.since));
+        Some(Move::Note { why })
+    }
+
+    /// What a target that has no usable set of its own gets: the root that signs for it, and its trust bundle. An error:
+    /// why that cannot be told.
+    ///
+    /// Whoever is seen says of those who are not how far they can be: none lost the old root before all had signers under
+    /// the new one, and none got such a signer before all trusted both.
+    pub(in crate::mesh) fn footing_of(&self, cluster: &Cluster) -> Result<(&'a Held, Vec<u8>), String> {
         let Pair { old, new } = self.convoy.pair;
-        let own = self.convoy.parties.get(&cluster.name).and_then(|party| party.there);
-        let kept = own.and_then(SecretSight::kept_bundle);
-        // A set that is no use stands at no place: whoever stands somewhere is another.
-        let anyone = |places: &[Place]| self.convoy.is_anyone_at(places);
+        let own = self.convoy.parties.get(&cluster.name);
+        let others = || {
+            self.convoy.parties.values().filter(|it| it.cluster.name != cluster.name && it.cluster.role.has_cacerts())
+        };
+        let anyone = |places: &[Place]| others().any(|party| places.contains(&party.place));
+        let unseen = others().find(|party| party.observed.is_none_or(|it| it.secret.is_err()));
+        let kept =
+            own.and_then(|party| party.there?.kept_bundle()).or_else(|| own.and_then(|party| self.handed_out(party)));
         let bundle = kept.unwrap_or_else(|| {
             if anyone(&[Place::Removed]) {
                 new.certificate.pem().into_bytes()
-            } else if anyone(&[Place::Trusting, Place::Signing]) {
+            } else if anyone(&[Place::Trusting, Place::Signing]) || (unseen.is_some() && !anyone(&[Place::Old])) {
                 trust_bundle::appended(old.certificate.pem().as_bytes(), &new.certificate)
             } else {
                 old.certificate.pem().into_bytes()
@@ -266,26 +294,31 @@ impl<'a> Walk<'a> {
         });
         let roots = certificates(&bundle);
         let has = |held: &Held| roots.contains(&held.certificate);
-        let is_new = match (has(old), has(new)) {
-            (false, true) => true,
-            (true, false) => false,
-            _ => anyone(&[Place::Removed]) || (anyone(&[Place::Signing]) && self.all_others_trust(cluster)),
-        };
-        (
-            if is_new && self.convoy.goal() == Goal::Forward {
-                new
-            } else if has(old) {
-                old
-            } else {
-                new
+        let is_forward = self.convoy.goal() == Goal::Forward;
+        let root = match (has(old), has(new)) {
+            (false, true) => new,
+            (true, true) if anyone(&[Place::Removed]) => new,
+            (true, true) if anyone(&[Place::Signing]) && (is_forward || unseen.is_some()) => new,
+            (true, true) if !anyone(&[Place::Old, Place::Trusting, Place::Signing]) => match unseen {
+                Some(party) => {
+                    let name = &party.cluster.name;
+                    return Err(format!("under which root it may sign is not known before {name} is seen"));
+                }
+                None => old,
             },
-            bundle,
-        )
+            _ => old,
+        };
+        Ok((root, bundle))
     }
 
-    fn all_others_trust(&self, cluster: &Cluster) -> bool {
-        let distrusting = &self.gates.distrusting;
-        distrusting.is_empty() || (distrusting.len() == 1 && distrusting.contains(&cluster.name))
+    /// The trust bundle that a target's istiod still hands out, byte for byte, where it has no other roots than those of
+    /// the walk: with these bytes it takes a new signer, whether multi-root is on or off.
+    fn handed_out(&self, party: &Party<'_>) -> Option<Vec<u8>> {
+        let bytes = party.observed?.system_roots.as_ref().ok()?.as_ref()?;
+        let roots = certificates(bytes);
+        let of_the_walk = [&self.convoy.pair.old.certificate, &self.convoy.pair.new.certificate];
+        let is_ours = !roots.is_empty() && roots.iter().all(|root| of_the_walk.contains(&root));
+        (is_ours && pem_lines::are_clean(bytes)).then(|| bytes.clone())
     }
 
     fn all_removed(&self) -> bool {

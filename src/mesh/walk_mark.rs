@@ -15,7 +15,7 @@ pub struct WalkMark {
     pub to: Fingerprint,
     /// The clusters of the mesh file when the set got its part of the walk: one that is missing later was forgotten.
     pub roster: Vec<String>,
-    /// When its trust bundle last changed, in UTC; renewals keep it.
+    /// When its trust bundle last changed, in UTC; renewals keep it. `None`: when the set was written.
     pub bundled_at: Option<OffsetDateTime>,
     /// Since when its workloads are known to be shown that trust bundle, in UTC; renewals keep it.
     pub shown_since: Option<OffsetDateTime>,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ring::rand::SecureRandom;
 use time::OffsetDateTime;
 
-use crate::mesh::cacerts::Cacerts;
+use crate::mesh::cacerts::{CERT_CHAIN, Cacerts};
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Mesh, Role};
 use crate::mesh::gates::Approvals;
 use crate::mesh::minting;
@@ -287,7 +287,9 @@ impl<'a> Simulation<'a> {
             Act::Rebundle | Act::Note => {
                 let there = self.clusters.get(&step.cluster).and_then(|it| it.published.as_ref());
                 let kept = there.and_then(|it| {
-                    let set = Cacerts::rebundled(&it.sight, it.key.pkcs8_pem(), it.key.spki(), &bundle)?;
+                    let chain = String::from_utf8(it.files.get(CERT_CHAIN)?.to_vec()).ok()?;
+                    let signer = it.sight.signer.as_ref().ok()?.clone();
+                    let set = Cacerts::rebundled(signer, chain, it.key.pkcs8_pem(), it.key.spki(), &bundle)?;
                     Some((set, std::rc::Rc::clone(&it.key)))
                 });
                 (kept, there.map_or(0, |it| it.mark.generation))

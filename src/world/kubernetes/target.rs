@@ -223,7 +223,7 @@ struct Bundle {
     since: Option<OffsetDateTime>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct Metadata {
     creation_timestamp: Option<String>,
@@ -240,6 +240,7 @@ impl Metadata {
 
 #[derive(Deserialize)]
 struct ConfigMap {
+    #[serde(default)]
     metadata: Metadata,
     data: Option<BTreeMap<String, String>>,
 }
@@ -247,6 +248,7 @@ struct ConfigMap {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ClusterTrustBundle {
+    #[serde(default)]
     metadata: Metadata,
     spec: ClusterTrustBundleSpec,
 }

@@ -300,9 +300,10 @@ impl Inner {
         let Some(bundle) = unshown(&self.state()).filter(|_| self.script.leads) else { return };
         // Not while it holds its state: an API server may not answer for a while, and istiod does meanwhile.
         let places = [&self.script.home].into_iter().chain(&self.script.also_shows);
-        let is_shown = places.fold(true, |all, place| place.show(&bundle) && all);
+        // Each place is tried, whatever became of the one before.
+        let shown: Vec<bool> = places.map(|place| place.show(&bundle)).collect();
         if let Some(running) = self.state().running.as_mut().filter(|it| it.bundle == bundle) {
-            running.is_shown = is_shown;
+            running.is_shown = shown.into_iter().all(|it| it);
         }
     }
 }
