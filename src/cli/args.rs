@@ -9,6 +9,7 @@ use time::{Duration, OffsetDateTime};
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand};
 use crate::cli::passphrase_file::PassphraseFile;
+use crate::cli::rehearse_arguments::RehearseArguments;
 use crate::cli::report_words::Form;
 use crate::cli::rollback_arguments::RollbackArguments;
 use crate::cli::rotate_arguments::{RotateArguments, length};
@@ -55,6 +56,7 @@ Look:
   report       How every certificate in every cluster stands
   check        What is wrong, and what istiod, the agent and Envoy would do
   inspect      What a certificate, key or Secret file holds
+  rehearse     Two years of this mesh in seconds: what breaks, and when people are needed
   ledger       What was done, and whether the record is whole
 
 Around:
@@ -127,6 +129,12 @@ pub enum Format {
     Yaml,
     /// Text exposition format 0.0.4.
     Prometheus,
+    /// Of a rehearsal: a runbook.
+    #[value(hide = true)]
+    Markdown,
+    /// Of a rehearsal: a calendar.
+    #[value(hide = true)]
+    Ics,
 }
 
 impl Format {
@@ -137,14 +145,17 @@ impl Format {
     }
 }
 
-impl From<Format> for Form {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Table => Form::Table,
-            Format::Wide => Form::Wide,
-            Format::Json => Form::Json,
-            Format::Yaml => Form::Yaml,
-            Format::Prometheus => Form::Prometheus,
+impl Format {
+    /// The form of a report; `None`: a report has none like it.
+    #[must_use]
+    pub const fn of_report(self) -> Option<Form> {
+        match self {
+            Format::Table => Some(Form::Table),
+            Format::Wide => Some(Form::Wide),
+            Format::Json => Some(Form::Json),
+            Format::Yaml => Some(Form::Yaml),
+            Format::Prometheus => Some(Form::Prometheus),
+            Format::Markdown | Format::Ics => None,
         }
     }
 }
@@ -210,6 +221,13 @@ pub enum Command {
         #[arg(value_name = "FILE")]
         path: PathBuf,
     },
+    /// Two years of this mesh in seconds: what breaks, and when people are needed.
+    ///
+    /// The planner and the checks that run in production, over clusters, people and a clock that exist only in memory.
+    /// Reads the mesh file, and touches nothing else. It begins with a founding ceremony. Forms besides the usual ones: -o markdown
+    /// for a runbook, -o ics for a calendar. Ends with 3 where people would come too late, with 4 where workloads would be
+    /// refused or something would end.
+    Rehearse(RehearseArguments),
     /// What was done, and whether the record is whole.
     #[command(subcommand)]
     Ledger(LedgerCommand),

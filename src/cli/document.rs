@@ -27,20 +27,21 @@ pub fn written(document: &impl Serialize, format: Format) -> Result<Option<Strin
         Format::Table | Format::Wide => Ok(None),
         Format::Json => serde_json::to_string_pretty(document).map(Some).map_err(|error| failed(error.to_string())),
         Format::Yaml => serde_saphyr::to_string(document).map(Some).map_err(|error| failed(error.to_string())),
-        Format::Prometheus => refuse_metrics(format).map(|()| None),
+        Format::Prometheus | Format::Markdown | Format::Ics => refuse_form(format, false, false).map(|()| None),
     }
 }
 
-/// Refuses metrics of anything but the report: before something is done whose result could then not be told.
+/// Refuses forms that a command has not: before something is done whose result could then not be told.
 ///
 /// # Errors
 /// `bad-argument`.
-pub fn refuse_metrics(format: Format) -> Result<(), Problem> {
+pub fn refuse_form(format: Format, has_metrics: bool, has_runbook: bool) -> Result<(), Problem> {
+    let refused = |what, hint: &str| Err(Problem::new(Code::BadArgument, what).hint(hint));
     match format {
-        Format::Table | Format::Wide | Format::Json | Format::Yaml => Ok(()),
-        Format::Prometheus => {
-            Err(Problem::new(Code::BadArgument, "only the report has metrics").hint("meshca report -o prometheus"))
-        }
+        Format::Prometheus if !has_metrics => refused("only the report has metrics", "meshca report -o prometheus"),
+        Format::Markdown if !has_runbook => refused("only a rehearsal has a runbook", "meshca rehearse -o markdown"),
+        Format::Ics if !has_runbook => refused("only a rehearsal has a calendar", "meshca rehearse -o ics"),
+        _ => Ok(()),
     }
 }
 

@@ -3,12 +3,12 @@
 
 use time::OffsetDateTime;
 
-use crate::mesh::deadline::renewal;
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::{Held, Holdings, Prepared};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting::{self, Authority, Ingredients};
 use crate::mesh::signing_root;
+use crate::mesh::stock_series::starts;
 use crate::pki::moment::utc;
 use crate::pki::secret::Passphrase;
 use crate::pki::signing_key::SigningKey;
@@ -49,9 +49,6 @@ pub struct Made {
     /// Whether another trusted root could have been taken.
     pub had_choice: bool,
 }
-
-/// More generations than anybody lays ready for one cluster.
-const MOST_GENERATIONS: usize = 400;
 
 /// Mints what was ordered. What was laid in stock before an error stays there and is good.
 ///
@@ -203,20 +200,4 @@ fn chosen<'a>(
 /// What lies in stock for this cluster under this root.
 fn stock_of<'a>(holdings: &'a Holdings, anchor: &Held, cluster: &Cluster) -> Vec<&'a Prepared> {
     holdings.stock.iter().filter(|it| it.cluster == cluster.name && it.leads_to(&anchor.certificate)).collect()
-}
-
-/// When each generation takes over: the first now (or when the newest in this stock is due), each next one when the one
-/// before is due for renewal, until one reaches the wished moment.
-fn starts(mesh: &Mesh, stock: &[&Prepared], until: Option<OffsetDateTime>, now: OffsetDateTime) -> Vec<OffsetDateTime> {
-    let Some(until) = until else { return vec![now] };
-    let newest = stock.iter().map(|it| it.signer.not_after()).max();
-    let mut start = newest.map_or(now, |end| renewal(end, mesh.intermediate)).max(now);
-    let mut reach = newest.unwrap_or(now);
-    let mut starts = Vec::new();
-    while reach < until && starts.len() < MOST_GENERATIONS {
-        starts.push(start);
-        reach = start + mesh.intermediate.lifetime;
-        start = renewal(reach, mesh.intermediate);
-    }
-    starts
 }

@@ -16,6 +16,7 @@ pub mod manifests_rbac;
 pub mod publish;
 #[cfg(feature = "ceremony")]
 pub mod quickstart;
+pub mod rehearse;
 pub mod report;
 pub mod rollback;
 #[cfg(feature = "ceremony")]

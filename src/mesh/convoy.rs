@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use time::{Duration, OffsetDateTime};
 
-use crate::mesh::deadline::{GRACE, latest_start};
+use crate::mesh::deadline::{latest_start, overdue_after};
 use crate::mesh::evidence::{Evidence, Lack};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::footing::is_party;
@@ -74,7 +74,7 @@ impl<'a> Convoy<'a> {
 
     /// Who keeps the fleet in a stage.
     pub(in crate::mesh) fn holdups(&self, stage: Stage) -> Vec<Holdup> {
-        let slack = self.evidence.mesh.rotation.tick + GRACE;
+        let slack = overdue_after(&self.evidence.mesh.rotation);
         let latest = self.latest_start(stage.next());
         let holdup = |party: &Party<'_>, lack: &Lack| {
             let written = party.observed.and_then(|it| it.written_at).filter(|_| party.has_its_part_of(stage));

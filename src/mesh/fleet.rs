@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use time::Duration;
 
+use crate::mesh::windows::Windows;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key_kind::KeyKind;
 use crate::problem::{Code, Problem};
@@ -102,6 +103,8 @@ pub struct Rotation {
     pub deadline: Duration,
     /// Renewal comes earlier by up to this much, by a stable hash of the target.
     pub jitter: Duration,
+    /// When renewals and steps of a change of root may be done.
+    pub windows: Windows,
     /// How long after Drain the old root is removed without being asked; `None`: only when approved.
     pub remove_after: Option<Duration>,
 }

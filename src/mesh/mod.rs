@@ -1,7 +1,9 @@
 //! DECIDE about the fleet, in Istio's words. As pure as the floor below.
 
 pub(crate) mod access_rules;
+mod admission;
 pub mod cacerts;
+pub mod cadence;
 pub mod change;
 pub mod checks;
 pub mod cluster_naming;
@@ -47,6 +49,7 @@ pub mod plan;
 pub mod progress;
 pub mod progress_document;
 pub mod proposal;
+pub mod rehearsal;
 pub mod remote_secret;
 mod renewal;
 pub mod row;
@@ -62,8 +65,9 @@ pub mod span;
 pub mod stage;
 pub mod standing;
 pub mod status;
-mod status_document;
+pub(crate) mod status_document;
 pub mod status_part;
+pub mod stock_series;
 pub mod taint;
 pub mod trust_bundle;
 pub mod turn;
@@ -71,3 +75,6 @@ pub mod unrecorded;
 mod unused_root;
 pub mod walk;
 pub mod walk_mark;
+pub mod window;
+pub(crate) mod window_rules;
+pub mod windows;

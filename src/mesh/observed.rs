@@ -12,6 +12,7 @@ use crate::mesh::istiod_deployment::IstiodDeployment;
 use crate::mesh::ownership::Ownership;
 use crate::pki::certificate::Certificate;
 use crate::pki::pem_lines;
+use crate::pki::read_pem;
 use crate::problem::{Code, Problem};
 
 /// Everything that was seen of one target, at one moment.
@@ -302,12 +303,7 @@ impl SecretSight {
 /// The readable certificates of some PEM text, in their order; whatever cannot be read is passed over.
 #[must_use]
 pub fn certificates(text: &[u8]) -> Vec<Certificate> {
-    pem::parse_many(text)
-        .unwrap_or_default()
-        .iter()
-        .filter(|block| block.tag() == "CERTIFICATE")
-        .filter_map(|block| Certificate::from_der(block.contents()).ok())
-        .collect()
+    read_pem::certificates(text).to_vec()
 }
 
 fn is_signed_by(child: &Certificate, parent: &Certificate) -> bool {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
+use crate::mesh::admission::Admission;
 use crate::mesh::change::{may_write, same_root};
 use crate::mesh::convoy::Convoy;
 use crate::mesh::deadline::{Ceremony, ceremony};
@@ -222,11 +223,13 @@ struct Decided {
     bundle: Option<Vec<u8>>,
     /// What the step is to the walk; `Stay`: a renewal, or nothing.
     part: Move,
+    /// Whether the target has no usable set: that is put right at any hour.
+    is_repair: bool,
 }
 
 impl Decided {
     fn nothing(act: Act, reason: impl Into<String>) -> Self {
-        Self { act, reason: reason.into(), stage: None, bundle: None, part: Move::Stay }
+        Self { act, reason: reason.into(), stage: None, bundle: None, part: Move::Stay, is_repair: false }
     }
 }
 
@@ -241,6 +244,16 @@ impl View<'_> {
         if self.mesh.rotation.paused && decided.act.writes() && !is_urgent {
             let reason = format!("rotation is paused in the mesh file; {}", decided.reason);
             decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Wait, reason) };
+        }
+        if decided.act.writes() && !decided.is_repair && !is_urgent {
+            match self.mesh.admits(signer_end(&decided, observed), self.now) {
+                Admission::Free => {}
+                Admission::AtOnce(why) => decided.reason = format!("{}; {why}", decided.reason),
+                Admission::Wait(why) => {
+                    let reason = format!("{why}; {}", decided.reason);
+                    decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Wait, reason) };
+                }
+            }
         }
         let mark = self.walk.filter(|_| decided.bundle.is_some()).and_then(|walk| walk.note(cluster, &decided.part));
         let Decided { act, reason, stage, bundle, .. } = decided;
@@ -282,7 +295,7 @@ impl View<'_> {
             None => (self.current, kept().unwrap_or_else(|| self.current.certificate.pem().into_bytes())),
         };
         let way = self.renewals.under(&root.certificate, cluster, holder, Gain::Usable);
-        Decided { act: act_of(way), reason: why.to_owned(), stage: None, bundle: Some(bundle), part: Move::Stay }
+        Decided { bundle: Some(bundle), is_repair: true, ..Decided::nothing(act_of(way), why) }
     }
 
     /// A new intermediate at once, with the root and the trust bundle of the present one. Stock helps as well.
@@ -290,8 +303,7 @@ impl View<'_> {
         let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
         let way = self.renewals.under(&under.certificate, cluster, holder, Gain::Lasting);
         let bundle = holder.there.and_then(SecretSight::kept_bundle);
-        let reason = "people asked for a new key at once".to_owned();
-        Decided { act: act_of(way), reason, stage: None, bundle, part: Move::Stay }
+        Decided { bundle, ..Decided::nothing(act_of(way), "people asked for a new key at once") }
     }
 
     /// What is due of a target whose set is sound. A renewal comes before a change of its trust bundle: until istiod has
@@ -309,29 +321,34 @@ impl View<'_> {
             let writes = matches!(part, Move::Rebundle { .. } | Move::Restart { .. } | Move::Note { .. });
             if !(matches!(way, Way::Ceremony(_)) && writes) {
                 let bundle = holder.there.and_then(SecretSight::kept_bundle);
-                return Decided { act: act_of(way), reason: why, stage: None, bundle, part: Move::Stay };
+                return Decided { bundle, ..Decided::nothing(act_of(way), why) };
             }
         }
         let present = || holder.there.map(|there| there.bundle().to_vec());
         match part {
-            Move::Rebundle { ref bundle, stage, ref why } => Decided {
-                act: Act::Rebundle,
-                reason: why.clone(),
-                stage: Some(stage),
-                bundle: Some(bundle.clone()),
-                part,
-            },
+            Move::Rebundle { ref bundle, stage, ref why } => {
+                let (bundle, why) = (Some(bundle.clone()), why.clone());
+                Decided { stage: Some(stage), bundle, part, ..Decided::nothing(Act::Rebundle, why) }
+            }
             Move::Sign { ref way, stage, ref why } => {
-                Decided { act: act_of(way.clone()), reason: why.clone(), stage: Some(stage), bundle: present(), part }
+                let (act, why) = (act_of(way.clone()), why.clone());
+                Decided { stage: Some(stage), bundle: present(), part, ..Decided::nothing(act, why) }
             }
             Move::Note { ref why } => {
-                Decided { act: Act::Note, reason: why.clone(), stage: Some(Stage::Drain), bundle: present(), part }
+                let why = why.clone();
+                Decided { stage: Some(Stage::Drain), bundle: present(), part, ..Decided::nothing(Act::Note, why) }
             }
             Move::Restart { stage, why } => Decided { stage: Some(stage), ..Decided::nothing(Act::Restart, why) },
             Move::Wait { why } => Decided::nothing(Act::Wait, why),
             Move::Stay => Decided::nothing(Act::Leave, self.renewals.not_due(cluster, holder)),
         }
     }
+}
+
+/// When the signer ends that a renewal would replace; `None`: it is no renewal.
+fn signer_end(decided: &Decided, observed: Option<&Observed>) -> Option<OffsetDateTime> {
+    let there = observed.filter(|_| decided.part == Move::Stay)?.secret.as_ref().ok()?.as_ref()?;
+    there.signer.as_ref().ok().map(Certificate::not_after)
 }
 
 fn act_of(way: Way) -> Act {
@@ -568,6 +585,46 @@ mod tests {
         story.publish("east", 1, NOW + days(10));
         assert_eq!(act(&story, "east"), Act::Wait);
         assert_eq!(act(&story, "west"), Act::Leave);
+    }
+
+    /// Windows on Saturdays from 02:00 to 06:00 UTC; the story's now is a Monday.
+    fn with_windows() -> Story {
+        let mut story = Story::new();
+        let window = crate::mesh::window::Window::parse("0 2 * * 6", "Etc/UTC", Duration::hours(4)).unwrap();
+        story.mesh.rotation.windows = crate::mesh::windows::Windows::new(vec![window]);
+        story
+    }
+
+    #[test]
+    fn outside_the_maintenance_windows_a_renewal_waits_and_says_for_which() {
+        let mut story = with_windows();
+        story.publish("east", 1, NOW + days(20));
+        let east = |story: &Story, now| {
+            let plan = next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), now).unwrap();
+            plan.steps.into_iter().find(|step| step.cluster == name("east")).unwrap()
+        };
+        let waiting = east(&story, NOW);
+        assert_eq!(waiting.act, Act::Wait);
+        assert!(
+            waiting.reason.starts_with("waits for the maintenance window of 2026-11-28T02:00:00Z; renewal was due")
+        );
+        assert_eq!((waiting.bundle, waiting.mark), (None, None));
+        assert!(matches!(east(&story, time::macros::datetime!(2026-11-28 2:00 UTC)).act, Act::Mint { .. }));
+    }
+
+    #[test]
+    fn a_target_without_a_usable_set_and_one_that_would_end_are_not_left_waiting_for_a_window() {
+        let mut story = with_windows();
+        story.publish("east", 1, NOW + days(5));
+        story.sight_of("west").key_spki = None;
+        assert!(matches!(act(&story, "east"), Act::Mint { .. }));
+        assert!(matches!(act(&story, "west"), Act::Mint { .. }));
+        let east = plan(&story).steps.remove(0);
+        assert!(
+            east.reason.contains("cannot wait for the maintenance window of 2026-11-28T02:00:00Z"),
+            "{}",
+            east.reason
+        );
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub mod pem_lines;
 pub mod plain_text;
 pub mod profile;
 pub mod published_keys;
+pub mod read_pem;
 pub mod rehearsal;
 pub mod revocation_list;
 pub mod sealed_key;

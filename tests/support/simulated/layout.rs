@@ -193,6 +193,7 @@ fn mesh(clusters: Vec<Cluster>) -> Mesh {
             write: 4,
             deadline: Duration::seconds(30),
             jitter: Duration::ZERO,
+            windows: meshca::mesh::windows::Windows::default(),
             remove_after: None,
         },
         clusters,
