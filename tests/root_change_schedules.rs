@@ -23,7 +23,8 @@ use simulated::layout::{Eyes, Layout, Site};
 use simulated::truth;
 use simulated::world::Whereto::{Start, Trust};
 
-const PLENTY: Faults = Faults { crashes: 9, stale_reads: 9, outages: 9, turns: 9, renewals: 9, restarts: 9, losses: 9 };
+const PLENTY: Faults =
+    Faults { crashes: 9, stale_reads: 9, outages: 9, turns: 9, renewals: 9, restarts: 9, losses: 9, close_calls: 9 };
 
 const TICK: Event = Event::Tick { approves: false, stale: None };
 const APPROVED: Event = Event::Tick { approves: true, stale: None };

@@ -1,14 +1,14 @@
 //! Time in a simulation: how many seconds ago something happened.
 //!
-//! The planner and the truth compare ages with a few thresholds and with each other, and nothing else. So an age may be
-//! moved, for a model check, as long as it stays on its side of each threshold and in its order among the others; that
-//! leaves finitely many states. Ages in the lower half between two thresholds are moved down to the lower one, those in
+//! The planner and the truth compare ages with a few thresholds and with other ages of the same cluster, and nothing else.
+//! So an age may be moved, for a model check, as long as it stays on its side of each threshold and in its order among the
+//! others of its cluster; that leaves finitely many states. Ages in the lower half between two thresholds are moved down to the lower one, those in
 //! the upper half up to a second before the upper one: waiting for the next threshold goes on from there.
 
 /// How many seconds ago.
 pub(crate) type Age = u32;
 
-/// Where each age is moved to; `thresholds` in rising order. Equal ages stay equal, and 0 stays 0.
+/// Moves the ages of one cluster; `thresholds` in rising order. Equal ages stay equal, and 0 stays 0.
 pub(crate) fn snapped(ages: &mut [&mut Age], thresholds: &[Age]) {
     let mut known: Vec<Age> = ages.iter().map(|age| **age).chain([0]).collect();
     known.sort_unstable();

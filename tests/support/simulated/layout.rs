@@ -73,8 +73,6 @@ pub(crate) struct Layout {
     /// How many seconds what was signed before may live, as the planner reckons it: it is told one second more than the
     /// truth, so that one second of difference shows.
     pub(crate) bound: Age,
-    /// How long an intermediate is valid that is minted now.
-    pub(crate) life: Duration,
 }
 
 impl Layout {
@@ -98,7 +96,7 @@ impl Layout {
             stock: Vec::new(),
         };
         let bound = TTL + 1;
-        Self { mesh: mesh(clusters), holdings, pool, sites, remotes, bound, life: Duration::days(90) }
+        Self { mesh: mesh(clusters), holdings, pool, sites, remotes, bound }
     }
 
     /// The window of an intermediate that is minted at the beginning. One whose renewal is due has 20 days left. No two

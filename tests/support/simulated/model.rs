@@ -29,6 +29,13 @@ pub(crate) struct Faults {
     pub(crate) restarts: u8,
     /// Somebody deletes a set.
     pub(crate) losses: u8,
+    /// Something happens in the last second before something else changes by itself.
+    pub(crate) close_calls: u8,
+}
+
+impl Faults {
+    pub(crate) const NONE: Self =
+        Self { crashes: 0, stale_reads: 0, outages: 0, turns: 0, renewals: 0, restarts: 0, losses: 0, close_calls: 0 };
 }
 
 /// A fleet at one moment, and the faults that are still to come.
@@ -89,15 +96,16 @@ impl RootChange {
 
     fn snap(&self, state: &mut State) {
         let State { world, earlier, .. } = state;
-        let mut ages = world.ages();
-        ages.extend(earlier.iter_mut().flatten().flat_map(Seen::ages));
-        snapped(&mut ages, &self.thresholds);
+        for (mut ages, earlier) in world.ages().into_iter().zip(earlier) {
+            ages.extend(earlier.iter_mut().flat_map(Seen::ages));
+            snapped(&mut ages, &self.thresholds);
+        }
     }
 
     /// How long until something changes by itself; `None`: it never does, or an istiod must load first.
     fn patience(&self, world: &World) -> Option<Age> {
         let mut clone = world.clone();
-        let ages: Vec<Age> = clone.ages().into_iter().map(|age| *age).collect();
+        let ages: Vec<Age> = clone.ages().into_iter().flatten().map(|age| *age).collect();
         let wait = next_deadline(&ages, &self.thresholds)?;
         // Of a remote that cannot be looked at it is taken for granted that it is shown what its control plane has.
         let is_unseen = |at: &usize| !self.layout.sites[usize::from(self.layout.remotes[*at])].eyes.is_behind_api();
@@ -140,7 +148,7 @@ impl RootChange {
         world.remotes.iter_mut().for_each(|remote| remote.is_down = false);
         let mut path = Vec::new();
         for _ in 0..400 {
-            snapped(&mut world.ages(), &self.thresholds);
+            world.ages().iter_mut().for_each(|ages| snapped(ages, &self.thresholds));
             let is_known = self.ending.read().unwrap_or_else(PoisonError::into_inner).contains(&world);
             if is_known || truth::unfinished(&self.layout, &world, self.last).is_none() {
                 self.ending.write().unwrap_or_else(PoisonError::into_inner).extend(path);
@@ -157,7 +165,9 @@ impl RootChange {
             match self.patience(&world) {
                 Some(wait) => world.wait(wait),
                 None => {
-                    if let Some(why) = self.turned(&mut world) {
+                    if !self.nudge(&mut world)
+                        && let Some(why) = self.turned(&mut world)
+                    {
                         return Some(why);
                     }
                 }
@@ -180,6 +190,23 @@ impl RootChange {
         for remote in 0..world.remotes.len() {
             world.sync(&self.layout, remote);
         }
+    }
+
+    /// Where a trust bundle was changed and changed back before its istiod saw either, that istiod has nothing to load, and
+    /// is not seen to have loaded anything since. `report` says so after a tick, and people restart it.
+    fn nudge(&self, world: &mut World) -> bool {
+        let mut is_any = false;
+        for at in 0..world.primaries.len() {
+            for replica in 0..world.primaries[at].replicas.len() {
+                let primary = &world.primaries[at];
+                let written = primary.published.as_ref().map_or(0, |it| it.written);
+                if !world.lags(at, replica) && primary.replicas[replica].loaded > written {
+                    world.load(&self.layout, at, replica, true);
+                    is_any = true;
+                }
+            }
+        }
+        is_any
     }
 
     /// One whole tick; whether it did anything.
@@ -309,6 +336,7 @@ impl RootChange {
                 pending.for_each(|it| it.is_overtaken = true);
             }
             Event::Wait | Event::Almost => {
+                faults.close_calls -= u8::from(event == Event::Almost);
                 let Some(wait) = self.patience(world) else { return false };
                 let wait = if event == Event::Wait { wait } else { wait - 1 };
                 world.wait(wait);
@@ -334,7 +362,7 @@ impl Model for RootChange {
 
     fn init_states(&self) -> Vec<State> {
         let mut world = World::new(&self.layout);
-        snapped(&mut world.ages(), &self.thresholds);
+        world.ages().iter_mut().for_each(|ages| snapped(ages, &self.thresholds));
         vec![State { world, faults: self.faults, earlier: vec![None; self.layout.mesh.clusters.len()] }]
     }
 
@@ -349,7 +377,8 @@ impl Model for RootChange {
                 let begun = world.primaries.iter().filter_map(|it| it.published.as_ref()).any(|it| it.signer.root > 1);
                 events.extend(begun.then_some(Event::Tick { approves: true, stale }));
             }
-            events.extend([Event::Wait, Event::Almost]);
+            events.push(Event::Wait);
+            events.extend((faults.close_calls > 0).then_some(Event::Almost));
         } else {
             // The canary's step comes first, and alone.
             let canary = self.layout.mesh.rotation.canary.as_ref();

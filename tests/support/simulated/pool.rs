@@ -54,6 +54,7 @@ pub(crate) struct Pool {
     signers: RwLock<BTreeMap<Signer, Arc<Made>>>,
     bundles: RwLock<Vec<Text>>,
     sights: RwLock<BTreeMap<(Signer, Bundle), Arc<SecretSight>>>,
+    pieces: RwLock<BTreeMap<(Bundle, Bundle), bool>>,
 }
 
 impl Pool {
@@ -76,6 +77,7 @@ impl Pool {
             signers: RwLock::default(),
             bundles: RwLock::default(),
             sights: RwLock::default(),
+            pieces: RwLock::default(),
         };
         for number in 1..=roots {
             pool.alone(number);
@@ -127,6 +129,15 @@ impl Pool {
 
     /// Whether the bytes of one are a piece of the bytes of the other, as istiod asks.
     pub(crate) fn is_grown_or_shrunk(&self, one: Bundle, other: Bundle) -> bool {
+        if let Some(known) = self.pieces.read().unwrap().get(&(one, other)) {
+            return *known;
+        }
+        let is_piece = self.holds_the_other(one, other);
+        self.pieces.write().unwrap().insert((one, other), is_piece);
+        is_piece
+    }
+
+    fn holds_the_other(&self, one: Bundle, other: Bundle) -> bool {
         let bundles = self.bundles.read().unwrap();
         let (one, other) = (&bundles[usize::from(one.0)].bytes, &bundles[usize::from(other.0)].bytes);
         let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };

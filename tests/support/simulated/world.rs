@@ -135,16 +135,14 @@ impl World {
         Self { primaries: primaries.collect(), remotes: vec![remote; layout.remotes.len()], flight: Vec::new() }
     }
 
-    /// Every age in it.
-    pub(crate) fn ages(&mut self) -> Vec<&mut Age> {
-        let mut ages: Vec<&mut Age> = Vec::new();
-        for primary in &mut self.primaries {
-            ages.extend(primary.ages());
-        }
-        ages.extend(self.remotes.iter_mut().map(|remote| &mut remote.map_since));
+    /// Every age in it, by cluster.
+    pub(crate) fn ages(&mut self) -> Vec<Vec<&mut Age>> {
+        let primaries = self.primaries.iter_mut().map(Primary::ages);
+        let remotes = self.remotes.iter_mut().map(|remote| vec![&mut remote.map_since]);
+        let mut ages: Vec<Vec<&mut Age>> = primaries.chain(remotes).collect();
         for pending in &mut self.flight {
             if let Deed::Renew { mark: Some(mark), .. } | Deed::Keep { mark: Some(mark), .. } = &mut pending.deed {
-                ages.extend(mark.ages());
+                ages[usize::from(pending.cluster)].extend(mark.ages());
             }
         }
         ages
@@ -152,7 +150,7 @@ impl World {
 
     /// Lets time pass. What was signed ends in its last second, not before.
     pub(crate) fn wait(&mut self, seconds: Age) {
-        for age in self.ages() {
+        for age in self.ages().into_iter().flatten() {
             *age = age.saturating_add(seconds);
         }
         for primary in &mut self.primaries {
