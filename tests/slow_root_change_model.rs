@@ -41,7 +41,7 @@ fn explore(name: &str, sites: Vec<Site>, faults: Faults) {
         checker.max_depth(),
         model.planner.plans()
     );
-    for (property, path) in checker.discoveries() {
+    if let Some((property, path)) = checker.discoveries().into_iter().next() {
         let steps = path.into_vec();
         let (last, _) = steps.last().unwrap();
         let events: Vec<_> = steps.iter().filter_map(|(_, event)| *event).collect();
