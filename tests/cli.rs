@@ -14,7 +14,7 @@ use std::time::Duration;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_meshca");
 
 /// What lies in the folder of each page and case.
-const AT_HAND: [(&str, &str); 5] = [
+const AT_HAND: [(&str, &str); 6] = [
     ("root.pass", "correct horse battery staple\n"),
     ("next.pass", "a third one, for the next root\n"),
     ("issuing.pass", "a second one, for the online key\n"),

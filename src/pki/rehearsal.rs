@@ -68,8 +68,8 @@ impl Rehearsal<'_> {
         root: &Certificate,
         random: &dyn SecureRandom,
     ) -> Result<(), Problem> {
-        let Some(intermediate) = chain.first() else { return Err(failed("nothing", "there is no chain".to_owned())) };
-        let failed = |why: String| failed(&intermediate.subject().to_string(), why);
+        let Some(intermediate) = chain.first() else { return Err(failed("nothing", "there is no chain")) };
+        let failed = |why: String| failed(&intermediate.subject().to_string(), &why);
         let workload = self.workload(intermediate, self.now, random)?;
         let leaf = CertificateDer::from(workload.as_slice());
         let end_entity = EndEntityCert::try_from(&leaf).map_err(|error| failed(error.to_string()))?;
@@ -130,7 +130,7 @@ impl Rehearsal<'_> {
     }
 }
 
-fn failed(under: &str, why: String) -> Problem {
+fn failed(under: &str, why: &str) -> Problem {
     let what = format!("a workload certificate under {under} would not verify: {why}");
     Problem::new(Code::RehearsalFailed, what)
 }

@@ -196,7 +196,7 @@ impl<'a> Simulation<'a> {
             }
             (Fault::Drift { cluster, .. }, _) => {
                 self.change_cluster(cluster, |it| {
-                    it.published = it.published.as_ref().map(|set| set.without_chain(at))
+                    it.published = it.published.as_ref().map(|set| set.without_chain(at));
                 });
                 self.queue(at + SimulatedCluster::projection(0), Due::Sees(cluster.clone()));
                 format!("somebody takes cert-chain.pem out of cacerts in {cluster}")
