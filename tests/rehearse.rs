@@ -96,7 +96,11 @@ fn the_same_script_says_the_same_each_time_in_every_form() {
 fn a_change_of_root_goes_to_its_end_and_every_pair_is_watched() {
     let document = document(&Folder::new().said("--for 300d --change-root 2027-02-01 -o json", 0));
     assert_eq!((&document["kind"], &document["severity"]), (&"Rehearsal".into(), &"fine".into()));
-    assert_eq!((&document["clusters"], &document["pairs"], &document["ticks"]), (&3.into(), &9.into(), &301.into()));
+    assert_eq!(
+        (&document["clusters"], &document["pairs"], &document["ticks"]),
+        (&3.into(), &9.into(), &302.into()),
+        "with the run that approves"
+    );
     let told: Vec<&str> =
         document["timeline"].as_array().unwrap().iter().filter_map(|it| it["what"].as_str()).collect();
     assert!(told.contains(&"root change g1 to g2 is complete"), "{told:#?}");

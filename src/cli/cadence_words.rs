@@ -92,3 +92,44 @@ impl<'a> CadenceDocument<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::cadence::cadence;
+    use crate::mesh::fleet_story::{NOW, Story};
+    use crate::mesh::status::status;
+    use crate::mesh::window::Window;
+    use crate::mesh::windows::Windows;
+    use time::Duration;
+
+    fn fit(story: &Story) -> Fit {
+        let starts = status(&story.mesh, &story.holdings, &story.observed, NOW).last_starts;
+        Fit { cadence: cadence(&story.mesh), starts }
+    }
+
+    #[test]
+    fn a_rule_that_needs_a_schedule_is_marked_and_a_start_that_has_passed_has_a_minus() {
+        let mut story = Story::new();
+        story.publish("east", 1, NOW + Duration::DAY);
+        let window = Window::parse("0 2 * * 6", "Etc/UTC", Duration::hours(4)).unwrap();
+        story.mesh.rotation.windows = Windows::new(vec![window]);
+        let text = words(&fit(&story), NOW);
+        assert_eq!(text.lines().filter(|line| line.starts_with('!')).count(), 1, "{text}");
+        let marked = text.lines().find(|line| line.starts_with('!')).unwrap();
+        assert!(marked.starts_with("!     -20h  a run comes into every window by itself"), "{marked}");
+        let east = text.lines().find(|line| line.contains("east")).unwrap();
+        assert!(east.starts_with("2026-11-22") && east.contains('-') && east.ends_with("-1d 2h"), "{east}");
+    }
+
+    #[test]
+    fn the_document_has_every_rule_with_its_reckoning_in_seconds() {
+        let fit = fit(&Story::new());
+        let document = serde_json::to_value(CadenceDocument::of(&fit, NOW)).unwrap();
+        let rules = document["rules"].as_array().unwrap();
+        assert!(rules.len() == 5 && rules.iter().all(|rule| rule["holds"] == true), "{rules:?}");
+        assert_eq!(rules[1]["slackSeconds"], 22 * 86_400);
+        assert_eq!(document["rounds"][1]["byPeople"], true);
+        assert_eq!(document["lastSafeStarts"].as_array().unwrap().len(), 8);
+    }
+}

@@ -56,3 +56,42 @@ fn reach(access: &Access) -> String {
         Access::Directory(_) | Access::Manifest(_) | Access::InCluster => String::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{NOW, Story, name};
+
+    fn typed(what: &What, mesh: &Mesh) -> Vec<String> {
+        commands(what, mesh, Path::new("my mesh.yaml"))
+    }
+
+    #[test]
+    fn a_ceremony_names_its_root_where_there_is_a_choice_and_fills_the_stock_where_there_is_no_issuing_ca() {
+        let mut story = Story::new();
+        let next = What::NextRoot { root: 2, stock_until: NOW };
+        let issuing = |is_named| What::IssuingCa { root: 1, is_named };
+        let meshca = "meshca -f 'my mesh.yaml'";
+        assert_eq!(typed(&issuing(false), &story.mesh), [format!("{meshca} issuing create")]);
+        assert_eq!(typed(&issuing(true), &story.mesh), [format!("{meshca} issuing create --root 1")]);
+        assert_eq!(typed(&next, &story.mesh)[1], format!("{meshca} issuing create"));
+        story.mesh.issuing = None;
+        assert_eq!(typed(&next, &story.mesh)[1], format!("{meshca} issue --until 2026-11-23"));
+        let stock = What::Stock { root: 2, is_named: true, until: NOW };
+        assert_eq!(typed(&stock, &story.mesh), [format!("{meshca} issue --until 2026-11-23 --root 2")]);
+    }
+
+    #[test]
+    fn a_restart_is_done_where_the_cluster_is_reached_and_a_file_is_applied() {
+        let mut story = Story::new();
+        let restart = What::Restart { cluster: name("east") };
+        assert_eq!(typed(&restart, &story.mesh), ["kubectl -n istio-system rollout restart deployment/istiod"]);
+        story.cluster("east").access = Access::Kubeconfig { path: "kube config".into(), context: Some("e".to_owned()) };
+        let there = "kubectl --kubeconfig 'kube config' --context e -n istio-system rollout restart deployment/istiod";
+        assert_eq!(typed(&restart, &story.mesh), [there]);
+        story.cluster("east").access = Access::Manifest("out/east.yaml".into());
+        let apply = What::Apply { cluster: name("east") };
+        assert_eq!(typed(&apply, &story.mesh), ["kubectl apply --server-side -f out/east.yaml"]);
+        assert!(typed(&What::Apply { cluster: name("north") }, &story.mesh).is_empty());
+    }
+}
