@@ -222,6 +222,10 @@ impl<'a> Walk<'a> {
                 Move::Note { why: format!("its istiod is seen to sign under {}; since when is noted", self.new_name()) }
             }
             (Place::Signing, Some(there)) => self.remove(party, there.bundle()),
+            // It got this set anew in the middle of the removal, and not by it.
+            (Place::Removed, Some(_)) if !party.was_removed(self.pair) && self.needs_note(party) => {
+                Move::Note { why: format!("its istiod is seen to sign under {}; since when is noted", self.new_name()) }
+            }
             (Place::Removed, _) => self.restart(party, Stage::Remove).unwrap_or(Move::Stay),
             (Place::Nowhere, _) | (_, None) => Move::Stay,
         }
