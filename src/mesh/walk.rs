@@ -477,10 +477,11 @@ impl<'a> Walk<'a> {
         let own = self.parties.get(&cluster.name);
         let others = || self.parties.values().filter(|it| it.cluster.name != cluster.name && it.cluster.role.has_cacerts());
         let anyone = |places: &[Place]| others().any(|party| places.contains(&party.place));
+        let is_past_removal = others().any(|party| party.place == Place::Removed || self.shows_new_alone(party));
         let unseen = others().find(|party| party.observed.is_none_or(|it| it.secret.is_err()));
         let kept = own.and_then(|party| party.there?.kept_bundle()).or_else(|| own.and_then(|party| self.handed_out(party)));
         let bundle = kept.unwrap_or_else(|| {
-            if anyone(&[Place::Removed]) {
+            if is_past_removal {
                 new.certificate.pem().into_bytes()
             } else if anyone(&[Place::Trusting, Place::Signing]) || (unseen.is_some() && !anyone(&[Place::Old])) {
                 trust_bundle::appended(old.certificate.pem().as_bytes(), &new.certificate)
@@ -493,7 +494,7 @@ impl<'a> Walk<'a> {
         let is_forward = self.goal() == Goal::Forward;
         let root = match (has(old), has(new)) {
             (false, true) => new,
-            (true, true) if anyone(&[Place::Removed]) => new,
+            (true, true) if is_past_removal => new,
             (true, true) if anyone(&[Place::Signing]) && (is_forward || unseen.is_some()) => new,
             (true, true) if !anyone(&[Place::Old, Place::Trusting, Place::Signing]) => match unseen {
                 Some(party) => {
@@ -505,6 +506,13 @@ impl<'a> Walk<'a> {
             _ => old,
         };
         Ok((root, bundle))
+    }
+
+    /// Whether a target's istiod hands out the new root and not the old one, whatever is published.
+    fn shows_new_alone(&self, party: &Party<'_>) -> bool {
+        let shown = party.observed.and_then(|it| it.system_roots.as_ref().ok()?.as_deref()).map(certificates);
+        let has = |held: &Held| shown.as_ref().is_some_and(|roots| roots.contains(&held.certificate));
+        has(self.pair.new) && !has(self.pair.old)
     }
 
     /// The trust bundle that a target's istiod still hands out, byte for byte, where it has no other roots than those of
