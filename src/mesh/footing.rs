@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
+use crate::mesh::evidence::Evidence;
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::Held;
 use crate::mesh::observed::{Observed, SecretSight, certificates};
@@ -33,6 +34,7 @@ impl<'a> Footing<'a> {
         now: OffsetDateTime,
     ) -> Option<Self> {
         let is_valid = |held: &&Held| held.certificate.validity().contains(now);
+        let evidence = Evidence { mesh, observed, now };
         let mut lowest: Option<usize> = None;
         let mut is_all_seen = true;
         for cluster in mesh.clusters.iter().filter(|cluster| is_party(cluster, now)) {
@@ -41,7 +43,7 @@ impl<'a> Footing<'a> {
                 continue;
             };
             is_all_seen &= observed.secret.is_ok();
-            let place = oldest_of(trusted, observed);
+            let place = oldest_of(trusted, observed, evidence.needs_restart(cluster));
             lowest = match (lowest, place) {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
@@ -83,11 +85,17 @@ fn is_signed_by(top: &Certificate, root: &Certificate) -> bool {
     top == root || (top.issuer() == root.subject() && top.is_signed_by(root.spki()))
 }
 
-/// The place, in the list, of the oldest root that a cluster holds or shows.
-fn oldest_of(trusted: &[&Held], observed: &Observed) -> Option<usize> {
+/// The place, in the list, of the oldest root that a cluster holds or shows. An istiod that takes another trust bundle only at
+/// a restart has the roots of its start, and offers their names to its clients.
+fn oldest_of(trusted: &[&Held], observed: &Observed, is_of_its_start: bool) -> Option<usize> {
     let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
     let held = there.map(SecretSight::roots).unwrap_or_default();
     let shown = observed.system_roots.as_ref().ok().and_then(Option::as_deref).map(certificates).unwrap_or_default();
-    let has = |root: &&Held| held.contains(&root.certificate) || shown.contains(&root.certificate);
+    let names = || observed.replicas.iter().flat_map(|replica| &replica.client_ca_names);
+    let offers = |root: &Certificate| is_of_its_start && names().any(|name| name == root.subject().der());
+    let has = |root: &&Held| {
+        let root = &root.certificate;
+        held.contains(root) || shown.contains(root) || offers(root)
+    };
     trusted.iter().position(has)
 }

@@ -133,6 +133,10 @@ impl<'a> Walk<'a> {
             (Place::Signing, Some(there)) => {
                 self.sight_of_signer(party).unwrap_or_else(|| self.remove(party, there.bundle()))
             }
+            // It got this set anew in the middle of the removal, and not by it.
+            (Place::Removed, Some(_)) if !party.was_removed(self.convoy.pair) => {
+                self.sight_of_signer(party).or_else(|| self.restart(party, Stage::Remove)).unwrap_or(Move::Stay)
+            }
             (Place::Removed, _) => self.restart(party, Stage::Remove).unwrap_or(Move::Stay),
             (Place::Nowhere, _) | (_, None) => Move::Stay,
         }
@@ -280,11 +284,12 @@ impl<'a> Walk<'a> {
             self.convoy.parties.values().filter(|it| it.cluster.name != cluster.name && it.cluster.role.has_cacerts())
         };
         let anyone = |places: &[Place]| others().any(|party| places.contains(&party.place));
+        let is_past_removal = others().any(|party| party.place == Place::Removed || self.shows_new_alone(party));
         let unseen = others().find(|party| party.observed.is_none_or(|it| it.secret.is_err()));
         let kept =
             own.and_then(|party| party.there?.kept_bundle()).or_else(|| own.and_then(|party| self.handed_out(party)));
         let bundle = kept.unwrap_or_else(|| {
-            if anyone(&[Place::Removed]) {
+            if is_past_removal {
                 new.certificate.pem().into_bytes()
             } else if anyone(&[Place::Trusting, Place::Signing]) || (unseen.is_some() && !anyone(&[Place::Old])) {
                 trust_bundle::appended(old.certificate.pem().as_bytes(), &new.certificate)
@@ -297,7 +302,7 @@ impl<'a> Walk<'a> {
         let is_forward = self.convoy.goal() == Goal::Forward;
         let root = match (has(old), has(new)) {
             (false, true) => new,
-            (true, true) if anyone(&[Place::Removed]) => new,
+            (true, true) if is_past_removal => new,
             (true, true) if anyone(&[Place::Signing]) && (is_forward || unseen.is_some()) => new,
             (true, true) if !anyone(&[Place::Old, Place::Trusting, Place::Signing]) => match unseen {
                 Some(party) => {
@@ -309,6 +314,13 @@ impl<'a> Walk<'a> {
             _ => old,
         };
         Ok((root, bundle))
+    }
+
+    /// Whether a target's istiod hands out the new root and not the old one, whatever is published.
+    fn shows_new_alone(&self, party: &Party<'_>) -> bool {
+        let shown = party.observed.and_then(|it| it.system_roots.as_ref().ok()?.as_deref()).map(certificates);
+        let has = |held: &Held| shown.as_ref().is_some_and(|roots| roots.contains(&held.certificate));
+        has(self.convoy.pair.new) && !has(self.convoy.pair.old)
     }
 
     /// The trust bundle that a target's istiod still hands out, byte for byte, where it has no other roots than those of
