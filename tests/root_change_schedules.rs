@@ -160,3 +160,8 @@ fn a_run_that_does_once_more_what_another_did() {
     let again = [TICK, Write(0), Write(0), Load(0, 0), Event::Tick { approves: false, stale: Some(0) }, Write(0)];
     survives(CHAIN, 2, &again);
 }
+
+// Each test crate uses only some of this.
+const _: () = {
+    let _ = (Faults::NONE, simulated::tick::Planner::plans);
+};
