@@ -1,7 +1,13 @@
 //! Schedules of faults under which the planner of a root change once failed: each was found by the model checker or by a
 //! random walk, made as short as it could be, and is kept.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
 #![expect(clippy::disallowed_methods, reason = "tests make real keys")]
 
 #[path = "support/simulated/model.rs"]
@@ -69,8 +75,23 @@ fn a_turn_while_the_one_that_lost_the_old_root_is_out_of_sight() {
 #[test]
 fn the_next_walk_before_the_last_replica_has_let_go_of_the_oldest_root() {
     let both_signed = [
-        TICK, Write(1), Load(1, 0), Load(1, 1), Write(0), Load(0, 1), Load(0, 0), Sync(0), Wait,
-        TICK, Write(0), Write(0), Load(0, 1), Load(0, 0), Load(1, 0), Load(1, 1), Wait,
+        TICK,
+        Write(1),
+        Load(1, 0),
+        Load(1, 1),
+        Write(0),
+        Load(0, 1),
+        Load(0, 0),
+        Sync(0),
+        Wait,
+        TICK,
+        Write(0),
+        Write(0),
+        Load(0, 1),
+        Load(0, 0),
+        Load(1, 0),
+        Load(1, 1),
+        Wait,
     ];
     let early = [APPROVED, Write(1), Write(0), Load(0, 0), Load(1, 0), Sync(0), APPROVED, Write(0)];
     survives(TWICE, 3, &joined(&[&both_signed, &early]));
@@ -81,8 +102,11 @@ fn the_next_walk_before_the_last_replica_has_let_go_of_the_oldest_root() {
 fn the_next_walk_behind_folders_before_the_last_one_may_count_as_loaded() {
     let loaded = [Load(0, 0), Sync(0), Load(1, 0)];
     let walk = joined(&[
-        &[TICK, Write(0), Write(0)], &loaded, &[Wait; 4],
-        &[TICK, Write(0), Load(0, 0), Write(0), Load(1, 0)], &[Wait; 6],
+        &[TICK, Write(0), Write(0)],
+        &loaded,
+        &[Wait; 4],
+        &[TICK, Write(0), Load(0, 0), Write(0), Load(1, 0)],
+        &[Wait; 6],
         &[APPROVED, Write(0), Load(0, 0), Write(0), Sync(0), Wait, TICK, Write(0), Write(0)],
     ]);
     survives(FOLDER, 3, &walk);
@@ -114,7 +138,8 @@ fn a_set_that_is_lost_while_the_other_cluster_is_out_of_sight() {
         let lost = [TICK, Write(0), Write(0), Load(1, 0), Down(1), Lose(0), APPROVED, Write(0), Load(0, 0)];
         survives(site, 2, &joined(&[before, &lost]));
     }
-    let removed = [APPROVED, Write(1), Crash, Load(1, 0), Down(1), Lose(0), APPROVED, Write(0), Load(0, 0), Wait, Up(1)];
+    let removed =
+        [APPROVED, Write(1), Crash, Load(1, 0), Down(1), Lose(0), APPROVED, Write(0), Load(0, 0), Wait, Up(1)];
     survives(CHAIN, 2, &joined(&[TRUSTED, SIGNED, &removed]));
 }
 

@@ -204,8 +204,9 @@ impl<'a> Evidence<'a> {
                 return Err(Lack::new(problem.what()));
             }
             let at = loaded_at(replica).ok_or_else(|| Lack::new(format!("istiod at {} was not seen", replica.name)))?;
-            let changed = bundled_at(observed)
-                .ok_or_else(|| Lack::new("when its trust bundle changed cannot be seen, nor who has loaded it since"))?;
+            let changed = bundled_at(observed).ok_or_else(|| {
+                Lack::new("when its trust bundle changed cannot be seen, nor who has loaded it since")
+            })?;
             if at < changed {
                 let why = format!("istiod at {} has not loaded its trust bundle since that changed", replica.name);
                 return Err(Lack::new(why));

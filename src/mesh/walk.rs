@@ -475,11 +475,13 @@ impl<'a> Walk<'a> {
     pub(in crate::mesh) fn footing_of(&self, cluster: &Cluster) -> Result<(&'a Held, Vec<u8>), String> {
         let Pair { old, new } = self.pair;
         let own = self.parties.get(&cluster.name);
-        let others = || self.parties.values().filter(|it| it.cluster.name != cluster.name && it.cluster.role.has_cacerts());
+        let others =
+            || self.parties.values().filter(|it| it.cluster.name != cluster.name && it.cluster.role.has_cacerts());
         let anyone = |places: &[Place]| others().any(|party| places.contains(&party.place));
         let is_past_removal = others().any(|party| party.place == Place::Removed || self.shows_new_alone(party));
         let unseen = others().find(|party| party.observed.is_none_or(|it| it.secret.is_err()));
-        let kept = own.and_then(|party| party.there?.kept_bundle()).or_else(|| own.and_then(|party| self.handed_out(party)));
+        let kept =
+            own.and_then(|party| party.there?.kept_bundle()).or_else(|| own.and_then(|party| self.handed_out(party)));
         let bundle = kept.unwrap_or_else(|| {
             if is_past_removal {
                 new.certificate.pem().into_bytes()
@@ -600,11 +602,7 @@ impl<'a> Walk<'a> {
 const CLOCK_SLACK: Duration = Duration::minutes(5);
 
 fn shown_since(party: &Party<'_>, walk: &Walk<'_>) -> Option<OffsetDateTime> {
-    let wanted = Wanted {
-        present: &walk.pair.new.certificate,
-        absent: None,
-        other: &walk.pair.old.certificate,
-    };
+    let wanted = Wanted { present: &walk.pair.new.certificate, absent: None, other: &walk.pair.old.certificate };
     walk.evidence.bundle(party.cluster, wanted).ok().map(|shown| shown.since)
 }
 

@@ -102,7 +102,8 @@ impl Layout {
     /// The window of an intermediate that is minted at the beginning. One whose renewal is due has 20 days left. No two
     /// end at the same moment, since by its gauges an istiod tells them apart by their ends alone.
     pub(crate) fn window(&self, signer: Signer) -> Validity {
-        let apart = Duration::minutes(i64::from(signer.generation) * 64 + i64::from(signer.copy) * 8 + i64::from(signer.root));
+        let apart =
+            Duration::minutes(i64::from(signer.generation) * 64 + i64::from(signer.copy) * 8 + i64::from(signer.root));
         let left = if signer.is_due { Duration::days(20) } else { Duration::days(80) };
         Validity::new(START - Duration::days(10), START + left + apart)
     }

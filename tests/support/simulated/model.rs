@@ -8,7 +8,7 @@ use stateright::{Model, Property};
 use crate::simulated::ages::{Age, next_deadline, snapped};
 use crate::simulated::layout::{ASSUMED, Eyes, Layout};
 use crate::simulated::sight::Seen;
-use crate::simulated::tick::Planner;
+use crate::simulated::tick::{Planner, reasons};
 use crate::simulated::truth;
 use crate::simulated::world::{Mark, Whereto, World};
 
@@ -27,23 +27,15 @@ pub(crate) struct Faults {
     pub(crate) renewals: u8,
     /// A replica of istiod is restarted for no reason.
     pub(crate) restarts: u8,
-    /// Somebody deletes a set.
+    /// Somebody deletes a set, while every other cluster has its own.
     pub(crate) losses: u8,
     /// Something happens in the last second before something else changes by itself.
     pub(crate) close_calls: u8,
 }
 
 impl Faults {
-    pub(crate) const NONE: Self = Self {
-        crashes: 0,
-        stale_reads: 0,
-        outages: 0,
-        turns: 0,
-        renewals: 0,
-        restarts: 0,
-        losses: 0,
-        close_calls: 0,
-    };
+    pub(crate) const NONE: Self =
+        Self { crashes: 0, stale_reads: 0, outages: 0, turns: 0, renewals: 0, restarts: 0, losses: 0, close_calls: 0 };
 }
 
 /// A fleet at one moment, and the faults that are still to come.
@@ -59,7 +51,10 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Event {
     /// A tick looks and plans. `approves`: people let the old root go.
-    Tick { approves: bool, stale: Option<u8> },
+    Tick {
+        approves: bool,
+        stale: Option<u8>,
+    },
     /// The running tick does one of its steps.
     Write(u8),
     Crash,
@@ -137,7 +132,7 @@ impl RootChange {
     }
 
     /// Whether people would restart this replica: its istiod takes what is published only so, and meshca may not.
-    fn is_for_people(&self, world: &World, at: usize, replica: usize) -> bool {
+    pub(crate) fn is_for_people(&self, world: &World, at: usize, replica: usize) -> bool {
         let site = self.layout.sites[at];
         let primary = &world.primaries[at];
         let has = &primary.replicas[replica];
@@ -241,7 +236,9 @@ impl RootChange {
             })
         });
         if whereto == Whereto::Forward || !rests {
-            return Some(format!("it hangs: {}", truth::unfinished(&self.layout, world, self.last)?));
+            let removal = self.oldest(world).map(|root| self.layout.pool.root(root).fingerprint());
+            let says = reasons(&self.layout, &Seen::all(world), removal).join("; ");
+            return Some(format!("it hangs: {}; {says}", truth::unfinished(&self.layout, world, self.last)?));
         }
         self.turn(world, 0, number + 1, Whereto::Forward);
         None
@@ -250,7 +247,15 @@ impl RootChange {
     fn turn(&self, world: &mut World, at: usize, number: u32, whereto: Whereto) -> bool {
         let clusters = u8::try_from(self.layout.mesh.clusters.len()).unwrap();
         let Some(published) = &mut world.primaries[at].published else { return false };
-        let fresh = Mark { to: self.last, roster: clusters, bundled: None, shown: None, signs: None, removed: None, turn: None };
+        let fresh = Mark {
+            to: self.last,
+            roster: clusters,
+            bundled: None,
+            shown: None,
+            signs: None,
+            removed: None,
+            turn: None,
+        };
         let mark = published.mark.get_or_insert(fresh);
         (mark.turn, mark.bundled) = (Some((number, whereto)), mark.bundled.or(Some(published.written)));
         published.written = 0;
@@ -328,6 +333,10 @@ impl RootChange {
             }
             Event::Lose(at) => {
                 faults.losses -= 1;
+                // Of two that are lost at once nothing tells how far the walk had come.
+                if world.primaries.iter().any(|it| it.published.is_none()) || world.primaries.len() == 1 {
+                    return false;
+                }
                 world.primaries[usize::from(at)].published = None;
                 let pending = world.flight.iter_mut().filter(|it| it.cluster == at);
                 pending.for_each(|it| it.is_overtaken = true);
@@ -399,9 +408,10 @@ impl Model for RootChange {
                     events.push(Event::Stumble(at, replica));
                 }
             }
-            if faults.turns > 0 && !primary.is_down && world.primaries.iter().any(|it| {
-                it.published.as_ref().is_some_and(|it| it.mark.is_some())
-            }) {
+            if faults.turns > 0
+                && !primary.is_down
+                && world.primaries.iter().any(|it| it.published.as_ref().is_some_and(|it| it.mark.is_some()))
+            {
                 events.extend([Whereto::Forward, Whereto::Trust, Whereto::Start].map(|to| Event::Turn(at, to)));
             }
             if faults.renewals > 0 && primary.published.as_ref().is_some_and(|it| !it.signer.is_due) {

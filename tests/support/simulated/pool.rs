@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
-use meshca::mesh::observed::{Owner, SecretKind, SecretSight, certificates};
 use meshca::mesh::cacerts::Cacerts;
+use meshca::mesh::observed::{Owner, SecretKind, SecretSight, certificates};
 use meshca::pki::certificate::Certificate;
 use meshca::pki::draft::Proof;
 use meshca::pki::key_kind::KeyKind;
@@ -176,7 +176,14 @@ impl Pool {
     }
 }
 
-fn made(tier: Tier, name: String, window: Validity, number: [u8; 5], by: Option<&Made>, key: Option<&SigningKey>) -> Made {
+fn made(
+    tier: Tier,
+    name: String,
+    window: Validity,
+    number: [u8; 5],
+    by: Option<&Made>,
+    key: Option<&SigningKey>,
+) -> Made {
     let random = SystemRandom::new();
     let own = match key {
         Some(key) => SigningKey::from_pkcs8(key.pkcs8().clone(), &random).unwrap(),

@@ -79,9 +79,16 @@ pub(crate) struct Remote {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Deed {
     /// Publish another intermediate.
-    Renew { signer: Signer, bundle: Bundle, mark: Option<Mark> },
+    Renew {
+        signer: Signer,
+        bundle: Bundle,
+        mark: Option<Mark>,
+    },
     /// Publish what is there with another trust bundle or note.
-    Keep { bundle: Bundle, mark: Option<Mark> },
+    Keep {
+        bundle: Bundle,
+        mark: Option<Mark>,
+    },
     Restart,
 }
 
@@ -125,11 +132,7 @@ impl World {
             }
         });
         let remote = Remote { map: bundle, map_since: long, is_down: false };
-        Self {
-            primaries: primaries.collect(),
-            remotes: vec![remote; layout.remotes.len()],
-            flight: Vec::new(),
-        }
+        Self { primaries: primaries.collect(), remotes: vec![remote; layout.remotes.len()], flight: Vec::new() }
     }
 
     /// Every age in it, by cluster.
