@@ -8,7 +8,7 @@ use stateright::{Model, Property};
 use crate::simulated::ages::{Age, next_deadline, snapped};
 use crate::simulated::layout::{ASSUMED, Eyes, Layout};
 use crate::simulated::sight::Seen;
-use crate::simulated::tick::Planner;
+use crate::simulated::tick::{Planner, reasons};
 use crate::simulated::truth;
 use crate::simulated::world::{Mark, Whereto, World};
 
@@ -27,7 +27,7 @@ pub(crate) struct Faults {
     pub(crate) renewals: u8,
     /// A replica of istiod is restarted for no reason.
     pub(crate) restarts: u8,
-    /// Somebody deletes a set.
+    /// Somebody deletes a set, while every other cluster has its own.
     pub(crate) losses: u8,
     /// Something happens in the last second before something else changes by itself.
     pub(crate) close_calls: u8,
@@ -132,7 +132,7 @@ impl RootChange {
     }
 
     /// Whether people would restart this replica: its istiod takes what is published only so, and meshca may not.
-    fn is_for_people(&self, world: &World, at: usize, replica: usize) -> bool {
+    pub(crate) fn is_for_people(&self, world: &World, at: usize, replica: usize) -> bool {
         let site = self.layout.sites[at];
         let primary = &world.primaries[at];
         let has = &primary.replicas[replica];
@@ -236,7 +236,9 @@ impl RootChange {
             })
         });
         if whereto == Whereto::Forward || !rests {
-            return Some(format!("it hangs: {}", truth::unfinished(&self.layout, world, self.last)?));
+            let removal = self.oldest(world).map(|root| self.layout.pool.root(root).fingerprint());
+            let says = reasons(&self.layout, &Seen::all(world), removal).join("; ");
+            return Some(format!("it hangs: {}; {says}", truth::unfinished(&self.layout, world, self.last)?));
         }
         self.turn(world, 0, number + 1, Whereto::Forward);
         None
@@ -331,6 +333,10 @@ impl RootChange {
             }
             Event::Lose(at) => {
                 faults.losses -= 1;
+                // Of two that are lost at once nothing tells how far the walk had come.
+                if world.primaries.iter().any(|it| it.published.is_none()) || world.primaries.len() == 1 {
+                    return false;
+                }
                 world.primaries[usize::from(at)].published = None;
                 let pending = world.flight.iter_mut().filter(|it| it.cluster == at);
                 pending.for_each(|it| it.is_overtaken = true);

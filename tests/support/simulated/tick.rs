@@ -53,6 +53,15 @@ pub(crate) fn planned(
     steps.into_iter().filter(|step| step.act.writes()).map(|step| pending(layout, seen, step, now)).collect()
 }
 
+/// What the planner says to each cluster.
+pub(crate) fn reasons(layout: &Layout, seen: &[Seen], removal: Option<Fingerprint>) -> Vec<String> {
+    let observed = observed(layout, seen, START);
+    match plan::next(&layout.mesh, &layout.holdings, &observed, Approvals { removal }, START) {
+        Ok(plan) => plan.steps.iter().map(|step| format!("{}: {}", step.cluster, step.reason)).collect(),
+        Err(problem) => vec![problem.what().to_owned()],
+    }
+}
+
 fn pending(layout: &Layout, seen: &[Seen], step: Step, now: OffsetDateTime) -> Pending {
     let at = layout.mesh.clusters.iter().position(|it| it.name == step.cluster).expect("a cluster of the mesh file");
     let cluster = u8::try_from(at).unwrap();
