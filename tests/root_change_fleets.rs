@@ -175,7 +175,7 @@ impl Story {
         let mut number = 0_u32;
         let mut is_left = || {
             number += 1;
-            but > 0 && number % u32::from(but) == 0
+            but > 0 && number.is_multiple_of(u32::from(but))
         };
         for at in 0..self.state.world.primaries.len() {
             for replica in 0..self.state.world.primaries[at].replicas.len() {

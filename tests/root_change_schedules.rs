@@ -10,8 +10,10 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests make real keys")]
 
+#[expect(dead_code, reason = "each test crate uses only some of this")]
 #[path = "support/simulated/model.rs"]
 mod model;
+#[expect(dead_code, reason = "each test crate uses only some of this")]
 #[path = "support/simulated/mod.rs"]
 mod simulated;
 
@@ -160,8 +162,3 @@ fn a_run_that_does_once_more_what_another_did() {
     let again = [TICK, Write(0), Write(0), Load(0, 0), Event::Tick { approves: false, stale: Some(0) }, Write(0)];
     survives(CHAIN, 2, &again);
 }
-
-// Each test crate uses only some of this.
-const _: () = {
-    let _ = (Faults::NONE, simulated::tick::Planner::plans);
-};

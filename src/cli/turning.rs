@@ -36,7 +36,6 @@ impl Desk<'_> {
             }
         }
         drop(lock);
-        drop(targets);
         if order.dry_run {
             return Ok(Exit::Fine);
         }

@@ -56,7 +56,7 @@ pub(crate) fn planned(
 /// What the planner says to each cluster.
 pub(crate) fn reasons(layout: &Layout, seen: &[Seen], removal: Option<Fingerprint>) -> Vec<String> {
     let observed = observed(layout, seen, START);
-    match plan::next(&layout.mesh, &layout.holdings, &observed, Approvals { removal }, START) {
+    match plan::next(&layout.mesh, &layout.holdings, &observed, &Approvals { removal, urgent: None }, START) {
         Ok(plan) => plan.steps.iter().map(|step| format!("{}: {}", step.cluster, step.reason)).collect(),
         Err(problem) => vec![problem.what().to_owned()],
     }
