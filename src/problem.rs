@@ -206,8 +206,8 @@ codes! {
         RehearsalFailed = "rehearsal-failed": "a throw-away workload certificate under the new certificate does not verify; nothing was written";
         RootKeyElsewhere = "root-key-elsewhere": "a ceremony needs the root key, and it is not in the material folder here";
         EndorsementMalformed = "endorsement-malformed": "the file beside a root is not an endorsement of it in meshca's words";
-        RootExists = "root-exists": "the material folder holds a root already";
-        RootEnded = "root-ended": "the root that would endorse the next one is past its end";
+        RootExists = "root-exists": "the material folder holds a root already, or the one that would be taken in";
+        RootEnded = "root-ended": "the root that would endorse the next one, or be taken in, is past its end";
         RootNotTrusted = "root-not-trusted": "the root that was named is neither pinned in the mesh file, endorsed nor the founding one";
         RootAmbiguous = "root-ambiguous": "clusters run under different roots, and nothing says under which one to mint";
         NoIssuingTier = "no-issuing-tier": "the mesh file has no issuing tier, so there is no issuing CA to make";
@@ -227,7 +227,7 @@ codes! {
         TargetUnreadable = "target-unreadable": "a target could not be looked at, so nothing is known and nothing is changed";
         NothingInStock = "nothing-in-stock": "a target has no cacerts, and nothing that may be used now lies in stock for it";
         CacertsMissing = "cacerts-missing": "a cluster that should have cacerts has none";
-        TooManyValues = "too-many-values": "a target holds more values than any cacerts has";
+        TooManyValues = "too-many-values": "a target holds more values than any cacerts has, or more Deployments of istiod than anybody runs";
         TargetChangedMeanwhile = "target-changed-meanwhile": "a target changed between the decision and the write; it was left as it is";
         WrittenDiffersFromRead = "written-differs-from-read": "what was read back from a target is not what was written to it";
         NamespaceMissing = "namespace-missing": "a cluster has no namespace of the name that its target has";
@@ -256,6 +256,8 @@ codes! {
         IstiodNotProven = "istiod-not-proven": "whoever answered at the address of istiod did not prove to be istiod with the signer that it shows; what istiod has loaded is unknown";
         IstiodMetricsUnreadable = "istiod-metrics-unreadable": "the metrics of istiod could not be had, or say nothing about its certificates; what it has loaded is unknown";
         IstiodServesAnother = "istiod-serves-another": "a replica of istiod signs with another intermediate than the one in its cacerts; it has not loaded it";
+        IstiodSettingsUnknown = "istiod-settings-unknown": "what the Deployments of istiod set cannot be told from them, so that a root change reckons with the worst";
+        IstiodNotRestartable = "istiod-not-restartable": "istiod cannot be restarted through the Kubernetes API: no Deployment of it is there, one is paused, or the target is reached in another way";
         IntermediateNotInLedger = "intermediate-not-in-ledger": "a target holds, under our mark, an intermediate that no entry of our ledger names; somebody else has minted under our roots, or records were lost";
     }
     Rotation {
@@ -264,6 +266,9 @@ codes! {
         ClockImplausible = "clock-implausible": "the present moment lies before certificates that are already in use, or before this program was written; nothing is minted";
         ClusterForgotten = "cluster-forgotten": "a cluster that had a part in the root change under way is not in the mesh file any more; no stage is changed";
         RootChangeLate = "root-change-late": "a root change waits for something that should have come by now, or the latest safe start of its next stage has passed";
+        NoRootChange = "no-root-change": "there is no root change to be turned back or forward again";
+        RemovalBegun = "removal-begun": "an old root was removed from a trust bundle, so the root change cannot be turned back";
+        SignerTainted = "signer-tainted": "the key of an intermediate that a cluster had may be in other hands, and the intermediate has not ended";
         RemovalNotDue = "removal-not-due": "the removal of a root was approved that the fleet is not ready to lose, or that it does not walk away from";
         CeremonyNeeded = "ceremony-needed": "nothing that may be used without people can renew this certificate";
     }
@@ -293,7 +298,8 @@ codes! {
         NotBuiltIn = "not-built-in": "what is asked for was left out of this build of meshca";
         NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
         SignalsUnheard = "signals-unheard": "the operating system gives no way to wait for SIGTERM";
-        OutputFailed = "output-failed": "a result could not be put into the form that was asked for";
+        Interrupted = "interrupted": "the run was asked to end (SIGTERM or SIGINT); what it had begun is finished, and the rest is left for the next";
+        OutputFailed = "output-failed": "a result could not be put into the form that was asked for, or not be written where standard output goes";
         NoApiAccess = "no-api-access": "a cluster is not reached through the Kubernetes API, so that there is nothing to grant in it";
         UnfitForAPod = "unfit-for-a-pod": "the mesh file names a path that a pod of `manifests cronjob` or `daemon` would not have, or is too large for a ConfigMap";
         TickWithoutSchedule = "tick-without-schedule": "cron has no schedule for `rotation.tick`, and none was given";

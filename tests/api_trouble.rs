@@ -2,6 +2,7 @@
 //! say nothing, cut the connection, answer rubbish. What a real one refuses is in `slow_clusters.rs`.
 
 #![expect(clippy::unwrap_used, reason = "a stub that cannot listen is a failed test")]
+#![expect(clippy::disallowed_methods, reason = "tests look at processes")]
 
 mod support;
 
@@ -71,9 +72,15 @@ fn checked_within(kubeconfig: &str, deadline: &str) -> Said {
     Said::of(&support::judges::run(story.command("check east").env("RUST_LOG", "trace")))
 }
 
+/// What went wrong has its code, its target, what was being done there, and a hint.
 fn refused(said: &Said, code: &str) {
     assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(said.out.contains(code) || said.err.contains(code), "no {code} in {said:?}");
+    let words = [said.out.as_str(), said.err.as_str()].concat();
+    let is_in_client = ["kubeconfig-unusable", "credential-plugin-failed"].contains(&code);
+    let step = if is_in_client { "" } else { "secrets/cacerts" };
+    for wanted in [code, "east/istio-system", step, "hint: "] {
+        assert!(words.contains(wanted), "no {wanted} in {said:?}");
+    }
     assert!(!said.out.contains(KEY) && !said.err.contains(KEY), "a key was shown: {said:?}");
 }
 
@@ -149,6 +156,19 @@ fn a_server_that_asks_for_patience_gets_it() {
     });
     refused(&checked(&kubeconfig(&format!("http://127.0.0.1:{port}"), "{ token: t }")), "not-authenticated");
     assert_eq!(count.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn the_pause_that_a_server_asks_for_is_kept_and_what_waits_for_it_is_told() {
+    let (port, count) = stub(|stream| {
+        let busy = "{\"kind\":\"Status\",\"message\":\"too many requests\"}";
+        answer(&stream, &http("429 Too Many Requests", "retry-after: 50\r\n", busy));
+    });
+    // Without the wish of the server there would be three tries in this time.
+    let said = checked_within(&kubeconfig(&format!("http://127.0.0.1:{port}"), "{ token: t }"), "3s");
+    refused(&said, "api-server-slow");
+    said.saying("step     get secrets/cacerts").saying("last heard  east/istio-system: the API server could not get");
+    assert_eq!(count.load(Ordering::SeqCst), 1, "it was asked again before that");
 }
 
 #[test]
@@ -267,4 +287,52 @@ fn a_credential_plugin_that_fails_hangs_or_babbles_is_named_and_its_credential_i
     let said = missing.meshca("check east");
     refused(&said, "credential-plugin-failed");
     said.saying("get it somewhere");
+}
+
+/// Whether this process runs. One that has ended and that nobody has taken notice of does not.
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn a_credential_plugin_that_hangs_is_ended_with_what_it_started() {
+    let story = with_plugin(1, "sleep 600 & echo $$ $! > family; wait");
+    refused(&story.meshca("check east"), "credential-plugin-failed");
+    let family = story.read("family");
+    let still: Vec<&str> = family.split_whitespace().filter(|pid| runs(pid)).collect();
+    assert_eq!(family.split_whitespace().count(), 2);
+    assert!(still.is_empty(), "{still:?} of {family:?} are left");
+}
+
+#[test]
+fn targets_of_one_context_share_a_plugin_and_one_that_hangs_delays_no_other_context() {
+    let (port, _) = stub(|stream| answer(&stream, &http("404 Not Found", "", "{}")));
+    let plugin = |script: &str| {
+        let user = format!("{{ exec: {{ command: ./{script}, interactiveMode: Never }} }}");
+        kubeconfig(&format!("http://127.0.0.1:{port}"), &user)
+    };
+    let mut mesh =
+        "version: 1\nmesh: m1\nlab: true\nrecords: stdout\nrotation: { deadline: 3s }\nclusters:\n".to_owned();
+    for (number, way) in ["hangs", "works"].into_iter().cycle().take(12).enumerate() {
+        mesh.push_str(&format!(
+            "  - {{ name: c{number}, role: primary, network: n, namespace: n{number}, access: {{ kubeconfig: ./{way}.config }} }}\n"
+        ));
+    }
+    let story = Story::new(&mesh);
+    let credential = "echo run >> runs\necho '{\"status\":{\"token\":\"t\"}}'";
+    for (name, script) in [("hangs", "echo run >> hung\nsleep 600"), ("works", credential)] {
+        story.write(&format!("{name}.config"), plugin(name));
+        story.write("script", format!("#!/bin/sh\n{script}\n"));
+        judges::install(&story.path("script"), &story.path(name));
+    }
+    let said = story.meshca("report -o json");
+    assert_eq!((story.read("runs"), story.read("hung")), ("run\n".to_owned(), "run\n".to_owned()));
+    let report: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    for number in 0..12 {
+        let mut rows = report["rows"].as_array().unwrap().iter();
+        let row = rows.find(|row| row["cluster"] == format!("c{number}") && row["role"] == "intermediate").unwrap();
+        let wanted = if number % 2 == 0 { "the credential plug-in" } else { "has no namespace" };
+        assert!(row["reason"].as_str().unwrap().contains(wanted), "{row}");
+    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Pages and cases show what one real run printed. What differs from run to run (moments, days, serial numbers,
 //! fingerprints) is masked in a copy before trycmd compares, so that readers need not read masks. Each page and case has
-//! a folder of its own, in which lie two passphrase files, a kubeconfig and a list of remote secrets.
+//! a folder of its own, in which lie two passphrase files, a kubeconfig, a list of remote secrets and the example mesh file.
 #![expect(clippy::unwrap_used, reason = "a test may stop at what it does not expect")]
 #![expect(clippy::disallowed_methods, reason = "the copies are files, and the ignored test remakes the pages")]
 
@@ -14,11 +14,13 @@ use std::time::Duration;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_meshca");
 
 /// What lies in the folder of each page and case.
-const AT_HAND: [(&str, &str); 4] = [
+const AT_HAND: [(&str, &str); 6] = [
     ("root.pass", "correct horse battery staple\n"),
+    ("next.pass", "a third one, for the next root\n"),
     ("issuing.pass", "a second one, for the online key\n"),
     ("clusters.kubeconfig", CONTEXTS),
     ("remote-secrets.yaml", REMOTE_SECRETS),
+    ("mesh.example.yaml", include_str!("../docs/reference/mesh.example.yaml")),
 ];
 
 /// A kubeconfig of three contexts, of which two lead to one cluster.

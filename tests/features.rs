@@ -30,8 +30,18 @@ const NETWORK: [&str; 20] = [
     "ureq",
 ];
 
-/// Crates that no build may have: a second provider of cryptography, C code for TLS, and two that are no longer kept up.
-const BANNED: [&str; 6] = ["aws-lc-rs", "aws-lc-sys", "openssl", "openssl-sys", "rustls-pemfile", "serde_yaml"];
+/// Crates that no build may have: a second provider of cryptography, C code for TLS, two that are no longer kept up, and
+/// two that print what libraries note down: `kube` notes down an answer that it cannot read, a Secret with its key.
+const BANNED: [&str; 8] = [
+    "aws-lc-rs",
+    "aws-lc-sys",
+    "env_logger",
+    "openssl",
+    "openssl-sys",
+    "rustls-pemfile",
+    "serde_yaml",
+    "tracing-subscriber",
+];
 
 /// The names of all crates that these features build into the program.
 fn crates(features: &[&str]) -> BTreeSet<String> {

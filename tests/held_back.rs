@@ -6,9 +6,10 @@ mod support;
 
 use std::sync::Mutex;
 
-use meshca::jobs::publish::{self, Courier, Order};
+use meshca::jobs::courier::Courier;
+use meshca::jobs::publish::{self, Order};
 use meshca::jobs::rotate;
-use meshca::mesh::walk::Approvals;
+use meshca::mesh::gates::Approvals;
 use meshca::problem::Code;
 use meshca::world::brake::{Brake, Hold};
 use meshca::world::entropy::Entropy;
@@ -49,7 +50,7 @@ fn a_tick_without_its_lease_looks_at_nothing_to_its_end_and_writes_nothing() {
     story.with_passphrase(&format!("--at {MOMENT} publish")).fine();
     let before = snapshot(&story.path("clusters"));
     without_lease(&story, &later(MOMENT, time::Duration::days(61)), |courier, store, opens| {
-        let tick = rotate::run(courier, store, opens, Approvals::default()).unwrap();
+        let tick = rotate::run(courier, store, opens, &Approvals::default()).unwrap();
         assert_eq!((tick.hold, tick.done.len()), (Some(Hold::NoLease), 0));
         assert!(!tick.is_good_news());
     });

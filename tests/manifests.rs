@@ -172,7 +172,8 @@ fn a_cron_job_writes_its_status_where_that_is_asked_for() {
     let pod = pod(&objects);
     assert_eq!(pod["automountServiceAccountToken"], true);
     assert!(pod["containers"][0]["args"].as_array().unwrap().contains(&json!("--status-configmap")));
-    assert!(pod["containers"][0]["env"].is_null() && pod["terminationGracePeriodSeconds"].is_null());
+    assert!(pod["containers"][0]["env"].is_null());
+    assert_eq!(pod["terminationGracePeriodSeconds"], 10 * 30 + 30);
 }
 
 #[test]

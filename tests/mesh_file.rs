@@ -59,6 +59,12 @@ fn and(more: &str) -> String {
     format!("{BASE}{more}\n")
 }
 
+const ONE_WINDOW: &str = "{ cron: 0 2 * * 6, duration: 4h, timeZone: Etc/UTC }";
+
+fn window(cron: &str, duration: &str, zone: &str) -> String {
+    format!("rotation: {{ windows: [{{ cron: {cron:?}, duration: {duration}, timeZone: {zone} }}] }}")
+}
+
 fn codes(text: &str) -> Vec<Code> {
     match read(text) {
         Ok(_) => Vec::new(),
@@ -367,9 +373,46 @@ fn refused() -> Vec<(Code, String, &'static str)> {
             "cluster `east` is excluded, but does not say `reason` at mesh.yml:4:5",
         ),
         (
-            Code::NotYet,
-            and("rotation: { windows: [{ cron: 0 2 * * 6, duration: 4h, timeZone: Etc/UTC }] }"),
-            "`rotation.windows` is not built yet at mesh.yml:19:23",
+            BadValue,
+            and(&window("0 2 * *", "4h", "Etc/UTC")),
+            "rotation.windows[].cron `0 2 * *` has 4 fields, not the five of cron at mesh.yml:19:31",
+        ),
+        (
+            BadValue,
+            and(&window("0 25 * * 6", "4h", "Etc/UTC")),
+            "rotation.windows[].cron `0 25 * * 6` has a field that cron does not know at mesh.yml:19:31",
+        ),
+        (
+            BadValue,
+            and(&window("0 2 30 FEB *", "4h", "Etc/UTC")),
+            "rotation.windows[].cron `0 2 30 FEB *` never comes at mesh.yml:19:31",
+        ),
+        (
+            BadValue,
+            and(&window("0 2 * * 6", "4h", "Berlin")),
+            "rotation.windows[].timeZone `Berlin` is not a time zone of the IANA at mesh.yml:19:68",
+        ),
+        (
+            BadDuration,
+            and(&window("0 2 * * 6", "59s", "Etc/UTC")),
+            "rotation.windows[].duration `59s` is not from 1m to 7d at mesh.yml:19:54",
+        ),
+        (
+            BadValue,
+            and(&format!("rotation: {{ windows: [{}] }}", [ONE_WINDOW; 33].join(", "))),
+            "rotation.windows has 33 windows, more than 32 at mesh.yml:19:23",
+        ),
+        (
+            WorkloadOutlivesRenewal,
+            and(&format!("{}\nworkload: {{ maxTTL: 555h }}", window("0 2 * * 6", "4h", "Etc/UTC"))),
+            "workload.maxTTL 555h + workload.margin 1h is 23d4h, not less than intermediate.renewBefore 30d − the longest \
+             gap between rotation.windows 6d20h − rotation.jitter 0s at mesh.yml:20:21",
+        ),
+        (
+            RenewalWithinAlert,
+            and(&format!("{}\nintermediate: {{ renewBefore: 14d20h }}", window("0 2 * * 6", "4h", "Etc/UTC"))),
+            "the 7-day alert would fire while all is well: intermediate.renewBefore 14d20h − the longest gap between \
+             rotation.windows 6d20h − rotation.jitter 0s − rotation.tick 24h is 7d, not more than 7d at mesh.yml:20:30",
         ),
     ]
 }
@@ -440,6 +483,7 @@ fn a_cluster_with_a_bad_name_is_not_called_unknown_as_well() {
 #[test]
 fn lifetimes_nest_to_the_second() {
     let nothing: &[Code] = &[];
+    let saturdays = window("0 2 * * 6", "4h", "Etc/UTC");
     for (more, expected) in [
         ("root: { renewBefore: 395d }", nothing),
         ("root: { renewBefore: 394d23h59m59s }", &[Code::IssuingOutlivesRoot]),
@@ -455,6 +499,10 @@ fn lifetimes_nest_to_the_second() {
         ("intermediate: { renewBefore: 8d }", &[Code::RenewalWithinAlert]),
         ("intermediate: { renewBefore: 9d }\nrotation: { jitter: 1d }", &[Code::RenewalWithinAlert]),
         ("intermediate: { renewBefore: 9d1s }\nrotation: { jitter: 1d }", nothing),
+        (&format!("{saturdays}\nworkload: {{ maxTTL: 554h59m59s }}"), nothing),
+        (&format!("{saturdays}\nworkload: {{ maxTTL: 555h }}"), &[Code::WorkloadOutlivesRenewal]),
+        (&format!("{saturdays}\nintermediate: {{ renewBefore: 14d20h1s }}"), nothing),
+        (&format!("{saturdays}\nintermediate: {{ renewBefore: 14d20h }}"), &[Code::RenewalWithinAlert]),
         ("intermediate: { lifetime: 30d1s }", nothing),
         ("intermediate: { lifetime: 30d }", &[Code::RenewBeforeTooLong]),
         ("issuing: { lifetime: 120d }", &[Code::RenewBeforeTooLong]),

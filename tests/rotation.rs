@@ -340,7 +340,8 @@ fn a_manifest_that_says_what_cannot_be_changed_is_left() {
         (good.replace("ca-cert.pem:", "istio-generated: \"\"\n  ca-cert.pem:"), "istio-generated-secret"),
         (good.replace("kind: Secret", "kind: ConfigMap"), "secret-manifest-malformed"),
         (good.replace("meshca", "somebody"), "owned-by-somebody-else"),
-        (good[..good.len() / 2].to_owned(), "secret-manifest-malformed"),
+        // Cut off in the middle of four characters of base64.
+        (good[..good.find("ca-key.pem: ").unwrap() + 53].to_owned(), "secret-manifest-malformed"),
     ];
     let due = later(NEW_YEAR, Duration::days(60));
     for (text, code) in cases {
@@ -485,6 +486,40 @@ fn a_remote_or_unknown_cluster_by_name_is_refused_before_anything_is_done() {
     }
     assert_eq!(snapshot(&story.path("")), before);
     assert_eq!(story.meshca("publish unknown").code, Some(2), "a name that no cluster can have is bad usage");
+}
+
+#[test]
+fn a_cluster_that_is_named_twice_is_worked_on_once() {
+    let story = published("", &["east", "west"], NEW_YEAR);
+    story.with_passphrase(&format!("--at {NEW_YEAR} issue east west east")).fine();
+    let stock = fs::read_dir(story.path("material/stock/east")).unwrap().count();
+    assert_eq!(stock, 2, "one more generation of it");
+    let said = story.with_passphrase(&format!("--at {NEW_YEAR} publish east east west east")).fine();
+    assert_eq!(said.out.matches("generation 2").count(), 2, "{said:?}");
+    story.sound("clusters/east", seconds(NEW_YEAR)).unwrap();
+    assert_eq!(story.meshca(&format!("--at {NEW_YEAR} check east east")).fine().out.matches("istio-agent").count(), 1);
+    story.with_passphrase(&format!("--at {NEW_YEAR} rotate")).fine();
+}
+
+#[test]
+fn a_form_that_the_result_cannot_have_is_refused_before_anything_is_done() {
+    let story = published("", &["east"], NEW_YEAR);
+    let before = snapshot(&story.path(""));
+    let due = later(NEW_YEAR, Duration::days(60));
+    for command in ["rotate", "issue east", "publish", "issuing create"] {
+        story.with_passphrase(&format!("--at {due} -o prometheus {command}")).refused(1, "bad-argument");
+    }
+    assert_eq!(snapshot(&story.path("")), before);
+}
+
+#[test]
+fn stock_until_a_moment_that_has_passed_is_a_mistake_and_until_the_next_second_is_not() {
+    let story = published("", &["east"], NEW_YEAR);
+    let before = snapshot(&story.path(""));
+    story.with_passphrase(&format!("--at {NEW_YEAR} issue --until {NEW_YEAR} east")).refused(1, "bad-argument");
+    assert_eq!(snapshot(&story.path("")), before);
+    let next = later(NEW_YEAR, Duration::SECOND);
+    story.with_passphrase(&format!("--at {NEW_YEAR} issue --until {next} east")).fine();
 }
 
 #[test]

@@ -172,6 +172,19 @@ fn a_secret_that_somebody_made_anew_meanwhile_is_theirs() {
     }
 }
 
+/// A creation has no precondition, and an apply leaves what others wrote beside it.
+#[test]
+fn a_value_that_somebody_else_put_there_first_is_found_when_the_set_is_read_back() {
+    let (story, said) = rotated_while("put-first", MOMENT, |_| {
+        server().create_secret("put-first", "cacerts", &[("tls.crt", b"theirs")]);
+    });
+    said.refused(1, "written-differs-from-read").saying("cert-chain.pem, root-cert.pem, tls.crt");
+    let there = live(server(), "put-first").unwrap();
+    assert_eq!(there["data"]["tls.crt"], "dGhlaXJz", "what is theirs stays");
+    rotate(&story, &step(1)).refused(1, "owned-by-somebody-else");
+    assert_eq!(live(server(), "put-first").unwrap(), there);
+}
+
 fn patch(namespace: &str, patch: &Value) {
     let kubectl = ["patch", "secret", "cacerts", "-n", namespace, "--type=merge", "-p", &patch.to_string()];
     assert!(server().kubectl(kubectl).status.success());
@@ -183,6 +196,7 @@ fn a_secret_that_was_changed_by_hand_is_refused_and_names_who_changed_it() {
         ("stray", json!({ "data": { "tls.crt": "YWxpZW4=" } }), "owned-by-somebody-else", "kubectl-patch"),
         ("swapped", json!({ "data": { "root-cert.pem": "YWxpZW4=" } }), "owned-by-somebody-else", "kubectl-patch"),
         ("immutable", json!({ "immutable": true }), "secret-immutable", "immutable"),
+        ("generated", json!({ "data": { "istio-generated": "" } }), "istio-generated-secret", "istio-generated"),
     ] {
         let story = one(server(), namespace, "20s");
         rotate(&story, MOMENT).fine();

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::LazyLock;
 use std::thread;
 
@@ -23,7 +24,8 @@ mod support;
 use clusters::{ApiServer, Clusters};
 use faults::fleet::{MOMENT, copy_of, live, one, step};
 use support::judges;
-use support::story::{PASSPHRASE, Story};
+use support::snapshot::private_keys;
+use support::story::{PASSPHRASE, Story, lab, meshca};
 
 static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| Clusters::start(1));
 
@@ -79,37 +81,130 @@ impl Taboo {
     }
 }
 
-/// Every command that runs unattended, and every way to look.
-fn commands(manifest: &str) -> Vec<String> {
-    let mut lines: Vec<String> = ["table", "wide", "json", "yaml", "prometheus"]
-        .iter()
-        .flat_map(|form| {
+/// Every command but the ceremonies, on a target in this namespace, in every form; with Secrets in these files.
+fn commands(namespace: &str, manifests: &[&str]) -> Vec<String> {
+    let mut lines = Vec::new();
+    let admin = server().kubeconfig("admin").display().to_string();
+    for form in ["table", "wide", "json", "yaml", "prometheus"] {
+        lines.extend(
             [
-                format!("report -o {form}"),
-                format!("check -o {form}"),
-                format!("check east -o {form}"),
-                format!("check {manifest} -o {form}"),
-                format!("inspect {manifest} -o {form}"),
-                format!("rotate --dry-run -o {form}"),
-                format!("publish --dry-run --passphrase-file passphrase -o {form}"),
+                "report",
+                "check",
+                "check east",
+                &format!("check --context c1 --kubeconfig {admin} --namespace {namespace}"),
+                "rotate --dry-run",
+                "publish --dry-run",
+                "ledger show",
+                &format!("targets discover --kubeconfig {admin}"),
+                "manifests rbac",
             ]
-        })
-        .collect();
-    lines.extend(["manifests rbac", "ledger show", "ledger verify"].map(str::to_owned));
-    lines
-        .extend(["issue east --passphrase-file passphrase", "publish --passphrase-file passphrase"].map(str::to_owned));
-    lines.push("rotate --metrics-textfile metrics.prom".to_owned());
+            .map(|line| format!("{line} -o {form}")),
+        );
+        for manifest in manifests {
+            let ways = ["check", "inspect", "targets discover --remote-secrets"];
+            lines.extend(ways.map(|way| format!("{way} {manifest} -o {form}")));
+        }
+    }
+    for wrong in ["check --context c1", "targets discover"] {
+        lines.push(format!("{wrong} --kubeconfig broken.kubeconfig"));
+    }
+    lines.extend(
+        [
+            "ledger verify",
+            "init new",
+            "manifests cronjob --image meshca:1",
+            "manifests daemon --image meshca:1",
+            "issue east --passphrase-file passphrase",
+            "publish --wait=1s --passphrase-file passphrase",
+            "rotate --shard 0/1",
+            "rotate --metrics-textfile metrics.prom",
+            &format!("rotate --status-configmap {namespace}/status --home-kubeconfig {admin}"),
+        ]
+        .map(str::to_owned),
+    );
+    let lease = format!("--lease {namespace}/rotate --lease-duration 3s --identity one --home-kubeconfig {admin}");
+    lines.push(format!("rotate --watch --every 1s --passphrase-file passphrase {lease}"));
     lines
 }
 
 /// Runs a line with every switch for talkativeness there is; what it said on both ends.
 fn talk(story: &Story, at: &str, line: &str) -> Vec<u8> {
-    let mut command = story.command(&format!("--at {at} {line}"));
+    // What goes on by itself is asked to end after a while, and once: a second signal would end it where it stands.
+    let seconds = if line.contains("--watch") { "4" } else { "0" };
+    let mut command = Command::new(judges::program("timeout"));
+    command.args(["--foreground", "--preserve-status", "-s", "TERM", seconds]);
+    let meshca = story.command(&format!("--at {at} {line}"));
+    command
+        .arg(meshca.get_program())
+        .args(meshca.get_args().map(|it| it.to_str().unwrap().replace('~', " ")))
+        .current_dir(story.path(""));
     command.env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full").env("RUST_LIB_BACKTRACE", "1");
     let output = judges::run(&mut command);
     let is_misspelt = String::from_utf8_lossy(&output.stderr).contains("Usage: ");
-    assert!(matches!(output.status.code(), Some(0..=3)) && !is_misspelt, "{line}: {output:?}");
+    assert!(matches!(output.status.code(), Some(0..=4)) && !is_misspelt, "{line}: {output:?}");
     [output.stdout, output.stderr].concat()
+}
+
+/// The commands that do something, by the help: `ledger show`, and not `ledger`.
+fn leaves(of: &str) -> Vec<String> {
+    let help = judges::run(meshca().args(of.split_whitespace()).arg("--help"));
+    let help = String::from_utf8(help.stdout).unwrap();
+    if !help.contains("<COMMAND>") {
+        return vec![of.trim().to_owned()];
+    }
+    let (listed, _) = help.split_once("\nOptions:").unwrap();
+    let names = listed.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+    let names = names.filter(|name| !name.is_empty() && *name != "help");
+    names.flat_map(|name| leaves(&format!("{of} {name}"))).collect()
+}
+
+#[test]
+fn no_command_is_left_out() {
+    let lines = [commands("any", &["any.json"]), CEREMONIES.map(str::to_owned).to_vec()].concat();
+    let all = leaves("");
+    assert!(all.len() > 12, "{all:?}");
+    let missing: Vec<&String> = all
+        .iter()
+        .filter(|leaf| !lines.iter().any(|line| format!("{line} ").starts_with(&format!("{leaf} "))))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?} are run by no test of secrecy");
+}
+
+/// What makes keys. `~` is a blank within a word.
+const CEREMONIES: [&str; 4] = [
+    "quickstart lab",
+    "root create --passphrase-file passphrase --confirm m1~root~g1",
+    "issuing create --passphrase-file passphrase --issuing-passphrase-file passphrase",
+    "issue --passphrase-file passphrase",
+];
+
+#[test]
+fn no_ceremony_shows_a_key_or_a_passphrase() {
+    let story = Story::new(&lab("m1", "", &["east", "west"]));
+    let [quickstart, ceremonies @ ..] = CEREMONIES;
+    let mut said: Vec<(&str, Vec<u8>)> = ceremonies.iter().map(|line| (*line, talk(&story, MOMENT, line))).collect();
+    let mut taboo = Taboo::default();
+    taboo.text(PASSPHRASE.as_bytes());
+    take_keys(&mut taboo, &story, "material", "passphrase", 4);
+    said.push((quickstart, talk(&story, MOMENT, quickstart)));
+    taboo.text(story.read("lab/passphrase").trim().as_bytes());
+    take_keys(&mut taboo, &story, "lab", "lab/passphrase", 3);
+    for (line, said) in &said {
+        taboo.is_not_in(said, line);
+    }
+}
+
+/// Every private key below a folder, sealed ones opened, may not be said; there are so many of them at least.
+fn take_keys(taboo: &mut Taboo, story: &Story, folder: &str, passphrase: &str, least: usize) {
+    let keys = private_keys(&story.path(folder));
+    assert!(keys.len() >= least, "{keys:?}");
+    let pass = format!("file:{}", story.path(passphrase).display());
+    for key in keys {
+        let key = story.path(folder).join(key);
+        let opened = judges::openssl(["pkey", "-in", key.to_str().unwrap(), "-passin", &pass]);
+        assert!(opened.status.success(), "{opened:?}");
+        taboo.key(&opened.stdout);
+    }
 }
 
 fn taboo_of(story: &Story, secret: &Value) -> Taboo {
@@ -129,9 +224,17 @@ fn no_command_shows_a_key_of_a_real_cluster() {
     let first = live(server(), namespace).unwrap();
     story.write("secret.json", first.to_string());
     story.write("damaged.json", first.to_string().replace("\"ca-cert.pem\":\"LS0t", "\"ca-cert.pem\":\"!!!!"));
-    let lines = [commands("secret.json"), commands("damaged.json")].concat();
+    let token = server().token("admin");
+    story.write("broken.kubeconfig", format!("users:\n- name: u\n  user: {{ token: {token}, [ }}\n"));
+    let lines = commands(namespace, &["secret.json", "damaged.json"]);
     for line in &lines {
         said.push((line, talk(&story, &step(1), line)));
+    }
+    // As in a pod, where what was done is said and not kept.
+    let pod = copy_of(&story);
+    pod.write("mesh.yaml", story.read("mesh.yaml").replace("lab: true", "lab: true\nrecords: stdout"));
+    for line in ["rotate", "manifests cronjob --image meshca:1", "manifests daemon --image meshca:1"] {
+        said.push((line, talk(&pod, &step(2), line)));
     }
     let second = live(server(), namespace).unwrap();
     assert_ne!(first["data"], second["data"], "it was renewed in between");
@@ -160,7 +263,7 @@ fn half(text: &str) -> &str {
     text.split_at(text.find("ca-key.pem").unwrap() + 200).0
 }
 
-const SPOILS: [(&str, Spoils); 11] = [
+const SPOILS: [(&str, Spoils); 12] = [
     ("half of it, and the connection ends", |secret| {
         let whole = String::from_utf8(http("200 OK", secret)).unwrap();
         half(&whole).as_bytes().to_vec()
@@ -182,13 +285,18 @@ const SPOILS: [(&str, Spoils); 11] = [
         let words = json!({ "kind": "Status", "message": format!("cannot decode {key}"), "reason": key });
         http("422 Unprocessable Entity", &words.to_string())
     }),
+    ("as the name of who was refused", |secret| {
+        let value = secret.split('"').find(|part| part.starts_with("LS0tLS1CRUdJTiBQUklWQVRF")).unwrap();
+        let words = format!("User \"{value}\" cannot {value} resource \"{value}\" in API group \"{value}\"");
+        http("403 Forbidden", &json!({ "kind": "Status", "message": words }).to_string())
+    }),
     ("as a header", |secret| {
         let value = secret.split('"').find(|part| part.starts_with("LS0tLS1CRUdJTiBQUklWQVRF")).unwrap();
         format!("HTTP/1.1 200 {value}\r\nx: {value}\r\n{value}\r\ncontent-length: 0\r\n\r\n").into_bytes()
     }),
 ];
 
-/// A server that answers each question about `cacerts` with this, and knows of nothing else.
+/// A server that answers each question with this, but says of namespaces that it knows of none.
 fn spoiling(answer: Vec<u8>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -206,8 +314,8 @@ fn reply(mut stream: TcpStream, answer: &[u8]) {
     let length = stream.read(&mut request).unwrap_or(0);
     let asked = String::from_utf8_lossy(&request[..length]).into_owned();
     let nothing = http("404 Not Found", "{\"kind\":\"Status\"}");
-    let is_about_it = asked.contains("/secrets/cacerts");
-    let _ = stream.write_all(if is_about_it { answer } else { &nothing });
+    let is_about_namespace = asked.lines().next().is_some_and(|line| !line.contains("/namespaces/spoilt/"));
+    let _ = stream.write_all(if is_about_namespace { &nothing } else { answer });
 }
 
 #[test]
@@ -217,25 +325,44 @@ fn no_answer_makes_a_command_show_a_key() {
     story.meshca(&format!("--at {MOMENT} rotate")).fine();
     let secret = live(server(), namespace).unwrap();
     let taboo = taboo_of(&story, &secret);
-    for (how, spoil) in SPOILS {
-        let spoilt = spoil(&secret.to_string());
-        assert!(spoilt.windows(16).any(|part| part == b"BQUklWQVRFIEtFWS"), "{how}: no key in it");
-        let port = spoiling(spoilt);
-        let story = copy_of(&story);
-        let mut kubeconfig = String::new();
-        write!(
-            kubeconfig,
-            "current-context: c\nclusters: [{{ name: c, cluster: {{ server: 'http://127.0.0.1:{port}' }} }}]"
-        )
-        .unwrap();
-        write!(kubeconfig, "\ncontexts: [{{ name: c, context: {{ cluster: c }} }}]\n").unwrap();
-        story.write("spoilt.kubeconfig", kubeconfig);
-        let direct = server().kubeconfig("admin").display().to_string();
-        story.write("mesh.yaml", story.read("mesh.yaml").replace(&direct, "./spoilt.kubeconfig").replace("20s", "1s"));
-        for line in ["check east -o json", "report -o json", "publish --passphrase-file passphrase", "rotate"] {
-            let said = talk(&story, &step(1), line);
-            taboo.is_not_in(&said, &format!("{line}, {how}"));
+    // Most of the time is spent on waiting.
+    thread::scope(|scope| {
+        for (how, spoil) in SPOILS {
+            let (spoilt, story, taboo) = (spoil(&secret.to_string()), &story, &taboo);
+            scope.spawn(move || spoilt_as(how, &spoilt, story, taboo));
         }
-        taboo.is_not_in(&story.bytes("records/ledger.jsonl"), how);
+    });
+}
+
+fn spoilt_as(how: &str, spoilt: &[u8], story: &Story, taboo: &Taboo) {
+    assert!(spoilt.windows(16).any(|part| part == b"BQUklWQVRFIEtFWS"), "{how}: no key in it");
+    let port = spoiling(spoilt.to_vec());
+    let story = copy_of(story);
+    let mut kubeconfig = String::new();
+    write!(
+        kubeconfig,
+        "current-context: c\nclusters: [{{ name: c, cluster: {{ server: 'http://127.0.0.1:{port}' }} }}]"
+    )
+    .unwrap();
+    write!(kubeconfig, "\ncontexts: [{{ name: c, context: {{ cluster: c }} }}]\n").unwrap();
+    story.write("spoilt.kubeconfig", kubeconfig);
+    let direct = server().kubeconfig("admin").display().to_string();
+    story.write("mesh.yaml", story.read("mesh.yaml").replace(&direct, "./spoilt.kubeconfig").replace("20s", "1s"));
+    let home = "--home-kubeconfig spoilt.kubeconfig";
+    for line in [
+        "check east -o json",
+        "check",
+        "check --context c --kubeconfig spoilt.kubeconfig --namespace spoilt",
+        "report -o json",
+        "publish --passphrase-file passphrase",
+        "publish --dry-run",
+        "publish --wait=1s --passphrase-file passphrase",
+        "rotate",
+        &format!("rotate --status-configmap spoilt/status {home}"),
+        &format!("rotate --watch --passphrase-file passphrase --lease spoilt/l --identity one {home}"),
+    ] {
+        let said = talk(&story, &step(1), line);
+        taboo.is_not_in(&said, &format!("{line}, {how}"));
     }
+    taboo.is_not_in(&story.bytes("records/ledger.jsonl"), how);
 }

@@ -1,6 +1,11 @@
 //! Publishing and renewing through the Kubernetes API, on real API servers.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a cluster that does not answer is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a cluster that does not answer is a failed test"
+)]
 
 use std::process::Command;
 use std::sync::LazyLock;
@@ -79,12 +84,103 @@ fn a_set_is_published_to_each_cluster_and_a_second_publish_writes_nothing() {
         assert_eq!((&about["meshca.io/cluster"], &about["meshca.io/generation"]), (&json!(name), &json!("1")));
         assert_eq!((&about["meshca.io/mesh"], &about["meshca.io/role"]), (&json!("twice"), &json!("primary")));
         assert_eq!(about["meshca.io/serial"].as_str().unwrap().len(), 32);
+        let labels = json!({ "app.kubernetes.io/managed-by": "meshca", "meshca.io/generation": "1", "meshca.io/role": "primary" });
+        assert_eq!(secret["metadata"]["labels"], labels);
         story.sound(name, seconds(MOMENT)).unwrap();
     }
     assert_ne!(story.set("east")[1], story.set("west")[1], "never the same key in two clusters");
     let before = servers.map(|server| version(server, "twice"));
     publish(&story).fine();
     assert_eq!(servers.map(|server| version(server, "twice")), before);
+}
+
+/// What a shell says to a line, with `kubectl` as this user of this server.
+fn shell(server: &ApiServer, user: &str, line: &str) -> String {
+    let kubectl = clusters::programs::program("kubectl").display().to_string();
+    let kubectl = format!("{kubectl} --kubeconfig {}", server.kubeconfig(user).display());
+    let mut shell = Command::new("sh");
+    let said = Said::of(&support::judges::run(shell.args(["-c", &line.replace("kubectl", &kubectl)])));
+    said.fine().out
+}
+
+/// By field manager, which fields of the Secret are its own.
+fn managed(server: &ApiServer, namespace: &str) -> Value {
+    let get = ["get", "secret", "cacerts", "-n", namespace, "-o", "json", "--show-managed-fields"];
+    let secret: Value = serde_json::from_slice(&server.kubectl(get).stdout).unwrap();
+    let managers = secret["metadata"]["managedFields"].as_array().unwrap().iter();
+    managers.map(|it| (it["manager"].as_str().unwrap().to_owned(), it["fieldsV1"].clone())).collect()
+}
+
+#[test]
+fn plain_kubectl_shows_the_four_keys_and_that_the_service_account_has_two_secrets_and_no_list() {
+    let servers = namespaces("plainly");
+    let story = lab("plainly", "admin");
+    publish(&story).fine();
+    for server in servers {
+        let get = "kubectl get secret cacerts -n plainly -o json | jq -r '.data | keys[]'";
+        assert_eq!(shell(server, "admin", get).lines().collect::<Vec<_>>(), FILES);
+    }
+    let [server, _] = servers;
+    let token = server.service_account_token("plainly", "meshca");
+    let account = server.kubeconfig_with_token("plainly", &token).display().to_string();
+    let granted = story.meshca("manifests rbac east --service-account plainly/meshca").fine();
+    story.write("grant.yaml", granted.out);
+    let grant = story.path("grant.yaml").display().to_string();
+    assert!(server.kubectl(["apply", "--server-side", "-f", grant.as_str()]).status.success());
+    let list = || {
+        let list = ["auth", "can-i", "--list", "-n", "plainly", "--kubeconfig", account.as_str()];
+        let said = server.kubectl(list);
+        assert!(said.status.success(), "{said:?}");
+        String::from_utf8(said.stdout).unwrap()
+    };
+    // A server learns of new roles by a watch, a moment later.
+    let said = (0..100).map(|_| list()).find(|said| said.contains("cacerts")).unwrap_or_else(&list);
+    let lines = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let secrets: Vec<String> = lines.filter(|line| line.starts_with("secrets") || line.starts_with('*')).collect();
+    assert_eq!(secrets, ["cacerts", "meshca-next"].map(|name| format!("secrets [] [{name}] [get patch create]")));
+}
+
+#[test]
+fn a_dry_run_shows_what_would_change_in_public_facts_and_writes_nothing() {
+    let servers = namespaces("dry");
+    let story = lab("dry", "admin");
+    let dry = |at: &str| story.meshca(&format!("--at {at} publish --dry-run")).fine();
+    dry(MOMENT).saying("east  would create  generation 1, O=dry, OU=east, CN=dry intermediate g1");
+    assert!(servers.iter().all(|server| server.secret("dry", "cacerts").is_none()));
+    publish(&story).fine();
+    let then = later(MOMENT, time::Duration::days(61));
+    story.with_passphrase(&format!("--at {then} issue")).fine();
+    let before = servers.map(|server| server.secret("dry", "cacerts").unwrap());
+    let said = dry(&then);
+    assert_eq!(servers.map(|server| server.secret("dry", "cacerts").unwrap()), before);
+    let serial = before[0]["metadata"]["annotations"]["meshca.io/serial"].as_str().unwrap();
+    let old = said
+        .saying("east  would replace  generation 2")
+        .saying("    - subject  O=dry, OU=east, CN=dry intermediate g1\n    + subject  O=dry, OU=east, CN=dry intermediate g2\n")
+        .saying(&format!("    - serial   {serial}\n    + serial   "))
+        .saying("    - ends     2027-02-21T10:00:00Z, in 29d\n    + ends     2027-04-23T10:00:00Z, in 90d\n");
+    assert!(!old.out.contains("BEGIN") && !old.err.contains("BEGIN"), "{old:?}");
+}
+
+#[test]
+fn a_server_of_another_authority_and_a_token_of_nobody_are_named() {
+    let [first, second] = namespaces("strangers");
+    let untrusted = clusters::kubeconfig("c", &first.url(), second.authority(), first.token("admin"));
+    let nobody = clusters::kubeconfig("c", &second.url(), second.authority(), "a-token-that-has-ended");
+    let story = lab("strangers", "admin");
+    let mut mesh = story.read("mesh.yaml");
+    for (server, config, name) in [(first, untrusted, "untrusted"), (second, nobody, "nobody")] {
+        story.write(name, config.to_string());
+        mesh = mesh.replace(&server.kubeconfig("admin").display().to_string(), &format!("./{name}"));
+    }
+    story.write("mesh.yaml", mesh);
+    let said = publish(&story);
+    assert_eq!(said.code, Some(1), "{said:?}");
+    said.saying("error: api-server-untrusted: east/strangers: the certificate of the API server is not trusted")
+        .saying("error: not-authenticated: west/strangers: the API server does not know who asks")
+        .saying("step     get secrets/cacerts")
+        .saying("hint: give its CA as certificate-authority-data in the kubeconfig")
+        .saying("auth whoami");
 }
 
 #[test]
@@ -98,6 +194,10 @@ fn a_renewal_replaces_the_set_under_the_name_of_meshca() {
         let secret = fetch(&story, server, "renewed", name);
         assert_eq!(secret["metadata"]["annotations"]["meshca.io/generation"], "2");
         story.sound(name, seconds(&then)).unwrap();
+        let owned = &managed(server, "renewed")["meshca"];
+        for file in ["ca-cert.pem", "ca-key.pem", "cert-chain.pem", "root-cert.pem"] {
+            assert!(owned["f:data"][format!("f:{file}")].is_object(), "{file}: {owned}");
+        }
     }
     let before = servers.map(|server| version(server, "renewed"));
     story.with_passphrase(&format!("--at {then} rotate")).fine();
@@ -105,14 +205,47 @@ fn a_renewal_replaces_the_set_under_the_name_of_meshca() {
 }
 
 #[test]
-fn a_user_without_rights_is_told_the_rule_that_is_missing() {
-    namespaces("rightless");
+fn a_user_without_rights_is_told_the_rule_that_is_missing_and_how_to_print_what_grants_it() {
+    let servers = namespaces("rightless");
     let story = lab("rightless", "plain");
     let said = publish(&story);
     assert_eq!(said.code, Some(1), "{said:?}");
-    said.saying("error: not-allowed: east/rightless: not allowed to get secrets/cacerts")
-        .saying("resources [secrets], resourceNames [cacerts], verbs [get]")
-        .saying("manifests rbac east | kubectl --kubeconfig");
+    let said = said
+        .saying("error: not-allowed: east/rightless: not allowed to get secrets/cacerts")
+        .saying(r#"apiGroups [""], resources [secrets], resourceNames [cacerts], verbs [get]"#)
+        .saying("it says  secrets \"cacerts\" is forbidden: User \"plain\" cannot get resource");
+    // What the hints print, as they are typed.
+    let hints: Vec<String> =
+        said.err.lines().filter_map(|line| line.strip_prefix("hint: meshca ")).map(typed).collect();
+    assert_eq!(hints, ["east", "west"].map(|name| format!("manifests rbac {name} --subject-user plain")));
+    let grant = |at: usize, change: fn(String) -> String| {
+        story.write("grant.yaml", change(story.meshca(&hints[at]).fine().out));
+        let file = story.path("grant.yaml").display().to_string();
+        assert!(servers[at].kubectl(["apply", "--server-side", "-f", file.as_str()]).status.success());
+    };
+    // Who may change it and not create it is told that.
+    grant(0, |text| text.replacen("verbs: [get, patch, create]", "verbs: [get, patch]", 1));
+    grant(1, |text| text);
+    let create = r#"rule     apiGroups [""], resources [secrets], resourceNames [cacerts], verbs [create]"#;
+    let said = soon(&story, said, |said| said.err.contains(create));
+    grant(0, |text| text);
+    soon(&story, said, |said| said.code == Some(0));
+}
+
+/// A hint without the words after what is typed.
+fn typed(hint: &str) -> String {
+    hint.split("   ").next().unwrap_or_default().to_owned()
+}
+
+/// Publishes until it is so: a server learns of new roles by a watch, a moment later.
+fn soon(story: &Story, mut said: Said, is_so: impl Fn(&Said) -> bool) -> Said {
+    for _ in 0..100 {
+        if is_so(&said) {
+            return said;
+        }
+        said = publish(story);
+    }
+    panic!("{said:?}");
 }
 
 #[test]
@@ -121,87 +254,6 @@ fn a_namespace_that_is_missing_is_named() {
     let said = publish(&story);
     assert_eq!(said.code, Some(1), "{said:?}");
     said.saying("error: namespace-missing: east has no namespace nowhere");
-}
-
-/// Primary `east` on the first server, its remote `far` and the external control plane `outer` on the second, which
-/// reads the configuration of `edge` there.
-fn topologies(namespace: &str) -> Story {
-    let [first, second] = [0, 1].map(|at| CLUSTERS.server(at).kubeconfig("admin").display().to_string());
-    let cluster = |name: &str, more: &str, server: &str, namespace: &str| {
-        format!(
-            "  - {{ name: {name}, network: n, {more}, namespace: {namespace}, access: {{ kubeconfig: {server} }} }}\n"
-        )
-    };
-    let text = [
-        format!("version: 1\nmesh: {namespace}\nlab: true\nclusters:\n"),
-        cluster("east", "role: primary", &first, namespace),
-        cluster("far", "role: remote, primary: east", &second, namespace),
-        cluster("outer", "role: external, configCluster: edge", &second, &format!("{namespace}-control")),
-        cluster("edge", "role: remote, primary: outer", &second, &format!("{namespace}-edge")),
-    ];
-    let story = Story::new(&text.concat()).founded(namespace, MOMENT);
-    story.with_passphrase(&format!("--at {MOMENT} issue")).fine();
-    story
-}
-
-/// Shows this bundle as istiod would.
-fn show(server: &ApiServer, namespace: &str, bundle: &str) {
-    server.create(&json!({
-        "apiVersion": "v1", "kind": "ConfigMap",
-        "metadata": { "name": "istio-ca-root-cert", "namespace": namespace },
-        "data": { "root-cert.pem": bundle },
-    }));
-}
-
-fn report(story: &Story) -> Value {
-    let said = story.meshca(&format!("--at {MOMENT} report -o json"));
-    serde_json::from_str(&said.out).unwrap()
-}
-
-fn row<'a>(report: &'a Value, cluster: &str, role: &str) -> &'a Value {
-    let mut rows = report["rows"].as_array().unwrap().iter();
-    rows.rfind(|row| row["cluster"] == cluster && row["role"] == role).unwrap()
-}
-
-#[test]
-fn a_remote_is_only_observed_and_an_external_control_plane_is_known_by_the_cluster_that_it_serves() {
-    let [first, second] = namespaces("shapes");
-    second.create_namespace("shapes-control");
-    second.create_namespace("shapes-edge");
-    let story = topologies("shapes");
-    publish(&story).fine();
-    assert!(first.secret("shapes", "cacerts").is_some() && second.secret("shapes-control", "cacerts").is_some());
-    assert!(second.secret("shapes", "cacerts").is_none(), "a remote gets no copy of a signing key");
-    assert!(second.secret("shapes-edge", "cacerts").is_none());
-    let before = report(&story);
-    assert_eq!(row(&before, "far", "root")["status"], "MISSING", "{before}");
-    let findings = |report: &Value| {
-        let findings = report["findings"].as_array().unwrap().iter();
-        findings.map(|it| format!("{}: {}", it["code"], it["place"])).collect::<Vec<_>>()
-    };
-    assert!(findings(&before).contains(&"\"control-plane-not-named\": \"far\"".to_owned()), "{before}");
-    let named = ["annotate", "namespace", "shapes", "topology.istio.io/controlPlaneClusters=west,east"];
-    assert!(second.kubectl(named).status.success());
-    let root = story.read("material/root/g1/root-cert.pem");
-    show(second, "shapes", &root);
-    show(second, "shapes-edge", &root);
-    let after = report(&story);
-    assert_eq!(row(&after, "far", "root")["status"], "ok", "{after}");
-    assert_eq!(row(&after, "edge", "root")["status"], "ok", "{after}");
-    assert_eq!(findings(&after), Vec::<String>::new());
-}
-
-#[test]
-fn an_external_control_plane_whose_workloads_trust_another_root_is_not_published_to() {
-    let [_, second] = namespaces("outside");
-    second.create_namespace("outside-control");
-    second.create_namespace("outside-edge");
-    let story = topologies("outside");
-    let other = Story::new(&support::story::lab("other", "", &["one"])).founded("other", MOMENT);
-    show(second, "outside-edge", &other.read("material/root/g1/root-cert.pem"));
-    let said = story.with_passphrase(&format!("--at {MOMENT} publish outer"));
-    said.refused(1, "already-running-under-another-root");
-    assert!(second.secret("outside-control", "cacerts").is_none());
 }
 
 #[test]
@@ -250,23 +302,4 @@ fn in_a_pod_the_mounted_service_account_is_the_way_in() {
     assert!(done.is_some(), "{:?}", Said::of(&support::judges::run(&mut inside)));
     fetch(&story, server, "pod", "east");
     story.sound("east", seconds(MOMENT)).unwrap();
-}
-
-#[test]
-fn a_trust_bundle_may_be_an_object_of_the_whole_cluster() {
-    let server = CLUSTERS.server(1);
-    server.create_namespace("bundled");
-    let kubeconfig = server.kubeconfig("admin").display().to_string();
-    let story = Story::new(&format!(
-        "version: 1\nmesh: bundled\nlab: true\nclusters:\n  - {{ name: east, network: n, role: primary, access: {{ \
-         directory: ./east }} }}\n  - {{ name: far, network: n, role: remote, primary: east, namespace: bundled, access: {{ \
-         kubeconfig: {kubeconfig} }}, trustBundle: {{ clusterTrustBundle: mesh-roots }} }}\n"
-    ))
-    .founded("bundled", MOMENT);
-    assert_eq!(row(&report(&story), "far", "root")["status"], "MISSING");
-    server.create(&json!({
-        "apiVersion": "certificates.k8s.io/v1", "kind": "ClusterTrustBundle", "metadata": { "name": "mesh-roots" },
-        "spec": { "trustBundle": story.read("material/root/g1/root-cert.pem") },
-    }));
-    assert_eq!(row(&report(&story), "far", "root")["status"], "ok");
 }

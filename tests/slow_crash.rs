@@ -1,5 +1,6 @@
 //! Kills the program at every change that it makes to the disk, one after the other, and looks at what is left. strace
-//! sends the signal before the system call is done, so that each of them is once the first that is missing.
+//! sends the signal before the system call is done, so that each of them is once the first that is missing. The last test
+//! lets each of them fail instead.
 
 #![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on is a failed test")]
@@ -74,19 +75,6 @@ fn kill_at(story: &Story, command: &Command, (name, count): &Effect) -> Said {
     said
 }
 
-/// A copy of the story, to be maltreated.
-fn trial_of(story: &Story) -> Story {
-    let trial = Story::new("");
-    copy(&story.path("."), &trial.path("."));
-    trial
-}
-
-/// Copies a folder with its links and modes.
-fn copy(from: &Path, to: &Path) {
-    let mut cp = Command::new("cp");
-    assert!(judges::run(cp.arg("-a").arg(from).arg(to)).status.success());
-}
-
 /// Nothing of an unfinished write is in the targets, each has exactly one private key, and it is a live one.
 fn tidy(story: &Story, folder: &str, clusters: &[&str]) {
     let all = snapshot(&story.path(folder));
@@ -111,11 +99,11 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn kill_everywhere(&self) {
-        let counted = trial_of(&self.story);
+        let counted = self.story.copied();
         let effects = effects(&counted, &counted.command(self.line));
         assert!(effects.len() > 30, "{effects:?}");
         for effect in effects {
-            let trial = trial_of(&self.story);
+            let trial = self.story.copied();
             kill_at(&trial, &trial.command(self.line), &effect);
             self.judge(&trial, &format!("{} killed at {effect:?}", self.line));
         }
@@ -177,9 +165,9 @@ fn a_manifest_is_whole_or_not_there_wherever_its_writer_is_killed() {
     let due = later(NEW_YEAR, Duration::days(60));
     for (command, at, is_there) in [("publish", NEW_YEAR, false), ("rotate", due.as_str(), true)] {
         let line = format!("--at {at} {command} --passphrase-file passphrase");
-        let counted = trial_of(&story);
+        let counted = story.copied();
         for effect in effects(&counted, &counted.command(&line)) {
-            let trial = trial_of(&story);
+            let trial = story.copied();
             kill_at(&trial, &trial.command(&line), &effect);
             let place = format!("{line} killed at {effect:?}");
             let manifest = trial.path("clusters/east.yaml");
@@ -214,9 +202,9 @@ fn ceremonies_that_are_killed_anywhere_can_be_held_again() {
     };
     let story = Story::new(&lab("shop", "", &["east"]));
     for (done, line) in ceremonies.iter().enumerate() {
-        let counted = trial_of(&story);
+        let counted = story.copied();
         for effect in effects(&counted, &command(&counted, line)) {
-            let trial = trial_of(&story);
+            let trial = story.copied();
             kill_at(&trial, &command(&trial, line), &effect);
             let place = format!("{line} killed at {effect:?}");
             for (later, line) in ceremonies.iter().enumerate().skip(done) {
@@ -233,6 +221,47 @@ fn ceremonies_that_are_killed_anywhere_can_be_held_again() {
         }
         Said::of(&judges::run(&mut command(&story, line))).fine();
     }
+}
+
+#[test]
+fn a_next_root_is_there_whole_or_not_at_all_wherever_its_ceremony_is_killed() {
+    let story = Story::new(&lab("shop", "", &["east"])).founded("shop", NEW_YEAR);
+    let command = |story: &Story| {
+        let line = format!("--at {NEW_YEAR} root create --next --next-passphrase-file passphrase --passphrase-file");
+        let mut command = story.command(&line);
+        command.args(["passphrase", "--confirm", "shop root g2"]);
+        command
+    };
+    let names =
+        |story: &Story| -> BTreeSet<PathBuf> { snapshot(&story.path("material/root/g2")).into_keys().collect() };
+    let whole: BTreeSet<PathBuf> = ["endorsement.txt", "root-cert.pem", "root-key.pem"].map(PathBuf::from).into();
+    let counted = story.copied();
+    let effects = effects(&counted, &command(&counted));
+    assert_eq!(names(&counted), whole);
+    assert!(effects.len() > 20, "{effects:?}");
+    let mut was_there = BTreeSet::new();
+    for effect in effects {
+        let trial = story.copied();
+        kill_at(&trial, &command(&trial), &effect);
+        let place = format!("killed at {effect:?}");
+        let is_there = names(&trial) == whole;
+        was_there.insert(is_there);
+        assert!(is_there || !trial.path("material/root/g2").exists(), "{place}: {:?}", names(&trial));
+        let again = Said::of(&judges::run(&mut command(&trial)));
+        // Where it is there already, the ceremony would be about another root, and the name does not fit.
+        if is_there {
+            again.refused(1, "not-confirmed").saying("shop root g3")
+        } else {
+            again.fine()
+        };
+        let line = format!("--at {NEW_YEAR} issuing create --root 2 --issuing-passphrase-file passphrase");
+        trial.with_passphrase(&line).fine().saying("issuer       O=shop, CN=shop root g2");
+        assert_eq!(private_keys(&trial.path("material/root")).len(), 2, "{place}");
+        let left: Vec<PathBuf> = snapshot(&trial.path("material")).into_keys().collect();
+        assert!(!left.iter().any(|it| it.to_string_lossy().contains(".meshca-")), "{place}: {left:?}");
+        trial.meshca("ledger verify").fine();
+    }
+    assert_eq!(was_there, [false, true].into(), "the kills lay on both sides of its appearance");
 }
 
 #[test]
@@ -267,4 +296,62 @@ fn a_quickstart_that_is_killed_anywhere_claims_nothing_and_keeps_none_from_worki
     let elsewhere = story.path("elsewhere");
     Said::of(&judges::run(meshca().arg("quickstart").arg(&elsewhere))).fine();
     sound(&elsewhere.join("clusters/east"), OffsetDateTime::now_utc().unix_timestamp()).unwrap();
+}
+
+// --- calls that fail
+
+/// Runs a command in which one call, this one of its kind, fails.
+fn fail_at(story: &Story, command: &Command, failure: &str, which: usize) -> Said {
+    let name = failure.split(':').next().unwrap();
+    let options = ["-o", "/dev/null", "-e", &format!("trace={name}"), "-e", &format!("inject={failure}:when={which}")];
+    traced(story, command, &options.map(str::to_owned))
+}
+
+/// The calls of a renewal that change the disk, and how each fails.
+const FAILURES: [&str; 8] = [
+    "fsync:error=EIO",
+    "fdatasync:error=EIO",
+    "write:error=EIO",
+    "mkdir:error=ENOSPC",
+    "symlink:error=ENOSPC",
+    "rename:error=EIO",
+    "renameat:error=EIO",
+    "unlink:error=EIO",
+];
+
+#[test]
+fn whichever_call_to_the_disk_fails_the_target_shows_a_whole_set_and_the_next_tick_finishes() {
+    let story = Story::new(&lab("shop", "", &["east"])).founded("shop", NEW_YEAR);
+    story.with_passphrase(&format!("--at {NEW_YEAR} rotate")).fine();
+    let (before, due) = (story.set("clusters/east"), later(NEW_YEAR, Duration::days(60)));
+    for failure in FAILURES {
+        let mut last = 0;
+        // Some calls only tidy up, and nothing depends on them: the end is where several in a row did no harm.
+        for which in (1..).take_while(|which| *which < 60) {
+            let trial = story.copied();
+            let command = trial.command(&format!("--at {due} rotate --passphrase-file passphrase"));
+            let said = fail_at(&trial, &command, failure, which);
+            let told = format!("{failure} {which}: {said:?}");
+            trial.sound("clusters/east", seconds(&due)).unwrap_or_else(|why| panic!("{why}: {told}"));
+            let is_renewed = trial.set("clusters/east") != before;
+            if said.code == Some(0) {
+                assert!(is_renewed, "{told}");
+                if which > last + 5 {
+                    break;
+                }
+                continue;
+            }
+            last = which;
+            assert_eq!(said.code, Some(1), "{told}");
+            // Of the old set that could not be removed, it is true.
+            let claims = said.err.contains("what was there before is unchanged") && said.err.contains("clusters/east");
+            assert!(!claims || !is_renewed || said.err.contains("east/..2027_01_01_"), "{told}");
+            let code = if said.err.contains("standard output") { "output-failed" } else { "file-unwritable" };
+            assert!(said.err.contains(&format!("error: {code}: ")), "{told}");
+            trial.with_passphrase(&format!("--at {due} rotate")).fine();
+            assert_ne!(trial.set("clusters/east"), before, "{told}");
+            assert_eq!(private_keys(&trial.path("clusters")).len(), 1, "{told}");
+        }
+        assert!(last > 0, "{failure} never did any harm");
+    }
 }

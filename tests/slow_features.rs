@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::{Mutex, PoisonError};
 
-const CEREMONIES: [&[&str]; 4] = [&["root", "create"], &["issuing", "create"], &["issue"], &["quickstart"]];
+const CEREMONIES: [&[&str]; 5] =
+    [&["root", "create"], &["root", "import"], &["issuing", "create"], &["issue"], &["quickstart"]];
 
 /// How the file of a root key is called; a build that opens none has no use for the word.
 const ROOT_KEY: &[u8] = b"root-key.pem";

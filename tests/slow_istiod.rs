@@ -1,4 +1,5 @@
-//! A real istiod that watches a directory of ours: what it serves and what its gauges say is what the report tells.
+//! A real istiod that watches a directory of ours, or one in which our Secret is mounted: what it serves and what its
+//! gauges say is what the report tells, and where it has made itself a CA nothing is published.
 //!
 //! istiod reads the machine's clock, so everything is made sixty-one days ago and renewed now.
 
@@ -9,23 +10,27 @@
 mod clusters;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use assert_cmd::Command;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tempfile::TempDir;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use clusters::{Clusters, Istiod};
+use clusters::{ApiServer, Clusters, Istiod};
 
 /// One for each test.
 static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| {
-    let clusters = Clusters::start(2);
-    (0..2).for_each(|index| clusters.server(index).create_namespace("istio-system"));
+    let clusters = Clusters::start(3);
+    (0..3).for_each(|index| clusters.server(index).create_namespace("istio-system"));
     clusters
 });
 
@@ -35,11 +40,16 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A mesh of one primary whose intermediate has 29 days left: its renewal is due.
 struct Lab {
     folder: TempDir,
+    access: String,
 }
 
 impl Lab {
     fn new() -> Self {
-        let lab = Self { folder: tempfile::tempdir().unwrap() };
+        Self::reached_by("directory: ./east")
+    }
+
+    fn reached_by(access: &str) -> Self {
+        let lab = Self { folder: tempfile::tempdir().unwrap(), access: access.to_owned() };
         fs::write(lab.path("passphrase"), "a passphrase of the lab\n").unwrap();
         lab.look_by("");
         let then = (OffsetDateTime::now_utc() - time::Duration::days(61)).format(&Rfc3339).unwrap();
@@ -60,7 +70,8 @@ impl Lab {
 
     /// Writes the mesh file with this about its istiod.
     fn look_by(&self, istiod: &str) {
-        let east = format!("{{ name: east, role: primary, access: {{ directory: ./east }}, istiod: {{ {istiod} }} }}");
+        let access = &self.access;
+        let east = format!("{{ name: east, role: primary, access: {{ {access} }}, istiod: {{ {istiod} }} }}");
         let mesh = format!("version: 1\nmesh: m1\nlab: true\nclusters:\n  - {east}\n");
         fs::write(self.path("mesh.yaml"), mesh).unwrap();
     }
@@ -71,6 +82,14 @@ impl Lab {
         let mut command = Command::cargo_bin("meshca").unwrap();
         let assert = command.current_dir(self.folder.path()).args(words).assert().success();
         String::from_utf8(assert.get_output().stdout.clone()).unwrap()
+    }
+
+    /// Runs a command that has to end with this exit code; what it said on both ends.
+    fn ends(&self, code: i32, words: &str) -> String {
+        let mut command = Command::cargo_bin("meshca").unwrap();
+        let assert = command.current_dir(self.folder.path()).args(words.split(' ')).assert().code(code);
+        let output = assert.get_output();
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
     }
 
     fn report(&self) -> Report {
@@ -209,6 +228,90 @@ fn an_update_that_istiod_drops_is_seen_until_it_is_restarted() {
     lab.look_by(&format!("addresses: ['{}'], metrics: ['{}']", istiod.address(), istiod.metrics()));
     assert_eq!(lab.report().loaded(), "seen");
     assert!(lab.meshca("report -o prometheus").contains("meshca_istiod_loaded{cluster=\"east\",grade=\"seen\"} 1\n"));
+}
+
+/// Mounts the Secret `cacerts` in a folder, as the kubelet does: whole, and nothing of it once it is gone.
+struct Kubelet {
+    is_over: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Kubelet {
+    fn start(server: &'static ApiServer, folder: PathBuf) -> Self {
+        fs::create_dir(&folder).unwrap();
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            let (mut number, mut before) = (0, Value::String("nothing".to_owned()));
+            while !over.load(SeqCst) {
+                let data = server.secret("istio-system", "cacerts").map_or(Value::Null, |it| it["data"].clone());
+                if data != before {
+                    number += 1;
+                    mount(&folder, number, &data);
+                    before = data;
+                }
+                thread::sleep(Duration::from_millis(200));
+            }
+        });
+        Self { is_over, thread: Some(thread) }
+    }
+}
+
+fn mount(folder: &Path, number: usize, data: &Value) {
+    let whole = format!("..{number}");
+    fs::create_dir(folder.join(&whole)).unwrap();
+    for (name, value) in data.as_object().into_iter().flatten() {
+        fs::write(folder.join(&whole).join(name), STANDARD.decode(value.as_str().unwrap()).unwrap()).unwrap();
+        let _ = symlink(format!("..data/{name}"), folder.join(name));
+    }
+    let _ = fs::remove_file(folder.join("..next"));
+    symlink(whole, folder.join("..next")).unwrap();
+    fs::rename(folder.join("..next"), folder.join("..data")).unwrap();
+}
+
+impl Drop for Kubelet {
+    fn drop(&mut self) {
+        self.is_over.store(true, SeqCst);
+        self.thread.take().map(thread::JoinHandle::join);
+    }
+}
+
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "{what} did not come about");
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn behind_an_api_server_publishing_waits_for_istiod_and_one_that_made_itself_a_ca_is_left_alone() {
+    let server = CLUSTERS.server(2);
+    let lab = Lab::reached_by(&format!("kubeconfig: {}", server.kubeconfig("admin").display()));
+    let mounted = lab.path("mounted");
+    let _kubelet = Kubelet::start(server, mounted.clone());
+    until("the mount", || mounted.join("ca-key.pem").exists());
+    let istiod = Istiod::start(server, &mounted, &lab.path("istiod"));
+    lab.look_by(&format!("addresses: ['{}'], metrics: ['{}']", istiod.address(), istiod.metrics()));
+    until("the trust bundle of istiod", || lab.report().row("root")["status"] == "ok");
+    assert_eq!(lab.report_once("seen").why(), "the one replica serves it");
+    lab.meshca("issue --passphrase-file passphrase");
+    let published = lab.meshca("publish --wait=2m --passphrase-file passphrase");
+    assert!(published.contains("loaded   seen: the one replica serves it"), "{published}");
+
+    // Somebody deletes it, and istiod starts again: it makes itself a CA, and hands out its root.
+    assert!(server.kubectl(["delete", "secret", "cacerts", "-n", "istio-system"]).status.success());
+    until("the empty mount", || !mounted.join("ca-key.pem").exists());
+    drop(istiod);
+    let _alone = Istiod::start(server, &mounted, &lab.path("istiod-alone"));
+    until("a CA of its own", || server.secret("istio-system", "istio-ca-secret").is_some());
+    lab.look_by("");
+    let said = lab.ends(1, "rotate --passphrase-file passphrase");
+    assert!(said.contains("error: already-running-under-another-root: east"), "{said}");
+    lab.ends(0, "issue east --passphrase-file passphrase");
+    let said = lab.ends(1, "publish --passphrase-file passphrase");
+    assert!(said.contains("error: already-running-under-another-root: east"), "{said}");
+    assert!(server.secret("istio-system", "cacerts").is_none());
 }
 
 fn append(file: &Path, text: &str) {

@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 
 use clusters::{ApiServer, Clusters};
 
-static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| Clusters::start(2));
+/// The second and the third are for one test each: both apply an installation, which has the same names whatever runs.
+static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| Clusters::start(3));
 
 const MESH: &str = "version: 1
 mesh: shop
@@ -142,7 +143,7 @@ fn an_api_server_takes_every_object_and_pod_security_lets_the_pod_in() {
 
 #[test]
 fn an_api_server_takes_the_daemon_and_the_same_program_works_as_its_service_account() {
-    let server = CLUSTERS.server(1);
+    let server = CLUSTERS.server(2);
     let folder = folder("daemon");
     let mesh = "version: 1\nmesh: shop\nrecords: stdout\nclusters:\n  - { name: south, role: primary, namespace: \
                 south-system, access: { kubeconfig: ./kubeconfig } }\n";
@@ -271,6 +272,7 @@ fn the_service_account_may_do_what_the_role_says_and_nothing_more() {
         "/namespaces/istio-system get",
         "events.k8s.io/events/* create",
         "events.k8s.io/events/* patch",
+        "apps/deployments/* list",
         trust_bundle,
     ];
     assert_eq!(rights(server, &token, "istio-system"), set(&control_plane));
@@ -285,6 +287,7 @@ fn the_service_account_may_do_what_the_role_says_and_nothing_more() {
     };
     let secret = |name: &str| json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "data": { "word": "bmV3" } });
     let secrets = "/api/v1/namespaces/istio-system/secrets";
+    let deployments = "/apis/apps/v1/namespaces/istio-system/deployments";
     let ssa = "application/apply-patch+yaml";
     for (name, statuses) in [
         ("cacerts", [201, 200, 200]),
@@ -322,6 +325,10 @@ fn the_service_account_may_do_what_the_role_says_and_nothing_more() {
         ("POST /apis/events.k8s.io/v1/namespaces/istio-system/events".to_owned(), json, event.clone(), 201),
         ("POST /apis/events.k8s.io/v1/namespaces/near-system/events".to_owned(), json, event, 403),
         ("GET /apis/events.k8s.io/v1/namespaces/istio-system/events".to_owned(), "", Value::Null, 403),
+        (format!("GET {deployments}"), "", Value::Null, 200),
+        (format!("GET {deployments}/istiod"), "", Value::Null, 403),
+        (format!("PATCH {deployments}/istiod"), "application/merge-patch+json", json!({}), 403),
+        ("GET /apis/apps/v1/namespaces/near-system/deployments".to_owned(), "", Value::Null, 403),
     ] {
         assert_eq!(ask(&request, content, &body), status, "{request}");
     }
@@ -357,6 +364,15 @@ fn meshca_publishes_and_renews_with_the_rights_that_it_asks_for() {
         secret["metadata"]["annotations"]["meshca.io/generation"].as_str().unwrap().to_owned()
     };
     assert_eq!(generation(), "1");
+    // Looking needs no right that is not granted either, and nothing is left out silently for want of one.
+    let context = ["check", "--context", "c1", "--kubeconfig", &kubeconfig, "--namespace", "runs-system"];
+    for line in ["report", "check", "check east", "publish --dry-run", "rotate --dry-run"] {
+        let said = words(&meshca(&folder, &line.split(' ').collect::<Vec<_>>()));
+        assert!(said.contains("east") || said.contains("nothing is due"), "{line}: {said}");
+        assert!(!said.contains("not-allowed"), "{line}: {said}");
+    }
+    let said = words(&meshca(&folder, &context));
+    assert!(said.contains("bundle-missing"), "{said}");
     // Its own report says when it is due, and a lab may pretend that it is then.
     let report: Value = serde_json::from_slice(&meshca(&folder, &["report", "-o", "json"]).stdout).unwrap();
     let rows = report["rows"].as_array().unwrap();

@@ -11,6 +11,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests make real keys")]
 #![expect(clippy::print_stdout, reason = "what was explored is printed")]
 
+#[path = "support/simulated/ending.rs"]
+mod ending;
 #[path = "support/simulated/model.rs"]
 mod model;
 #[path = "support/simulated/mod.rs"]
@@ -41,7 +43,7 @@ fn explore(name: &str, sites: Vec<Site>, faults: Faults) {
         checker.max_depth(),
         model.planner.plans()
     );
-    for (property, path) in checker.discoveries() {
+    if let Some((property, path)) = checker.discoveries().into_iter().next() {
         let steps = path.into_vec();
         let (last, _) = steps.last().unwrap();
         let events: Vec<_> = steps.iter().filter_map(|(_, event)| *event).collect();

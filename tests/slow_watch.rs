@@ -251,6 +251,22 @@ fn sigterm_in_the_middle_of_a_tick_leaves_every_secret_sound() {
     assert!((0..MANY).all(|number| generation(&namespace("many", number)) == "2"));
 }
 
+#[test]
+fn sigterm_ends_a_single_tick_as_cleanly_and_says_that_it_was_not_all() {
+    const MANY: usize = 20;
+    let story = published("once", MANY, ", write: 2");
+    let mut tick = Watch::spawn(&story, story.command(&format!("--at {DUE} rotate --passphrase-file passphrase")));
+    tick.until("the first renewal", |_| generation(&namespace("once", 0)) == "2");
+    assert_eq!(tick.end(), Some(1), "{}\n{}", tick.out(), tick.err());
+    let renewed = (0..MANY).filter(|number| generation(&namespace("once", *number)) == "2").count();
+    assert!(renewed < MANY && tick.out().contains(&format!("{renewed} of {MANY} renewed")), "{}", tick.out());
+    assert!(tick.err().contains("error: interrupted: "), "{}", tick.err());
+    for number in 0..MANY {
+        sound(&story, &namespace("once", number), DUE);
+    }
+    story.with_passphrase(&format!("--at {DUE} rotate")).fine();
+}
+
 fn lease(namespace: &str) -> Value {
     get(&["lease", "rotate", "-n", namespace])["spec"].clone()
 }
@@ -345,6 +361,34 @@ fn without_the_right_to_make_events_a_tick_says_so_once_and_is_fine() {
     let said = story.with_passphrase(&format!("--at {DUE} rotate")).fine();
     assert_eq!(said.err.matches("not-allowed").count(), 1, "{said:?}");
     said.saying("warning: not-allowed: mute-").saying("2 of 2 renewed");
+}
+
+#[test]
+fn the_status_of_a_large_fleet_lies_in_several_config_maps_that_lose_nobody() {
+    const MANY: usize = 501;
+    let mut mesh = "version: 1\nmesh: large\nlab: true\nrotation: { paused: true }\nclusters:\n".to_owned();
+    for number in 0..MANY {
+        mesh.push_str(&format!(
+            "  - {{ name: c{number}, network: n, role: primary, access: {{ directory: ./c{number} }} }}\n"
+        ));
+    }
+    let story = Story::new(&mesh).founded("large", MOMENT);
+    server().create_namespace("large");
+    let kubeconfig = server().kubeconfig("admin").display().to_string();
+    let line = format!("--at {MOMENT} rotate --status-configmap large/status --home-kubeconfig {kubeconfig}");
+    story.with_passphrase(&line).fine().saying("501 waiting");
+    let list = get(&["configmaps", "-l", "meshca.io/status=large", "-n", "large"]);
+    let mut names = BTreeSet::new();
+    let parts = list["items"].as_array().unwrap();
+    for (number, map) in parts.iter().enumerate() {
+        assert_eq!(map["metadata"]["name"], format!("status-{number}"));
+        assert_eq!(map["metadata"]["annotations"]["meshca.io/parts"], "3");
+        let status: Value = serde_json::from_str(map["data"]["status.json"].as_str().unwrap()).unwrap();
+        let clusters = status["clusters"].as_array().unwrap();
+        assert!(clusters.len() <= 500, "{}", clusters.len());
+        names.extend(clusters.iter().map(|it| it["cluster"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!((parts.len(), names.len()), (3, MANY));
 }
 
 #[test]

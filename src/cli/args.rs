@@ -9,9 +9,11 @@ use time::{Duration, OffsetDateTime};
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand};
 use crate::cli::passphrase_file::PassphraseFile;
+use crate::cli::rehearse_arguments::RehearseArguments;
 use crate::cli::report_words::Form;
+use crate::cli::rollback_arguments::RollbackArguments;
 use crate::cli::rotate_arguments::{RotateArguments, length};
-use crate::cli::typed_values::{account, cluster, image, moment, namespace, trust_domain, user, word};
+use crate::cli::typed_values::{account, cluster, deployment, image, moment, namespace, trust_domain, user, word};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
@@ -48,11 +50,13 @@ Start:
 Run:
   publish      Bring what lies in stock to the clusters
   rotate       One tick: look, plan, renew what is due; with --watch one after another
+  rollback     Turn a root change back by a stage, or forward again
 
 Look:
   report       How every certificate in every cluster stands
   check        What is wrong, and what istiod, the agent and Envoy would do
   inspect      What a certificate, key or Secret file holds
+  rehearse     Two years of this mesh in seconds: what breaks, and when people are needed
   ledger       What was done, and whether the record is whole
 
 Around:
@@ -73,7 +77,7 @@ const HELP: &str = help!(
     "  quickstart   The whole main job on a laptop, in one folder, under `lab: true`\n",
     "\
 Ceremony (offline, with the root key; `issue` so only where there is no issuing CA):
-  root         Create the root
+  root         Create the root and the next one, or take one in
   issuing      Create the online issuing CA
   issue        Mint intermediates and lay them ready in stock
 
@@ -125,6 +129,12 @@ pub enum Format {
     Yaml,
     /// Text exposition format 0.0.4.
     Prometheus,
+    /// Of a rehearsal: a runbook.
+    #[value(hide = true)]
+    Markdown,
+    /// Of a rehearsal: a calendar.
+    #[value(hide = true)]
+    Ics,
 }
 
 impl Format {
@@ -135,14 +145,17 @@ impl Format {
     }
 }
 
-impl From<Format> for Form {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::Table => Form::Table,
-            Format::Wide => Form::Wide,
-            Format::Json => Form::Json,
-            Format::Yaml => Form::Yaml,
-            Format::Prometheus => Form::Prometheus,
+impl Format {
+    /// The form of a report; `None`: a report has none like it.
+    #[must_use]
+    pub const fn of_report(self) -> Option<Form> {
+        match self {
+            Format::Table => Some(Form::Table),
+            Format::Wide => Some(Form::Wide),
+            Format::Json => Some(Form::Json),
+            Format::Yaml => Some(Form::Yaml),
+            Format::Prometheus => Some(Form::Prometheus),
+            Format::Markdown | Format::Ics => None,
         }
     }
 }
@@ -191,6 +204,9 @@ pub enum Command {
     },
     /// One tick: look, plan, renew what is due; with --watch one after another.
     Rotate(RotateArguments),
+    /// Turn a root change back by a stage, until an old root was removed, and take the first steps that way. Later runs of
+    /// rotate go on so, until --undo.
+    Rollback(RollbackArguments),
     /// How every certificate in every cluster stands.
     Report {
         /// Write the metrics to this file as well, by rename, for a textfile collector.
@@ -205,6 +221,13 @@ pub enum Command {
         #[arg(value_name = "FILE")]
         path: PathBuf,
     },
+    /// Two years of this mesh in seconds: what breaks, and when people are needed.
+    ///
+    /// The planner and the checks that run in production, over clusters, people and a clock that exist only in memory.
+    /// Reads the mesh file, and touches nothing else. It begins with a founding ceremony. Forms besides the usual ones: -o markdown
+    /// for a runbook, -o ics for a calendar. Ends with 3 where people would come too late, with 4 where workloads would be
+    /// refused or something would end.
+    Rehearse(RehearseArguments),
     /// What was done, and whether the record is whole.
     #[command(subcommand)]
     Ledger(LedgerCommand),
@@ -301,7 +324,7 @@ pub enum LedgerCommand {
 /// Which objects are printed.
 #[derive(Debug, Subcommand)]
 pub enum ManifestsCommand {
-    /// What each cluster has to grant meshca: a Role for two Secrets by name, and no list.
+    /// What each cluster has to grant meshca: a Role for two Secrets by name, and little else.
     Rbac {
         /// The clusters; none: all that are reached through the Kubernetes API.
         #[arg(value_name = "CLUSTER", value_parser = cluster)]
@@ -309,6 +332,10 @@ pub enum ManifestsCommand {
         /// Whom the cluster knows meshca as.
         #[command(flatten)]
         subject: SubjectArguments,
+        /// A Deployment of istiod that may be restarted where istiod.restart is true. Without it, istiod; revisions have
+        /// other names. May be repeated.
+        #[arg(long, value_name = "NAME", value_parser = deployment)]
+        istiod_deployment: Vec<String>,
     },
     /// Everything to run `rotate` in a cluster: namespace, account, mesh file and CronJob. Secrets are only named.
     Cronjob {

@@ -5,16 +5,20 @@ use std::path::Path;
 use time::OffsetDateTime;
 
 use crate::cli::args::Shared;
-use crate::cli::ceremony_arguments::{IssueArguments, IssuingCreateArguments, RootCreateArguments};
+use crate::cli::ceremony_arguments::{
+    IssueArguments, IssuingCreateArguments, RootCreateArguments, RootImportArguments,
+};
 use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
 use crate::cli::report_words::{self, Form};
 use crate::cli::voice::Voice;
 use crate::cli::{document, fleet_words};
 use crate::jobs::root_create::{Passphrases, Prospect};
-use crate::jobs::{issue, issuing_create, quickstart, root_create};
+use crate::jobs::root_import::Candidate;
+use crate::jobs::{issue, issuing_create, quickstart, root_create, root_import};
 use crate::mesh::holdings::Held;
 use crate::mesh::minting;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::utc;
 use crate::pki::validity::BACKDATE;
 use crate::problem::{Code, Problem};
@@ -36,8 +40,9 @@ impl Desk<'_> {
         let passphrases = Passphrases { opens: &named, seals: if order.next { &next } else { &named } };
         let mut ledger = self.ledger_file();
         let made = root_create::run(mesh, store, prospect, &passphrases, &self.entropy, &mut ledger, now);
-        self.finish(ledger);
+        let recorded = self.finish(ledger);
         let root = made.map_err(one)?;
+        recorded.map_err(one)?;
         let certificate = || fleet_words::certificate(&root.certificate);
         let words = || match endorser {
             None => format!("created the root of {}\n\n{}", mesh.name, certificate()),
@@ -88,7 +93,7 @@ impl Desk<'_> {
         }
         let typed = match confirm {
             Some(typed) => typed,
-            None => terminal::ask("Type the root's name to go on: ").map_err(one)?,
+            None => terminal::ask("Type the root's name to go on: ", "--confirm NAME").map_err(one)?,
         };
         if typed.trim() == subject.common_name {
             return Ok(());
@@ -99,6 +104,37 @@ impl Desk<'_> {
             .hint(format!("--confirm '{}'", subject.common_name))))
     }
 
+    pub(in crate::cli) fn root_import(self, order: RootImportArguments) -> Ended {
+        let _lock = self.begin_writing()?;
+        let (mesh, store) = (&self.mesh, &self.store);
+        let candidate =
+            root_import::read(store, mesh, &order.certificate, order.key.is_some(), self.now).map_err(one)?;
+        let root = candidate.root();
+        let certificate = fleet_words::certificate(&root.certificate);
+        self.voice.words(&format!(
+            "This will take in a root. Compare its SHA-256 with what its owner says.\n\n{certificate}"
+        ));
+        confirm_import(root, order.confirm)?;
+        let opens = PassphraseSource::new(order.key_passphrase_file);
+        let seals = PassphraseSource::new(order.passphrase_file);
+        let key = order.key.as_ref().map(|path| root_import::Key { path, opens: &opens, seals: &seals });
+        let mut ledger = self.ledger_file();
+        let made = root_import::run(store, &candidate, key.as_ref(), &self.entropy, &mut ledger);
+        let recorded = self.finish(ledger);
+        made.map_err(one)?;
+        recorded.map_err(one)?;
+        let with = if key.is_some() { "with its key" } else { "without its key" };
+        let words = || format!("took in root g{} of {}, {with}\n", root.generation, mesh.name);
+        self.voice.answer(self.shared, &document::root(root, None), words)?;
+        self.voice.words(&import_words(&candidate));
+        if let Some(path) = &order.key {
+            let sealed = store.root(root.generation).key_path();
+            let (path, sealed) = (path.display(), sealed.display());
+            self.voice.words(&format!("{path} is still there; keep {sealed} offline, and a copy of it elsewhere"));
+        }
+        Ok(Exit::Fine)
+    }
+
     pub(in crate::cli) fn issuing_create(self, order: IssuingCreateArguments) -> Ended {
         let _lock = self.begin_writing()?;
         let mut ledger = self.ledger_file();
@@ -106,8 +142,9 @@ impl Desk<'_> {
         let seals = PassphraseSource::new(order.issuing_passphrase_file);
         let order = issuing_create::Order { root: order.root, opens: &opens, seals: &seals };
         let made = issuing_create::run(&self.mesh, &self.store, &order, &self.entropy, &mut ledger, self.now);
-        self.finish(ledger);
+        let recorded = self.finish(ledger);
         let issuing_create::Made { issuing, root, had_choice } = made.map_err(one)?;
+        recorded.map_err(one)?;
         let words = || {
             let certificate = fleet_words::certificate(&issuing.certificate);
             format!("created issuing CA g{} of {}\n\n{certificate}", issuing.generation, self.mesh.name)
@@ -132,8 +169,9 @@ impl Desk<'_> {
             seals: seals.as_ref(),
         };
         let made = issue::run(&self.mesh, &self.store, &order, &self.entropy, &mut ledger, self.now);
-        self.finish(ledger);
+        let recorded = self.finish(ledger);
         let issue::Made { prepared, root, had_choice } = made.map_err(one)?;
+        recorded.map_err(one)?;
         self.voice
             .answer(self.shared, &document::stock(&prepared, root.generation), || fleet_words::stock(&prepared))?;
         self.tell_root(&root, had_choice);
@@ -150,6 +188,32 @@ impl Desk<'_> {
     }
 }
 
+fn confirm_import(root: &Held, confirm: Option<String>) -> Result<(), Vec<Problem>> {
+    let wanted = root.certificate.fingerprint();
+    let typed = match confirm {
+        Some(typed) => typed,
+        None => terminal::ask("Type the SHA-256 that its owner says to go on: ", "--confirm SHA256").map_err(one)?,
+    };
+    if Fingerprint::parse(typed.trim()) == Some(wanted) {
+        return Ok(());
+    }
+    Err(one(Problem::new(Code::NotConfirmed, "this is not the root of that SHA-256; nothing was taken in")
+        .fact(format!("typed   {}", typed.trim()))
+        .fact(format!("file    {wanted}"))
+        .hint("ask its owner, on another way than the file came, and say it with --confirm SHA256")))
+}
+
+/// What makes the mesh use a root that was taken in.
+fn import_words(candidate: &Candidate) -> String {
+    let pins: String = candidate.pins().iter().map(|pin| format!("\n    - {pin}")).collect();
+    match pins.as_str() {
+        "" => "it is used from now on, as the founding root or because the mesh file pins it already".to_owned(),
+        pins => format!(
+            "it is not used before the mesh file pins it; what is used now must be pinned as well then:\n\nroot:\n  trusted:{pins}\n"
+        ),
+    }
+}
+
 /// The whole main job, in one folder.
 pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
     if shared.at.is_some() {
@@ -157,14 +221,18 @@ pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, n
     }
     let made = quickstart::run(folder, &Entropy::new(), now)?;
     voice.words("LAB ONLY: a random passphrase lies in a file beside the keys that it opens");
-    voice.result(&format!("created the root of {}\n\n{}", made.mesh.name, fleet_words::certificate(&made.root)));
-    voice.result(&fleet_words::deliveries(&made.deliveries, false));
-    voice.result(&fleet_words::tick(&made.tick, false));
+    let story = [
+        format!("created the root of {}\n\n{}", made.mesh.name, fleet_words::certificate(&made.root)),
+        fleet_words::deliveries(&made.deliveries, None),
+        fleet_words::tick(&made.tick, false, now),
+    ];
+    story.iter().try_for_each(|part| voice.result(part)).map_err(one)?;
     let file = made.file.display().to_string();
     let metrics = folder.join("meshca.prom");
     let desk = Desk::of(made.mesh, shared, voice, now);
-    let status = desk.tell_watchers(&made.tick.observed, Some(&metrics)).map_err(one)?;
-    voice.result(&report_words::written(&status, Form::Table, &file, VERSION, voice.colour).map_err(one)?);
+    let status = desk.tell_watchers(&made.tick, Some(&metrics)).map_err(one)?;
+    let report = report_words::written(&status, Form::Table, &file, VERSION, voice.colour);
+    report.and_then(|report| voice.result(&report)).map_err(one)?;
     voice.words(&format!(
         "metrics are in {}\ngo on with:\n  meshca -f {file} report\n  meshca -f {file} rotate --passphrase-file {}\n  \
          meshca -f {file} report -o prometheus",

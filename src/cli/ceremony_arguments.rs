@@ -14,6 +14,8 @@ use crate::mesh::fleet::ClusterName;
 pub enum RootCommand {
     /// Mint the first root, or the next one. Asks for its name, so that nobody does it by accident.
     Create(RootCreateArguments),
+    /// Take in a root that was made elsewhere. Asks for its SHA-256, so that nobody takes in another one.
+    Import(RootImportArguments),
 }
 
 /// What `root create` is asked for.
@@ -31,6 +33,26 @@ pub struct RootCreateArguments {
     pub(in crate::cli) next_passphrase_file: Option<PathBuf>,
     /// The new root's name, instead of typing it.
     #[arg(long, value_name = "NAME")]
+    pub(in crate::cli) confirm: Option<String>,
+}
+
+/// What `root import` is asked for.
+#[derive(Debug, Args)]
+pub struct RootImportArguments {
+    /// The file of its certificate.
+    #[arg(value_name = "FILE")]
+    pub(in crate::cli) certificate: PathBuf,
+    /// The file of its private key, PKCS#8, sealed or not: then it can sign here. The file stays as it is.
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) key: Option<PathBuf>,
+    /// The file whose first line opens that file, where it is sealed. Without it, the terminal is asked.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(in crate::cli) key_passphrase_file: Option<PathBuf>,
+    /// The file whose first line seals the key in the material folder. Without it, the terminal is asked.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(in crate::cli) passphrase_file: Option<PathBuf>,
+    /// The SHA-256 of the certificate, as its owner says it, instead of typing it.
+    #[arg(long, value_name = "SHA256")]
     pub(in crate::cli) confirm: Option<String>,
 }
 

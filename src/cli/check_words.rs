@@ -3,6 +3,7 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::cli::cadence_words::{CadenceDocument, Fit};
 use crate::cli::document::ProblemDocument;
 use crate::cli::exit::Exit;
 use crate::cli::problem_words::printable;
@@ -123,6 +124,9 @@ struct Document<'a> {
     generated_at: String,
     findings: Vec<FindingDocument<'a>>,
     sets: Vec<SetDocument<'a>>,
+    /// Only of a whole mesh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cadence: Option<CadenceDocument<'a>>,
 }
 
 /// A finding.
@@ -164,7 +168,12 @@ struct SetDocument<'a> {
 
 /// For machines, as one document that can be written in any form.
 #[must_use]
-pub fn document<'a>(sets: &'a [Checked], fleet: &'a [Finding], now: OffsetDateTime) -> impl Serialize + use<'a> {
+pub fn document<'a>(
+    sets: &'a [Checked],
+    fleet: &'a [Finding],
+    fit: Option<&'a Fit>,
+    now: OffsetDateTime,
+) -> impl Serialize + use<'a> {
     let findings = all(sets, fleet).into_iter().map(|(place, finding)| FindingDocument::new(place, finding));
     let sets = sets.iter().map(|set| {
         let judgement = set.judgement.as_ref().ok().and_then(Option::as_ref);
@@ -181,5 +190,6 @@ pub fn document<'a>(sets: &'a [Checked], fleet: &'a [Finding], now: OffsetDateTi
         generated_at: utc(now),
         findings: findings.collect(),
         sets: sets.collect(),
+        cadence: fit.map(|fit| CadenceDocument::of(fit, now)),
     }
 }

@@ -1,6 +1,5 @@
 //! A mesh file that was read, and what the commands do with it alike: begin to write, keep a ledger, tell the watchers.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -11,12 +10,12 @@ use crate::cli::exit::Exit;
 use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
 use crate::cli::{problem_words, report_words};
-use crate::jobs::publish::Courier;
+use crate::jobs::courier::Courier;
 use crate::jobs::report;
-use crate::mesh::fleet::{ClusterName, Mesh};
+use crate::jobs::rotate::Tick;
+use crate::mesh::fleet::Mesh;
 use crate::mesh::metrics;
-use crate::mesh::observed::Observed;
-use crate::mesh::status::Status;
+use crate::mesh::status::{Status, status};
 use crate::problem::{Code, Problem};
 use crate::world::brake::Brake;
 use crate::world::entropy::Entropy;
@@ -45,7 +44,7 @@ pub(in crate::cli) struct Desk<'a> {
     pub(in crate::cli) shared: &'a Shared,
     pub(in crate::cli) voice: Voice,
     pub(in crate::cli) now: OffsetDateTime,
-    /// What may keep it from writing; nothing does, unless a watch says so.
+    /// What may keep it from writing: a signal, or a Lease that is lost.
     pub(in crate::cli) brake: Arc<Brake>,
 }
 
@@ -83,7 +82,7 @@ impl<'a> Desk<'a> {
     }
 
     pub(in crate::cli) fn targets(&self) -> Targets<'_> {
-        Targets::new(&self.mesh, &self.entropy, self.now)
+        Targets::new(&self.mesh, &self.entropy, self.now).with_progress(!self.voice.quiet)
     }
 
     pub(in crate::cli) fn courier<'b>(
@@ -95,20 +94,18 @@ impl<'a> Desk<'a> {
         Courier { mesh, own: None, targets, entropy, ledger, now: *now, brake, shows_progress: !voice.quiet }
     }
 
-    pub(in crate::cli) fn finish(&self, ledger: LedgerFile) {
-        for line in ledger.into_lines() {
-            self.voice.result(&line);
-        }
+    /// Prints the ledger, where it goes to standard output.
+    ///
+    /// # Errors
+    /// `output-failed`.
+    pub(in crate::cli) fn finish(&self, ledger: LedgerFile) -> Result<(), Problem> {
+        ledger.into_lines().iter().try_for_each(|line| self.voice.result(line))
     }
 
     /// What the unattended side leaves for its watchers: the public status and the metrics. A tick that acted has
     /// acted, whether or not they can be written.
-    pub(in crate::cli) fn tell_watchers(
-        &self,
-        observed: &BTreeMap<ClusterName, Observed>,
-        textfile: Option<&Path>,
-    ) -> Result<Status, Problem> {
-        let status = report::of(&self.mesh, &self.store, observed, self.now)?;
+    pub(in crate::cli) fn tell_watchers(&self, tick: &Tick, textfile: Option<&Path>) -> Result<Status, Problem> {
+        let status = status(&self.mesh, &tick.holdings, &tick.observed, self.now);
         if let Some(folder) = mesh_folder::records_folder(&self.mesh) {
             let text = report_words::written(&status, Form::Json, "", VERSION, false)?;
             report::write_status(folder, &text)?;

@@ -12,6 +12,7 @@ use crate::mesh::holdings::{Held, Prepared};
 use crate::mesh::ledger::{Entry, Ledger};
 use crate::mesh::loaded::Loaded;
 use crate::mesh::plan::Act;
+use crate::mesh::progress_document::ProgressPart;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
 use crate::problem::{Code, Problem};
@@ -26,9 +27,21 @@ pub fn written(document: &impl Serialize, format: Format) -> Result<Option<Strin
         Format::Table | Format::Wide => Ok(None),
         Format::Json => serde_json::to_string_pretty(document).map(Some).map_err(|error| failed(error.to_string())),
         Format::Yaml => serde_saphyr::to_string(document).map(Some).map_err(|error| failed(error.to_string())),
-        Format::Prometheus => {
-            Err(Problem::new(Code::BadArgument, "only the report has metrics").hint("meshca report -o prometheus"))
-        }
+        Format::Prometheus | Format::Markdown | Format::Ics => refuse_form(format, false, false).map(|()| None),
+    }
+}
+
+/// Refuses forms that a command has not: before something is done whose result could then not be told.
+///
+/// # Errors
+/// `bad-argument`.
+pub fn refuse_form(format: Format, has_metrics: bool, has_runbook: bool) -> Result<(), Problem> {
+    let refused = |what, hint: &str| Err(Problem::new(Code::BadArgument, what).hint(hint));
+    match format {
+        Format::Prometheus if !has_metrics => refused("only the report has metrics", "meshca report -o prometheus"),
+        Format::Markdown if !has_runbook => refused("only a rehearsal has a runbook", "meshca rehearse -o markdown"),
+        Format::Ics if !has_runbook => refused("only a rehearsal has a calendar", "meshca rehearse -o ics"),
+        _ => Ok(()),
     }
 }
 
@@ -202,6 +215,7 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
         dry_run: bool,
         steps: Vec<One<'a>>,
         next_ceremony: Option<CeremonyDocument>,
+        root_change: Option<ProgressPart<'a>>,
     }
     #[derive(Serialize)]
     struct One<'a> {
@@ -236,6 +250,7 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
         dry_run,
         steps: steps.collect(),
         next_ceremony: tick.plan.ceremonies.first().map(CeremonyDocument::from),
+        root_change: tick.plan.root_change.as_ref().map(ProgressPart::of),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What publish, rotate, the ceremonies and the quickstart did, in words.
 
-use crate::cli::problem_words;
+use time::OffsetDateTime;
+
+use crate::cli::{problem_words, root_change_words};
 use crate::jobs::publish::Delivery;
 use crate::jobs::rotate::Tick;
 use crate::mesh::change::Change;
@@ -9,7 +11,7 @@ use crate::mesh::holdings::Prepared;
 use crate::mesh::ledger::{Entry, Ledger};
 use crate::mesh::plan::Act;
 use crate::pki::certificate::Certificate;
-use crate::pki::moment::{day, utc};
+use crate::pki::moment::{ahead, day, utc};
 use crate::pki::profile::Tier;
 use crate::problem::{Code, Problem};
 use crate::world::brake::Hold;
@@ -72,15 +74,16 @@ pub fn ledger(ledger: &Ledger) -> String {
     ledger.entries.iter().map(row).collect()
 }
 
-/// What publish did to each target.
+/// What publish did to each target; in a dry run, what it would do, as it looks at this moment.
 #[must_use]
-pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> String {
+pub fn deliveries(deliveries: &[Delivery], dry_run: Option<OffsetDateTime>) -> String {
     let width = deliveries.iter().map(|it| it.cluster.as_str().len()).max().unwrap_or(0);
     let mut text = String::new();
     for delivery in deliveries {
         let (word, more) = match (&delivery.change, &delivery.after) {
             (Ok(change @ (Change::Create | Change::Replace { .. })), Some((generation, after))) => {
-                let word = if dry_run { format!("would {}", change.as_str()) } else { done(change).to_owned() };
+                let word =
+                    if dry_run.is_some() { format!("would {}", change.as_str()) } else { done(change).to_owned() };
                 (word, format!("generation {generation}, {}, ends {}", after.subject(), utc(after.not_after())))
             }
             (Ok(change), _) => {
@@ -93,21 +96,22 @@ pub fn deliveries(deliveries: &[Delivery], dry_run: bool) -> String {
         if let Some(loaded) = &delivery.loaded {
             text.push_str(&format!("    loaded   {}: {}\n", loaded.as_str(), problem_words::printable(&loaded.why)));
         }
-        if let (true, Some(before), Some((_, after)), Ok(Change::Replace { .. })) =
+        if let (Some(now), Some(before), Some((_, after)), Ok(Change::Replace { .. })) =
             (dry_run, &delivery.before, &delivery.after, &delivery.change)
         {
-            text.push_str(&difference(before, after));
+            text.push_str(&difference(before, after, now));
         }
     }
     text
 }
 
 /// What changes, in public facts.
-fn difference(before: &Certificate, after: &Certificate) -> String {
+fn difference(before: &Certificate, after: &Certificate, now: OffsetDateTime) -> String {
+    let end = |it: &Certificate| format!("{}, {}", utc(it.not_after()), ahead(it.not_after() - now));
     let rows = [
         ("subject", before.subject().to_string(), after.subject().to_string()),
         ("serial", before.serial_text(), after.serial_text()),
-        ("ends", utc(before.not_after()), utc(after.not_after())),
+        ("ends", end(before), end(after)),
     ];
     rows.iter().map(|(name, old, new)| format!("    - {name:<8} {old}\n    + {name:<8} {new}\n")).collect()
 }
@@ -123,10 +127,13 @@ const fn done(change: &Change) -> &'static str {
 
 /// What a tick planned, and what became of it.
 #[must_use]
-pub fn tick(tick: &Tick, dry_run: bool) -> String {
+pub fn tick(tick: &Tick, dry_run: bool, now: OffsetDateTime) -> String {
     let steps = &tick.plan.steps;
     let width = steps.iter().map(|it| it.cluster.as_str().len()).max().unwrap_or(0);
     let mut text = verdict(tick, dry_run);
+    if let Some(progress) = &tick.plan.root_change {
+        text.push_str(&root_change_words::headline(progress));
+    }
     text.push('\n');
     for step in steps {
         let (word, reason) = match tick.done.get(&step.cluster) {
@@ -140,6 +147,9 @@ pub fn tick(tick: &Tick, dry_run: bool) -> String {
         let reason = problem_words::printable(&reason);
         text.push_str(&format!("  {:width$}  {word:<9}  {reason}\n", step.cluster.as_str()));
     }
+    if let Some(progress) = &tick.plan.root_change {
+        text.push_str(&format!("\n{}", root_change_words::footer(progress, now)));
+    }
     if let Some(ceremony) = tick.plan.ceremonies.first() {
         text.push_str(&format!("\n{}\n", next_ceremony(ceremony)));
     }
@@ -150,7 +160,7 @@ pub fn tick(tick: &Tick, dry_run: bool) -> String {
 #[must_use]
 pub fn asked_for(ceremony: &Ceremony) -> Problem {
     let (what, hint) = match ceremony.tier {
-        Tier::Root => ("a new root", "plan the change of root now; walking a fleet through it is not built yet"),
+        Tier::Root => ("a new root", "meshca root create --next"),
         Tier::Issuing => ("a new issuing CA", "meshca issuing create"),
         Tier::Intermediate => ("new intermediates in stock", "meshca issue --until DATE"),
     };
@@ -195,10 +205,13 @@ fn verdict(tick: &Tick, dry_run: bool) -> String {
     let waiting = count(|act| matches!(act, Act::Wait));
     let renewed = tick.done.values().filter(|outcome| outcome.is_ok()).count();
     let mut parts = Vec::new();
-    match (due, dry_run) {
-        (0, _) => {}
-        (due, true) => parts.push(format!("{due} would be renewed")),
-        (due, false) => parts.push(format!("{renewed} of {due} renewed")),
+    let is_walk = steps.iter().any(|step| step.act.writes() && step.stage.is_some());
+    match (due, dry_run, is_walk) {
+        (0, ..) => {}
+        (due, true, false) => parts.push(format!("{due} would be renewed")),
+        (due, false, false) => parts.push(format!("{renewed} of {due} renewed")),
+        (due, true, true) => parts.push(format!("{due} would take a step")),
+        (due, false, true) => parts.push(format!("{renewed} of {due} took a step")),
     }
     for (count, words) in [(stuck, "need a ceremony"), (refused, "refused"), (waiting, "waiting")] {
         if count > 0 {

@@ -4,6 +4,7 @@ use crate::cli::fleet_words;
 use crate::cli::problem_words::printable;
 use crate::jobs::inspect::{Content, Part};
 use crate::pki::certificate::Certificate;
+use crate::pki::hexadecimal::digits;
 use crate::pki::moment::utc;
 
 /// What a file holds, block after block.
@@ -45,7 +46,6 @@ fn content(content: &Content) -> String {
 
 fn extensions(certificate: &Certificate) -> String {
     let extensions = certificate.extensions();
-    let hexadecimal = |bytes: &Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut rows = Vec::new();
     if let Some(constraints) = extensions.basic_constraints {
         let length = constraints.path_length.map_or_else(|| "no limit".to_owned(), |length| length.to_string());
@@ -65,10 +65,10 @@ fn extensions(certificate: &Certificate) -> String {
         rows.push(("ext. usage", usages.join(", ")));
     }
     if let Some(identifier) = &extensions.subject_key_identifier {
-        rows.push(("ski", hexadecimal(identifier)));
+        rows.push(("ski", digits(identifier)));
     }
     if let Some(identifier) = &extensions.authority_key_identifier {
-        rows.push(("aki", hexadecimal(identifier)));
+        rows.push(("aki", digits(identifier)));
     }
     for (name, values) in [("dns names", &extensions.dns_names), ("uris", &extensions.uris)] {
         if !values.is_empty() {

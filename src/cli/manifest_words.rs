@@ -19,7 +19,7 @@ use crate::problem::{Code, Problem};
 ///
 /// # Errors
 /// `output-failed`, when a serializer fails.
-pub fn grants(grants: &[Grant<'_>], subject: &Subject, file: &Path) -> Result<String, Problem> {
+pub fn grants(grants: &[Grant<'_>], subject: &Subject, restartable: &[String], file: &Path) -> Result<String, Problem> {
     let file = path(file);
     let (whom, option) = match subject {
         Subject::User(name) => (format!("the user {name}"), format!(" --subject-user {}", quoted(name))),
@@ -30,17 +30,28 @@ pub fn grants(grants: &[Grant<'_>], subject: &Subject, file: &Path) -> Result<St
             (format!("the service account {account}"), option)
         }
     };
+    let option = restartable.iter().fold(option, |option, name| format!("{option} --istiod-deployment {name}"));
     let mut text = String::new();
     for Grant { cluster, objects } in grants {
         let kubectl = match &cluster.access {
             Access::Kubeconfig { context: Some(context), .. } => format!("kubectl --context {}", quoted(context)),
             _ => "kubectl".to_owned(),
         };
-        let (role, secrets) = (cluster.role.as_str(), cluster.role.has_cacerts());
-        let secrets = if secrets { "It reads and applies two Secrets by name" } else { "It reads no Secret" };
+        let (role, signs) = (cluster.role.as_str(), cluster.role.has_cacerts());
+        let may = match signs {
+            true => "It reads and applies two Secrets by name, and\nlists Deployments; it watches and deletes nothing.",
+            false => "It reads no Secret; it lists,\nwatches and deletes nothing.",
+        };
+        let restarts = match signs && cluster.istiod.restart {
+            true => {
+                "\nIt may restart istiod, which RBAC grants only as a patch of its Deployment: whoever may do that can run\n\
+                 anything there with the rights of istiod.\n"
+            }
+            false => " ",
+        };
         let mut about = format!(
-            "Cluster {} ({role}): what {whom} may do there. {secrets}; it lists,\nwatches and deletes nothing. To be \
-             applied there and nowhere else:\n  meshca -f {file} manifests rbac {}{option} | {kubectl} apply --server-side -f -",
+            "Cluster {} ({role}): what {whom} may do there. {may}{restarts}To be applied there and nowhere else:\n  meshca \
+             -f {file} manifests rbac {}{option} | {kubectl} apply --server-side -f -",
             cluster.name, cluster.name,
         );
         if cluster.access == Access::InCluster {

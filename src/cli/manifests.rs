@@ -34,11 +34,11 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
         })
     };
     let made = match what {
-        ManifestsCommand::Rbac { clusters, subject } => {
+        ManifestsCommand::Rbac { clusters, subject, istiod_deployment } => {
             let subject = subject.subject();
-            let grants = manifests_rbac::run(&mesh, clusters, &subject).map_err(one)?;
+            let grants = manifests_rbac::run(&mesh, clusters, &subject, istiod_deployment).map_err(one)?;
             if is_text {
-                manifest_words::grants(&grants, &subject, &shared.file)
+                manifest_words::grants(&grants, &subject, istiod_deployment, &shared.file)
             } else {
                 document::written(&manifest_words::grants_document(&grants), shared.output)
                     .map(Option::unwrap_or_default)
@@ -50,6 +50,6 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
         }
         ManifestsCommand::Daemon { image } => installed(&Order { image, runs: Runs::Daemon })?,
     };
-    voice.loud().result(&made.map_err(one)?);
+    made.and_then(|made| voice.loud().result(&made)).map_err(one)?;
     Ok(Exit::Fine)
 }

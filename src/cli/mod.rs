@@ -1,6 +1,8 @@
 //! SPEAK: words in, words out.
 
 pub mod args;
+pub mod cadence_words;
+pub mod calendar;
 #[cfg(feature = "ceremony")]
 mod ceremony;
 #[cfg(feature = "ceremony")]
@@ -9,6 +11,7 @@ pub mod check_words;
 mod desk;
 pub mod discovery;
 pub mod document;
+pub mod errand_words;
 pub mod exit;
 pub mod first_look_words;
 pub mod fleet_words;
@@ -17,11 +20,16 @@ pub mod manifest_words;
 pub mod manifests;
 pub mod passphrase_file;
 pub mod problem_words;
+pub mod rehearsal_words;
+pub mod rehearse_arguments;
 pub mod report_words;
+pub mod rollback_arguments;
+pub mod root_change_words;
 pub mod rotate_arguments;
 pub mod run;
 pub mod table;
 mod tick;
+mod turning;
 mod typed_values;
 pub mod voice;
 mod watch;

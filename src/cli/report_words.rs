@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use time::OffsetDateTime;
 
+use crate::cli::root_change_words;
 use crate::cli::table::{Cell, Line, aligned, painted};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::loaded::Loaded;
@@ -13,6 +14,7 @@ use crate::mesh::outcome::Outcome;
 use crate::mesh::row::Row;
 use crate::mesh::standing::Standing;
 use crate::mesh::status::{Look, Status};
+use crate::mesh::windows::Hours;
 use crate::pki::moment::{ahead, day, span, utc};
 use crate::pki::plain_text::plain;
 use crate::pki::profile::Tier;
@@ -82,10 +84,27 @@ fn words(status: &Status, rows: &[&Row], wide: bool, mesh_file: &str, colour: bo
     for finding in &status.findings {
         text.push_str(&told(finding, colour));
     }
+    if let Some(progress) = &status.root_change {
+        text.push('\n');
+        text.push_str(&root_change_words::headline(progress));
+        text.push_str(&root_change_words::footer(progress, status.generated_at));
+    }
     text.push('\n');
     // Writing into a string cannot fail.
     if let Some(next) = status.next_ceremony() {
         let _ = writeln!(text, "next ceremony by {} ({})", day(next.last_safe), title(next.tier));
+    }
+    if status.paused {
+        text.push_str("rotation is paused in the mesh file\n");
+    }
+    match status.hours {
+        Hours::Any => {}
+        Hours::Open { until } => {
+            let _ = writeln!(text, "maintenance window open until {}", utc(until));
+        }
+        Hours::Shut { opens, .. } => {
+            let _ = writeln!(text, "next maintenance window {}", utc(opens));
+        }
     }
     if status.lab {
         text.push_str("lab: true; nothing here is fit for real traffic\n");
@@ -295,6 +314,27 @@ warning: rotation-paused: rotation is paused in the mesh file, and something is 
 
 next ceremony by";
         assert!(text.contains(wanted), "{text}");
+    }
+
+    #[test]
+    fn a_pause_and_the_maintenance_window_are_said_below_the_table() {
+        let mut story = Story::new();
+        story.mesh.rotation.paused = true;
+        let window = crate::mesh::window::Window::parse("0 2 * * 6", "Etc/UTC", Duration::hours(4)).unwrap();
+        story.mesh.rotation.windows = crate::mesh::windows::Windows::new(vec![window]);
+        let foot = |now| {
+            let status = status(&story.mesh, &story.holdings, &story.observed, now);
+            let text = written(&status, Form::Table, "mesh.yaml", "0.1.0", false).unwrap();
+            text.lines()
+                .skip_while(|line| !line.starts_with("next ceremony"))
+                .skip(1)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        let paused = "rotation is paused in the mesh file";
+        assert_eq!(foot(NOW), [paused, "next maintenance window 2026-11-28T02:00:00Z"]);
+        let open = time::macros::datetime!(2026-11-28 3:00 UTC);
+        assert_eq!(foot(open), [paused, "maintenance window open until 2026-11-28T06:00:00Z"]);
     }
 
     #[test]

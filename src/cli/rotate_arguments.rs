@@ -6,11 +6,13 @@ use clap::Args;
 use time::Duration;
 
 use crate::cli::passphrase_file::PassphraseFile;
+use crate::cli::typed_values::cluster;
+use crate::mesh::fleet::ClusterName;
 #[cfg(feature = "k8s")]
 use crate::mesh::fleet::{Access, is_dns_label};
+use crate::mesh::gates::Approvals;
 use crate::mesh::shard::Shard;
 use crate::mesh::span;
-use crate::mesh::walk::Approvals;
 use crate::pki::fingerprint::Fingerprint;
 use crate::problem::{Code, Problem};
 
@@ -41,6 +43,12 @@ pub struct RotateArguments {
     /// Allow the old root, by its SHA-256, to be removed from the trust bundles once nothing is signed under it any more.
     #[arg(long, value_name = "SHA256", value_parser = fingerprint, conflicts_with_all = ["watch", "shard"])]
     pub(in crate::cli) approve_removal: Option<Fingerprint>,
+    /// Give this cluster a new key and intermediate at once, since the present key may be in other hands; with --reason.
+    #[arg(long, value_name = "CLUSTER", value_parser = cluster, requires = "reason", conflicts_with_all = ["watch", "shard"])]
+    pub(in crate::cli) now: Option<ClusterName>,
+    /// Why, for the records.
+    #[arg(long, value_name = "TEXT", value_parser = reason, requires = "now")]
+    pub(in crate::cli) reason: Option<String>,
     /// What it has in the cluster that it runs in.
     #[cfg(feature = "k8s")]
     #[command(flatten)]
@@ -57,9 +65,27 @@ pub enum Part {
 }
 
 impl RotateArguments {
+    /// One plain tick.
+    pub(in crate::cli) fn once(passphrase: PassphraseFile) -> Self {
+        Self {
+            dry_run: false,
+            passphrase,
+            metrics_textfile: None,
+            watch: false,
+            every: None,
+            shard: None,
+            completion_index: None,
+            approve_removal: None,
+            now: None,
+            reason: None,
+            #[cfg(feature = "k8s")]
+            home: HomeArguments::none(),
+        }
+    }
+
     /// What people allow by this command.
     pub(in crate::cli) fn approvals(&self) -> Approvals {
-        Approvals { removal: self.approve_removal }
+        Approvals { removal: self.approve_removal, urgent: self.now.clone() }
     }
 
     /// The part of the fleet to work on; `None`: all of it.
@@ -84,6 +110,14 @@ impl RotateArguments {
             }
         }
     }
+}
+
+/// Why something is done, as it is typed: kept in the records.
+pub(in crate::cli) fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() || text.len() > 200 || text.contains(char::is_control) {
+        return Err("a reason has 1 to 200 bytes without control characters".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn fingerprint(text: &str) -> Result<Fingerprint, String> {
@@ -125,6 +159,18 @@ pub struct HomeArguments {
 
 #[cfg(feature = "k8s")]
 impl HomeArguments {
+    /// Nothing in the cluster that it runs in.
+    fn none() -> Self {
+        Self {
+            lease: None,
+            identity: None,
+            lease_duration: Duration::seconds(30),
+            status_configmap: None,
+            home_kubeconfig: None,
+            home_context: None,
+        }
+    }
+
     /// How the home is reached.
     pub(in crate::cli) fn access(&self) -> Access {
         match &self.home_kubeconfig {

@@ -1,11 +1,12 @@
 //! Which job a command is, what it is handed, and how it ends.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 
 use crate::cli::args::{Arguments, CheckArguments, Command, Format, LedgerCommand, Shared};
+use crate::cli::cadence_words::Fit;
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony;
 #[cfg(feature = "ceremony")]
@@ -13,20 +14,24 @@ use crate::cli::ceremony_arguments::{IssuingCommand, RootCommand};
 use crate::cli::desk::{Desk, Ended, VERSION, one};
 use crate::cli::exit::Exit;
 use crate::cli::passphrase_file::PassphraseFile;
+use crate::cli::rehearse_arguments::RehearseArguments;
+use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
 use crate::cli::{
-    check_words, discovery, document, first_look_words, fleet_words, inspect_words, manifests, problem_words,
-    report_words, watch,
+    cadence_words, calendar, check_words, discovery, document, errand_words, first_look_words, fleet_words,
+    inspect_words, manifests, problem_words, rehearsal_words, report_words, watch,
 };
 use crate::jobs::check::Checked;
 use crate::jobs::publish::{self, Delivery};
-use crate::jobs::{check, first_look, init, inspect, ledger_show, loading, report};
+use crate::jobs::{check, first_look, init, inspect, ledger_show, loading, rehearse, report};
+use crate::mesh::cadence::cadence;
 use crate::mesh::fleet::{Cluster, ClusterName};
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
+use crate::mesh::rehearsal::need::Need;
 use crate::problem::{Finding, Problem};
-use crate::world::mesh_folder;
 use crate::world::passphrase::PassphraseSource;
+use crate::world::{mesh_folder, signals};
 
 /// Runs one command at one moment.
 #[must_use]
@@ -45,17 +50,22 @@ pub fn run(arguments: Arguments, now: OffsetDateTime) -> Exit {
 }
 
 fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+    let (is_report, is_rehearsal) =
+        (matches!(command, Command::Report { .. }), matches!(command, Command::Rehearse(_)));
+    document::refuse_form(shared.output, is_report, is_rehearsal).map_err(one)?;
     match command {
         #[cfg(feature = "ceremony")]
         Command::Quickstart { folder } => ceremony::quickstart(&folder, shared, voice, now),
         Command::Init { folder } => {
             let path = init::run(&folder).map_err(one)?;
-            voice.result(&format!("wrote {}", path.display()));
+            voice.result(&format!("wrote {}", path.display())).map_err(one)?;
             voice.words(&format!("next: edit it, then  meshca -f {} root create", path.display()));
             Ok(Exit::Fine)
         }
         #[cfg(feature = "ceremony")]
         Command::Root(RootCommand::Create(order)) => Desk::open(shared, voice, now)?.root_create(order),
+        #[cfg(feature = "ceremony")]
+        Command::Root(RootCommand::Import(order)) => Desk::open(shared, voice, now)?.root_import(order),
         #[cfg(feature = "ceremony")]
         Command::Issuing(IssuingCommand::Create(order)) => Desk::open(shared, voice, now)?.issuing_create(order),
         #[cfg(feature = "ceremony")]
@@ -64,7 +74,15 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             Desk::open(shared, voice, now)?.publish(&clusters, dry_run, wait, passphrase)
         }
         Command::Rotate(order) if order.watch => watch::run(&order, shared, voice, now),
-        Command::Rotate(order) => Desk::open(shared, voice, now)?.rotate(&order),
+        Command::Rotate(order) => {
+            let desk = Desk::open(shared, voice, now)?;
+            // Who is asked for a passphrase must be able to end it at the question.
+            if !order.dry_run && order.passphrase.passphrase_file.is_some() {
+                signals::pull(Arc::clone(&desk.brake)).map_err(one)?;
+            }
+            desk.rotate(&order)
+        }
+        Command::Rollback(order) => Desk::open(shared, voice, now)?.rollback(order),
         Command::Report { metrics_textfile } => Desk::open(shared, voice, now)?.report(metrics_textfile.as_deref()),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
         Command::Inspect { path } => {
@@ -72,6 +90,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             voice.answer(shared, &document::parts(&parts), || inspect_words::parts(&parts))?;
             Ok(Exit::Fine)
         }
+        Command::Rehearse(order) => Desk::open(shared, voice, now)?.rehearse(order),
         Command::Ledger(what) => Desk::open(shared, voice, now)?.ledger(what),
         Command::Manifests(what) => manifests::run(&what, shared, voice, now),
         Command::Targets(what) => discovery::run(what, shared, voice),
@@ -93,13 +112,15 @@ impl Desk<'_> {
         let opens = PassphraseSource::new(passphrase.passphrase_file);
         let order = publish::Order { clusters, dry_run, opens: &opens };
         let deliveries = publish::run(&courier, &self.store, &order);
-        self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
+        let recorded = self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
         drop(lock);
         let mut deliveries = deliveries.map_err(one)?;
+        recorded.map_err(one)?;
+        let now = self.now;
         if let Some(within) = wait {
             loading::run(&self.mesh, &targets, &mut deliveries, within, self.now);
         }
-        let words = || fleet_words::deliveries(&deliveries, dry_run);
+        let words = || fleet_words::deliveries(&deliveries, dry_run.then_some(now));
         let is_loaded = |it: &Delivery| it.loaded.as_ref().is_none_or(|loaded| loaded.is_loaded);
         let good = !dry_run && deliveries.iter().all(|it| it.change.is_ok() && is_loaded(it));
         self.voice.about(good).answer(self.shared, &document::deliveries(&deliveries, dry_run), words)?;
@@ -111,31 +132,66 @@ impl Desk<'_> {
         let status = report::run(&self.mesh, &self.store, &self.targets(), self.now).map_err(one)?;
         let shared = self.shared;
         let file = shared.file.display().to_string();
-        let text =
-            report_words::written(&status, shared.output.into(), &file, VERSION, self.voice.colour).map_err(one)?;
+        let text = report_words::written(
+            &status,
+            shared.output.of_report().unwrap_or(Form::Table),
+            &file,
+            VERSION,
+            self.voice.colour,
+        )
+        .map_err(one)?;
         let good = status.outcome() == Outcome::Fine && shared.output.is_for_people();
-        self.voice.about(good).result(&text);
+        let told = self.voice.about(good).result(&text);
         if let Some(path) = textfile {
             report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
         }
+        told.map_err(one)?;
         Ok(if status.is_all_seen() { Exit::Fine } else { Exit::Error })
     }
 
     fn check(self, clusters: &[ClusterName], warnings: Vec<Finding>) -> Ended {
         let mesh = &self.mesh;
         let targets = self.targets();
-        let mut findings = warnings;
+        let (mut findings, mut fit) = (warnings, None);
         let chosen: Vec<&Cluster> = if clusters.is_empty() {
             let status = report::run(mesh, &self.store, &targets, self.now).map_err(one)?;
             findings.extend(status.findings);
+            fit = Some(Fit { cadence: cadence(mesh), starts: status.last_starts });
             mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
         } else {
-            clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>().map_err(one)?
+            mesh.signing_clusters(clusters).map_err(one)?
         };
         findings.extend(check::records(&chosen, mesh, &targets));
         let sets = check::clusters(&chosen, mesh, &targets, self.now);
         findings.extend(check::missing(&sets, mesh));
-        tell_checks(&sets, &findings, self.shared, self.voice, self.now)
+        tell_checks(&sets, &findings, fit.as_ref(), self.shared, self.voice, self.now)
+    }
+
+    fn rehearse(self, order: RehearseArguments) -> Ended {
+        let script = order.script(&self.mesh, self.now);
+        let went = rehearse::run(&self.mesh, &script, &self.entropy).map_err(one)?;
+        let (mesh, file) = (&self.mesh, self.shared.file.as_path());
+        let exit = match went.outcome() {
+            Outcome::Fine => Exit::Fine,
+            Outcome::Warning => Exit::Warning,
+            Outcome::Unknown => Exit::Error,
+            Outcome::Critical => Exit::Critical,
+        };
+        match self.shared.output {
+            Format::Markdown => {
+                self.voice.loud().result(&rehearsal_words::runbook(&went, mesh, file)).map_err(one)?;
+            }
+            Format::Ics => {
+                let commands = |need: &Need| errand_words::commands(&need.what, mesh, file);
+                self.voice.loud().result(&calendar::calendar(&went, commands)).map_err(one)?;
+            }
+            _ => {
+                let voice = self.voice.about(exit == Exit::Fine);
+                let document = rehearsal_words::document(&went, mesh, file);
+                voice.answer(self.shared, &document, || rehearsal_words::text(&went, mesh, file, voice.colour))?;
+            }
+        }
+        Ok(exit)
     }
 
     fn ledger(self, what: LedgerCommand) -> Ended {
@@ -146,7 +202,7 @@ impl Desk<'_> {
         }
         match what {
             LedgerCommand::Show => self.voice.words(&verdict),
-            LedgerCommand::Verify => self.voice.result(&verdict),
+            LedgerCommand::Verify => self.voice.result(&verdict).map_err(one)?,
         }
         Ok(Exit::Fine)
     }
@@ -169,7 +225,7 @@ fn run_check(arguments: CheckArguments, shared: &Shared, voice: Voice, now: Offs
         return Desk::of(mesh, shared, voice, now).check(&names, warnings);
     }
     let set = check::files(&subjects, &check::Terms { loaded, multi_root, trust_domain }, now).map_err(one)?;
-    tell_checks(&[set], &[], shared, voice, now)
+    tell_checks(&[set], &[], None, shared, voice, now)
 }
 
 fn run_first_look(order: &first_look::Order<'_>, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
@@ -182,9 +238,19 @@ fn run_first_look(order: &first_look::Order<'_>, shared: &Shared, voice: Voice, 
     Ok(exit)
 }
 
-fn tell_checks(sets: &[Checked], fleet: &[Finding], shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
+fn tell_checks(
+    sets: &[Checked],
+    fleet: &[Finding],
+    fit: Option<&Fit>,
+    shared: &Shared,
+    voice: Voice,
+    now: OffsetDateTime,
+) -> Ended {
     let exit = check_words::exit(sets, fleet);
     let voice = voice.about(exit == Exit::Fine);
-    voice.answer(shared, &check_words::document(sets, fleet, now), || check_words::table(sets, fleet))?;
+    voice.answer(shared, &check_words::document(sets, fleet, fit, now), || {
+        let fit = fit.map_or_else(String::new, |fit| format!("\n{}", cadence_words::words(fit, now)));
+        check_words::table(sets, fleet) + &fit
+    })?;
     Ok(exit)
 }

@@ -4,22 +4,30 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
+use crate::cli::root_change_words::Alarm;
 #[cfg(feature = "k8s")]
 use crate::cli::rotate_arguments::Own;
 use crate::cli::rotate_arguments::RotateArguments;
-use crate::cli::{document, fleet_words, problem_words};
-use crate::jobs::publish::Courier;
+use crate::cli::{document, fleet_words, problem_words, root_change_words};
+use crate::jobs::courier::Courier;
 use crate::jobs::rotate::{self, Tick};
 use crate::mesh::deadline::Ceremony;
+use crate::mesh::ledger;
 use crate::mesh::plan::Act;
 use crate::mesh::status::Status;
 #[cfg(feature = "k8s")]
 use crate::mesh::status_part;
 use crate::pki::profile::Tier;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 #[cfg(feature = "k8s")]
 use crate::world::kubernetes::status_map;
+use crate::world::ledger_file::About;
 use crate::world::passphrase::PassphraseSource;
+
+fn interrupted() -> Problem {
+    Problem::new(Code::Interrupted, "the run was asked to end, and did not begin what is held back")
+        .hint("meshca rotate   does the rest")
+}
 
 impl Desk<'_> {
     /// One tick.
@@ -31,37 +39,69 @@ impl Desk<'_> {
         if let Some(part) = part {
             self.mesh = part.of(&self.mesh);
         }
+        if let Some(name) = &order.now {
+            self.mesh.signing_cluster(name).map_err(one)?;
+        }
         let targets = self.targets();
         let lock = if dry_run { None } else { self.begin_writing()? };
         let ledger = Mutex::new(self.ledger_file());
         let courier = Courier { own: own.as_deref(), ..self.courier(&targets, &ledger) };
         let tick = if dry_run {
-            rotate::dry_run(&courier, &self.store, order.approvals()).map_err(one)?
+            rotate::dry_run(&courier, &self.store, &order.approvals()).map_err(one)?
         } else {
+            self.note_taint(order, &courier)?;
             let opens = PassphraseSource::new(order.passphrase.passphrase_file.clone());
-            let tick = rotate::run(&courier, &self.store, &opens, order.approvals());
-            self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
+            let tick = rotate::run(&courier, &self.store, &opens, &order.approvals());
+            let recorded = self.finish(ledger.into_inner().unwrap_or_else(PoisonError::into_inner));
             let tick = tick.map_err(one)?;
             // Who is to end has no time for those who watch.
             if tick.hold.is_none() && own.is_none() {
-                let status = self.tell_watchers(&tick.observed, order.metrics_textfile.as_deref());
+                let status = self.tell_watchers(&tick, order.metrics_textfile.as_deref());
                 unwatched = status.and_then(|status| self.tell_home(order, &status)).err();
             }
+            unwatched = recorded.err().or(unwatched);
             tick
         };
         drop(lock);
         let document = document::tick(&tick, dry_run);
         let good = !dry_run && tick.is_good_news();
-        self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run))?;
+        let told =
+            self.voice.about(good).answer(self.shared, &document, || fleet_words::tick(&tick, dry_run, self.now));
         if let Some(untold) = &tick.untold {
             self.voice.problem(&problem_words::warning(untold, &self.shared.file));
         }
-        let exit = self.end_of(&tick);
+        let mut exit = self.end_of(&tick);
+        if let Some(refused) = root_change_words::refused_removal(order.approve_removal, tick.plan.root_change.as_ref())
+        {
+            self.voice.problem(&self.error(&refused));
+            exit = exit.max(Exit::Error);
+        }
+        for problem in told.err().into_iter().flatten() {
+            self.voice.problem(&self.error(&problem));
+            exit = exit.max(Exit::Error);
+        }
+        // A watch is asked to end by those who know that it goes on elsewhere or later.
+        if tick.hold.is_some() && !order.watch {
+            self.voice.problem(&self.error(&interrupted()));
+            exit = exit.max(Exit::Error);
+        }
         // Where the disk is full or closed, a step has said so already.
         match unwatched {
             Some(problem) if exit < Exit::Error => Err(one(problem)),
             _ => Ok(exit),
         }
+    }
+
+    /// Records that the key of a cluster's intermediate may be in other hands, and says what a new one does not mend.
+    fn note_taint(&self, order: &RotateArguments, courier: &Courier<'_>) -> Result<(), Vec<Problem>> {
+        let (Some(name), Some(reason)) = (&order.now, &order.reason) else { return Ok(()) };
+        let about = About { cluster: Some(name), generation: None, certificate: None };
+        courier.record(|ledger| ledger.remark(ledger::Act::Taint, about, reason)).map_err(one)?;
+        self.voice.words(&format!(
+            "{name} gets a new key. Whoever has the old one can still sign workload certificates that every cluster accepts, \
+             until its intermediate ends or a revocation list is published; meshca report   says until when"
+        ));
+        Ok(())
     }
 
     /// Leaves the status in ConfigMaps of the cluster that meshca runs in, where that is asked for.
@@ -102,6 +142,16 @@ impl Desk<'_> {
             let asked = fleet_words::asked_for(ceremony);
             self.voice.problem(&problem_words::warning(&asked, &self.shared.file));
             exit = exit.max(Exit::Warning);
+        }
+        let alarms = tick.plan.root_change.iter().flat_map(|progress| root_change_words::alarms(progress, self.now));
+        for alarm in alarms {
+            let (problem, bad) = match alarm {
+                Alarm::Warning(problem) => (problem_words::warning(&problem, &self.shared.file), Exit::Warning),
+                Alarm::Error(problem) => (self.error(&problem), Exit::Error),
+                Alarm::Critical(problem) => (self.error(&problem), Exit::Critical),
+            };
+            self.voice.problem(&problem);
+            exit = exit.max(bad);
         }
         for problem in tick.done.values().filter_map(|outcome| outcome.as_ref().err()) {
             self.voice.problem(&self.error(problem));

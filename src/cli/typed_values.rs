@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::mesh::deployment_list::is_name;
 use crate::mesh::fleet::{ClusterName, is_dns_label, is_trust_domain};
 use crate::mesh::manifests::kube_object::Subject;
 
@@ -45,6 +46,13 @@ pub(in crate::cli) fn account(text: &str) -> Result<Subject, String> {
 }
 
 /// A user, as a cluster knows him.
+pub(in crate::cli) fn deployment(text: &str) -> Result<String, String> {
+    if is_name(text) {
+        return Ok(text.to_owned());
+    }
+    Err("a Deployment's name has lower-case letters, digits, `-` and `.`".to_owned())
+}
+
 pub(in crate::cli) fn user(text: &str) -> Result<Subject, String> {
     if text.is_empty() || text.contains(char::is_control) {
         return Err("a user has a name without control characters".to_owned());

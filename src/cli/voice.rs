@@ -1,15 +1,16 @@
 //! The one place that prints. Results go to standard output, words to standard error. A reader that went away
-//! (`| head`) is no error.
+//! (`| head`) is no error; a result that cannot be written for another reason is lost, and that is one.
 
 #![expect(clippy::disallowed_methods, reason = "whether colour is wanted stands in the environment (no-color.org)")]
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use serde::Serialize;
 
 use crate::cli::args::Shared;
 use crate::cli::document;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
+use crate::world::files;
 
 /// What is allowed to be said, and how.
 #[derive(Debug, Clone, Copy)]
@@ -45,28 +46,38 @@ impl Voice {
     }
 
     /// A result, to standard output.
-    pub fn result(self, text: &str) {
+    ///
+    /// # Errors
+    /// `output-failed`: the disk that it goes to is full, say.
+    pub fn result(self, text: &str) -> Result<(), Problem> {
         if self.hushed {
-            return;
+            return Ok(());
         }
-        let _ = write_line(&mut std::io::stdout().lock(), text);
+        match write_line(&mut std::io::stdout().lock(), text) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Problem::new(
+                Code::OutputFailed,
+                format!("standard output cannot be written: {}", files::words(&error)),
+            )
+            .hint("look where standard output goes, and whether there is room (df -h)")),
+            _ => Ok(()),
+        }
     }
 
     /// A result in the wished form: a document for machines, or words for people.
     ///
     /// # Errors
-    /// As [`document::written`].
+    /// As [`document::written`] and [`Voice::result`].
     pub(in crate::cli) fn answer(
         self,
         shared: &Shared,
         document: &impl Serialize,
         words: impl Fn() -> String,
     ) -> Result<(), Vec<Problem>> {
-        match document::written(document, shared.output).map_err(|problem| vec![problem])? {
+        let written = document::written(document, shared.output).and_then(|text| match text {
             Some(text) => self.loud().result(&text),
             None => self.result(&words()),
-        }
-        Ok(())
+        });
+        written.map_err(|problem| vec![problem])
     }
 
     /// Words, to standard error, unless only problems are wanted.

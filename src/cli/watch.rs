@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
 
 use crate::cli::args::Shared;
 use crate::cli::desk::{Desk, Ended, one};
@@ -80,17 +80,25 @@ impl Watch<'_> {
                         problems.iter().for_each(|problem| self.tell(problem));
                         Exit::Error
                     });
-                    let pause = self.order.every.unwrap_or(mesh.rotation.tick);
-                    next = clock::steady() + pause.unsigned_abs();
+                    next = clock::steady() + self.pause(&mesh).unsigned_abs();
                 }
             }
         }
     }
 
+    /// How long to wait for the next tick: not beyond the moment in which a maintenance window opens.
+    fn pause(&self, mesh: &Mesh) -> Duration {
+        let tick = self.order.every.unwrap_or(mesh.rotation.tick);
+        mesh.rotation.windows.pause(tick, self.moment())
+    }
+
+    fn moment(&self) -> OffsetDateTime {
+        self.now + (clock::now() - self.begun)
+    }
+
     /// One tick, with everything read anew: mesh file, material, passphrase, and the clock once.
     fn tick(&self, mesh: &mut Mesh) -> Ended {
-        let now = self.now + (clock::now() - self.begun);
-        let mut desk = Desk::open(self.shared, self.voice, now)?;
+        let mut desk = Desk::open(self.shared, self.voice, self.moment())?;
         desk.brake = Arc::clone(&self.brake);
         mesh.clone_from(&desk.mesh);
         desk.rotate(self.order)

@@ -3,12 +3,13 @@
 
 use time::OffsetDateTime;
 
-use crate::mesh::deadline::renewal;
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::{Held, Holdings, Prepared};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting::{self, Authority, Ingredients};
 use crate::mesh::signing_root;
+use crate::mesh::stock_series::starts;
+use crate::pki::moment::utc;
 use crate::pki::secret::Passphrase;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
@@ -49,13 +50,10 @@ pub struct Made {
     pub had_choice: bool,
 }
 
-/// More generations than anybody lays ready for one cluster.
-const MOST_GENERATIONS: usize = 400;
-
 /// Mints what was ordered. What was laid in stock before an error stays there and is good.
 ///
 /// # Errors
-/// `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `root-not-trusted`, `root-ambiguous`, `ceremony-needed`
+/// `bad-argument`, `unknown-cluster`, `remote-gets-no-cacerts`, `no-usable-root`, `root-not-trusted`, `root-ambiguous`, `ceremony-needed`
 /// (no live issuing CA); `passphrase-shared`, outside a lab; whatever opening, minting and writing refuse.
 pub fn run(
     mesh: &Mesh,
@@ -65,6 +63,12 @@ pub fn run(
     ledger: &mut LedgerFile,
     now: OffsetDateTime,
 ) -> Result<Made, Problem> {
+    if let Some(until) = order.until.filter(|until| *until <= now) {
+        return Err(Problem::new(Code::BadArgument, "--until is not after now, so that nothing could reach to it")
+            .fact(format!("until  {}", utc(until)))
+            .fact(format!("now    {}", utc(now)))
+            .hint("leave --until out for one intermediate that is valid from now on"));
+    }
     let holdings = store.holdings()?;
     let targets = Targets::new(mesh, entropy, now);
     let anchor = match mesh.issuing {
@@ -107,9 +111,8 @@ pub fn run(
     }
     let progress = Progress::new("minting", orders.len(), order.shows_progress);
     let minted = targets::in_parallel(&orders, usize::MAX, |(cluster, generation, start)| {
-        let one = prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now);
-        progress.step();
-        one
+        progress.step(cluster.name.as_str());
+        prepare(mesh, cluster, *generation, authority, &upper, *start, &seals, entropy, now)
     });
     drop(progress);
     let mut prepared = Vec::new();
@@ -191,26 +194,10 @@ fn chosen<'a>(
         };
         return Ok(mesh.clusters.iter().filter(needs).collect());
     }
-    names.iter().map(|name| mesh.signing_cluster(name)).collect()
+    mesh.signing_clusters(names)
 }
 
 /// What lies in stock for this cluster under this root.
 fn stock_of<'a>(holdings: &'a Holdings, anchor: &Held, cluster: &Cluster) -> Vec<&'a Prepared> {
     holdings.stock.iter().filter(|it| it.cluster == cluster.name && it.leads_to(&anchor.certificate)).collect()
-}
-
-/// When each generation takes over: the first now (or when the newest in this stock is due), each next one when the one
-/// before is due for renewal, until one reaches the wished moment.
-fn starts(mesh: &Mesh, stock: &[&Prepared], until: Option<OffsetDateTime>, now: OffsetDateTime) -> Vec<OffsetDateTime> {
-    let Some(until) = until else { return vec![now] };
-    let newest = stock.iter().map(|it| it.signer.not_after()).max();
-    let mut start = newest.map_or(now, |end| renewal(end, mesh.intermediate)).max(now);
-    let mut reach = newest.unwrap_or(now);
-    let mut starts = Vec::new();
-    while reach < until && starts.len() < MOST_GENERATIONS {
-        starts.push(start);
-        reach = start + mesh.intermediate.lifetime;
-        start = renewal(reach, mesh.intermediate);
-    }
-    starts
 }

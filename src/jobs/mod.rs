@@ -1,6 +1,7 @@
 //! ORDER: one file per command: read, decide, act, record, return.
 
 pub mod check;
+pub mod courier;
 pub mod first_look;
 pub mod init;
 pub mod inspect;
@@ -15,8 +16,12 @@ pub mod manifests_rbac;
 pub mod publish;
 #[cfg(feature = "ceremony")]
 pub mod quickstart;
+pub mod rehearse;
 pub mod report;
+pub mod rollback;
 #[cfg(feature = "ceremony")]
 pub mod root_create;
+#[cfg(feature = "ceremony")]
+pub mod root_import;
 pub mod rotate;
 pub mod targets_discover;

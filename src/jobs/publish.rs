@@ -1,35 +1,23 @@
 //! `publish`: brings what lies in stock to the targets. Reads, decides, writes, looks again, records; each target for
 //! itself.
 
-use std::sync::{Mutex, PoisonError};
-
-use time::OffsetDateTime;
-
-use crate::mesh::cacerts::Cacerts;
-use crate::mesh::change::{Change, decide, holds, may_write, same_root};
-use crate::mesh::checks::judgement::judge;
-use crate::mesh::consumers::circumstances::Circumstances;
+use crate::jobs::courier::{Courier, Delivered, Parcel};
+use crate::mesh::change::{Change, may_write, same_root};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::footing::signed_under;
 use crate::mesh::holdings::{Holdings, Prepared};
-use crate::mesh::ledger::Act;
 use crate::mesh::loaded::Loaded;
 use crate::mesh::minting;
 use crate::mesh::observed::{Observed, Owner, SecretSight};
-use crate::mesh::ownership::Ownership;
 use crate::mesh::plan;
-use crate::mesh::secret_files::SecretFiles;
 use crate::mesh::shared_key;
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
-use crate::problem::{Code, Problem, Severity};
-use crate::world::brake::Brake;
-use crate::world::entropy::Entropy;
+use crate::problem::{Code, Problem};
 use crate::world::issuing_key;
-use crate::world::ledger_file::{About, LedgerFile};
 use crate::world::passphrase::PassphraseSource;
 use crate::world::store::Store;
-use crate::world::targets::{self, Targets};
+use crate::world::targets;
 use crate::world::terminal::Progress;
 
 /// What happened to one target, or would.
@@ -60,158 +48,6 @@ impl Delivery {
     }
 }
 
-/// The pieces that every delivery needs.
-#[derive(Debug)]
-pub struct Courier<'a> {
-    /// The declared mesh.
-    pub mesh: &'a Mesh,
-    /// The clusters that this run works on; `None`: all.
-    pub own: Option<&'a [ClusterName]>,
-    /// Its targets.
-    pub targets: &'a Targets<'a>,
-    /// Random bytes.
-    pub entropy: &'a Entropy,
-    /// The ledger, shared by deliveries that run at once.
-    pub ledger: &'a Mutex<LedgerFile>,
-    /// The present moment.
-    pub now: OffsetDateTime,
-    /// What may keep it from writing.
-    pub brake: &'a Brake,
-    /// Whether people may be shown how far it has come.
-    pub shows_progress: bool,
-}
-
-/// A set that is where it should be: what was done for that, and what was seen there afterwards. `None`: nothing was
-/// done.
-#[derive(Debug)]
-pub struct Delivered {
-    /// What was done.
-    pub change: Change,
-    /// The target as it was read back.
-    pub seen: Option<Observed>,
-}
-
-/// How often a delivery decides again when the target changed under its hands.
-const ATTEMPTS: usize = 3;
-
-impl Courier<'_> {
-    /// Brings one set to one target: decides, writes, reads back and compares the whole set of values. What is there is
-    /// decided on as it was seen, since a write names that; an empty place is looked at once more, since nothing there
-    /// could be named.
-    ///
-    /// # Errors
-    /// The refusal; `target-changed-meanwhile`, when it holds something else by now or changed three times; `lease-lost`;
-    /// `file-unwritable`; `written-differs-from-read`. In each case but the last the target is what it was.
-    pub fn deliver(
-        &self,
-        cluster: &Cluster,
-        set: &Cacerts,
-        mark: &Ownership,
-        seen: &Observed,
-    ) -> Result<Delivered, Problem> {
-        let (signer, generation) = (set.signer(), Some(mark.generation));
-        let about = About { cluster: Some(&cluster.name), generation, certificate: Some(signer) };
-        let before = seen.secret.as_ref().ok().and_then(Option::as_ref);
-        self.examine(cluster, set)?;
-        let mut known = matches!(seen.secret, Ok(Some(_))).then(|| seen.clone());
-        for _ in 0..ATTEMPTS {
-            let observed = known.take().unwrap_or_else(|| self.targets.observe(cluster));
-            let change = match decide(set, mark, cluster, before, &observed) {
-                Change::Leave => return Ok(Delivered { change: Change::Leave, seen: None }),
-                Change::Refuse(problem) => return Err(problem),
-                change @ (Change::Create | Change::Replace { .. }) => change,
-            };
-            self.brake.may_write()?;
-            self.record(|ledger| ledger.intent(Act::Publish, about))?;
-            let written = self.targets.write(cluster, set, mark, &change);
-            // Whether a write without an answer was done is not assumed: what is there now says it.
-            let unsure = written.as_ref().err().filter(|problem| problem.leaves_open_whether_it_was_done());
-            let seen = match (&written, unsure) {
-                (Err(problem), None) => Err(problem.clone()),
-                (Err(problem), Some(_)) => self.look_again(cluster, set).map_err(|_| problem.clone()),
-                (Ok(()), _) => self.look_again(cluster, set),
-            };
-            match seen {
-                Ok(seen) => {
-                    self.record(|ledger| ledger.done(Act::Publish, about))?;
-                    return Ok(Delivered { change, seen: Some(seen) });
-                }
-                Err(problem) => {
-                    self.record(|ledger| ledger.failed(Act::Publish, about, &problem))?;
-                    if problem.code() != Code::TargetChangedMeanwhile {
-                        return Err(problem);
-                    }
-                }
-            }
-        }
-        Err(Problem::new(
-            Code::TargetChangedMeanwhile,
-            format!(
-                "{} changed {ATTEMPTS} times between the decision and the write; it was left as it is",
-                cluster.name
-            ),
-        )
-        .hint("find out who else writes there"))
-    }
-
-    /// The mark of a set that is about to be brought.
-    #[must_use]
-    pub fn mark(&self, cluster: &Cluster, set: &Cacerts, generation: u32, walk: Option<WalkMark>) -> Ownership {
-        Ownership::new(&self.mesh.name, &cluster.name, generation, set.signer().serial_text())
-            .in_role(cluster.role.as_str())
-            .walking(walk)
-    }
-
-    /// No set leaves that istiod, the agent, Envoy or ztunnel would refuse, and none with a critical finding.
-    fn examine(&self, cluster: &Cluster, set: &Cacerts) -> Result<(), Problem> {
-        let files = set
-            .files()
-            .into_iter()
-            .fold(SecretFiles::new(), |files, (name, value)| files.with(name, value.expose().to_vec()));
-        let circumstances = Circumstances {
-            namespace: &cluster.namespace,
-            trust_domain: &self.mesh.trust_domain,
-            ..Circumstances::default()
-        };
-        let judgement = judge(&files, &circumstances, self.now);
-        let critical = judgement.findings.into_iter().find(|finding| finding.severity == Severity::Critical);
-        match critical {
-            None => Ok(()),
-            Some(finding) => {
-                let problem = finding.problem;
-                let refused = Problem::new(
-                    problem.code(),
-                    format!("{}: the set that would be published is unsound: {}", cluster.name, problem.what()),
-                );
-                Err(problem.facts().iter().fold(refused, |refused, fact| refused.fact(fact.as_str())))
-            }
-        }
-    }
-
-    fn look_again(&self, cluster: &Cluster, set: &Cacerts) -> Result<Observed, Problem> {
-        let observed = self.targets.observe(cluster);
-        let there = observed.secret.as_ref().map_err(Clone::clone)?.as_ref();
-        if there.is_some_and(|there| holds(there, set)) {
-            return Ok(observed);
-        }
-        let names = there.map_or_else(|| "nothing".to_owned(), |there| there.names.join(", "));
-        Err(Problem::new(
-            Code::WrittenDiffersFromRead,
-            format!("{}: what was read back is not what was written", cluster.name),
-        )
-        .fact(format!("found  {names}"))
-        .hint(format!("meshca check {}", cluster.name)))
-    }
-
-    pub(in crate::jobs) fn record(
-        &self,
-        entry: impl FnOnce(&mut LedgerFile) -> Result<(), Problem>,
-    ) -> Result<(), Problem> {
-        // A panic elsewhere while the lock was held leaves whole lines or a cut tail, and both can be gone on from.
-        entry(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
 /// Which targets, and whether only to say what would be done.
 #[derive(Debug)]
 pub struct Order<'a> {
@@ -237,13 +73,13 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         let chosen = |cluster: &&Cluster| cluster.role.has_cacerts() && cluster.state == Membership::Member;
         mesh.clusters.iter().filter(chosen).collect()
     } else {
-        order.clusters.iter().map(|name| mesh.signing_cluster(name)).collect::<Result<_, _>>()?
+        mesh.signing_clusters(order.clusters)?
     };
     let fleet = courier.targets.observe_all();
     let current = plan::current_root(mesh, &holdings, &fleet, courier.now)?;
     let progress = Progress::new("publishing", clusters.len(), courier.shows_progress);
     Ok(courier.targets.in_parallel(&clusters, mesh.rotation.write, |cluster| {
-        progress.step();
+        progress.step(cluster.name.as_str());
         let observed = match fleet.get(&cluster.name) {
             Some(observed) => observed.clone(),
             None => courier.targets.observe(cluster),
@@ -342,20 +178,9 @@ fn bring(
 /// What is noted for a root change on a set that is about to be replaced by another of the same stage.
 fn noted(there: &SecretSight) -> Option<WalkMark> {
     match &there.owner {
-        Owner::Ours(mark) => mark.walk.clone(),
+        Owner::Ours(mark) => mark.walk.as_deref().cloned(),
         Owner::Istiod | Owner::Somebody(_) => None,
     }
-}
-
-/// What a new intermediate is published with.
-#[derive(Debug)]
-pub struct Parcel<'a> {
-    /// The root that it is under.
-    pub anchor: &'a Certificate,
-    /// The trust bundle, byte for byte.
-    pub bundle: &'a [u8],
-    /// What is noted on the set for a root change.
-    pub mark: Option<WalkMark>,
 }
 
 /// Opens a prepared intermediate's key, brings the set to its target and forgets the key.
@@ -374,7 +199,7 @@ pub fn activate(
     let mesh = courier.mesh;
     let key = issuing_key::open_prepared(store, prepared, opens, mesh.lab, courier.entropy)?;
     let set = minting::set(mesh, prepared.signer.clone(), &key, &prepared.upper, parcel.anchor, parcel.bundle);
-    let mark = courier.mark(cluster, &set, prepared.generation, parcel.mark);
+    let mark = courier.mark(cluster, &set, prepared.generation, parcel.mark, observed);
     let delivered = courier.deliver(cluster, &set, &mark, observed)?;
     // A read-only material folder keeps its copy; nothing depends on whether it is gone.
     let _ = issuing_key::forget(store, prepared);

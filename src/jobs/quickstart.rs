@@ -6,12 +6,13 @@ use std::sync::Mutex;
 
 use time::OffsetDateTime;
 
-use crate::jobs::publish::{self, Courier, Delivery};
+use crate::jobs::courier::Courier;
+use crate::jobs::publish::{self, Delivery};
 use crate::jobs::rotate::{self, Tick};
 use crate::jobs::{init, issue, issuing_create, root_create};
 use crate::mesh::fleet::Mesh;
+use crate::mesh::gates::Approvals;
 use crate::mesh::mesh_template;
-use crate::mesh::walk::Approvals;
 use crate::pki::certificate::Certificate;
 use crate::problem::Problem;
 use crate::world::brake::Brake;
@@ -71,7 +72,7 @@ pub fn run(folder: &Path, entropy: &Entropy, now: OffsetDateTime) -> Result<Quic
     let courier = Courier { mesh: &mesh, own: None, targets: &targets, entropy, ledger, now, brake, shows_progress };
     let order = publish::Order { clusters: &[], dry_run: false, opens: &source };
     let deliveries = publish::run(&courier, &store, &order).map_err(one)?;
-    let tick = rotate::run(&courier, &store, &source, Approvals::default()).map_err(one)?;
+    let tick = rotate::run(&courier, &store, &source, &Approvals::default()).map_err(one)?;
     drop(lock);
     Ok(Quickstart { file, passphrase_file, root: root.certificate, deliveries, tick, mesh })
 }

@@ -1,12 +1,11 @@
 //! `report`: looks at every target and says how everything stands. Changes nothing in any target.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::mesh::fleet::{ClusterName, Mesh};
-use crate::mesh::observed::Observed;
+use crate::mesh::fleet::Mesh;
+use crate::mesh::plan::root_change;
 use crate::mesh::status::{Status, status};
 use crate::problem::Problem;
 use crate::world::files::{self, Readers};
@@ -22,20 +21,13 @@ const STATUS: &str = "status.json";
 /// `file-unreadable`, `certificate-malformed`: the material folder itself cannot be read. What cannot be seen of a
 /// target is a row.
 pub fn run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Status, Problem> {
-    of(mesh, store, &targets.observe_all(), now)
-}
-
-/// The same of targets that have just been looked at.
-///
-/// # Errors
-/// As [`run`].
-pub fn of(
-    mesh: &Mesh,
-    store: &Store,
-    observed: &BTreeMap<ClusterName, Observed>,
-    now: OffsetDateTime,
-) -> Result<Status, Problem> {
-    Ok(status(mesh, &store.holdings()?, observed, now))
+    let holdings = store.holdings()?;
+    let mut observed = targets.observe_all();
+    // A mesh without a usable root has no root change; its report says what it lacks.
+    if let Ok(Some(_)) = root_change(mesh, &holdings, &observed, now) {
+        observed = targets.look_at_deployments(observed);
+    }
+    Ok(status(mesh, &holdings, &observed, now))
 }
 
 /// Writes metrics for a textfile collector, by rename, so that none ever reads a part.

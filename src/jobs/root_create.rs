@@ -131,7 +131,7 @@ pub fn run(
     let about = About { generation: Some(generation), certificate: Some(&certificate), cluster: None };
     let acts = endorsement.iter().map(|_| Act::EndorseRoot).chain([Act::MintRoot]).collect::<Vec<_>>();
     acts.iter().try_for_each(|act| ledger.intent(*act, about))?;
-    root_key::lay_down(store, generation, &sealed, &certificate, endorsement.as_ref())?;
+    root_key::lay_down(store, generation, Some(&sealed), &certificate, endorsement.as_ref())?;
     acts.iter().try_for_each(|act| ledger.done(*act, about))?;
     Ok(Held { generation, certificate })
 }
@@ -157,7 +157,7 @@ fn subject_is_new(mesh: &Mesh, holdings: &Holdings, generation: u32) -> Result<(
             Code::RootsShareSubject,
             format!("generation {} is a root with the name of the new one, CN={wanted}", namesake.generation),
         )
-        .hint("give root.commonName in the mesh file another value"))
+        .hint("give root.subject.commonName in the mesh file another value"))
     })
 }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use crate::jobs::publish::{Courier, Delivered, Parcel, activate, sweep};
-use crate::mesh::cacerts::Cacerts;
+use crate::jobs::courier::{Courier, Delivered, Parcel};
+use crate::jobs::publish::{activate, sweep};
 use crate::mesh::change::Change;
 use crate::mesh::event::{self, Event};
 use crate::mesh::fleet::{Cluster, ClusterName};
+use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::ledger;
 use crate::mesh::minting::{self, Authority, Ingredients};
@@ -15,8 +16,7 @@ use crate::mesh::observed::Observed;
 use crate::mesh::plan::{self, Act, Plan, Step};
 use crate::mesh::shard;
 use crate::mesh::shared_key;
-use crate::mesh::walk::Approvals;
-use crate::mesh::walk_mark::WalkMark;
+use crate::mesh::taint::Taint;
 use crate::pki::certificate::Certificate;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
@@ -36,6 +36,8 @@ pub struct Tick {
     pub done: BTreeMap<ClusterName, Result<Change, Problem>>,
     /// Every target as it was last seen.
     pub observed: BTreeMap<ClusterName, Observed>,
+    /// What the material folder held, read once.
+    pub holdings: Holdings,
     /// Why some steps were not begun, where it was not the canary that failed.
     pub hold: Option<Hold>,
     /// Why an Event could not be told, of the first that could not. What was done is done.
@@ -55,10 +57,11 @@ impl Tick {
 ///
 /// # Errors
 /// `no-usable-root`, `clock-implausible`, `file-unreadable`.
-pub fn dry_run(courier: &Courier<'_>, store: &Store, approvals: Approvals) -> Result<Tick, Problem> {
-    let observed = courier.targets.observe_all();
-    let plan = planned(courier, &store.holdings()?, &observed, approvals)?;
-    Ok(Tick { plan, done: BTreeMap::new(), observed, hold: None, untold: None })
+pub fn dry_run(courier: &Courier<'_>, store: &Store, approvals: &Approvals) -> Result<Tick, Problem> {
+    let holdings = store.holdings()?;
+    let observed = look_further(courier, &holdings, courier.targets.observe_all())?;
+    let plan = planned(courier, &holdings, &observed, approvals)?;
+    Ok(Tick { plan, done: BTreeMap::new(), observed, holdings, hold: None, untold: None })
 }
 
 /// Looks, plans and does what is due. A target that fails does not stop the others; the canary's step comes first, and
@@ -71,7 +74,7 @@ pub fn run(
     courier: &Courier<'_>,
     store: &Store,
     opens: &PassphraseSource,
-    approvals: Approvals,
+    approvals: &Approvals,
 ) -> Result<Tick, Problem> {
     let mesh = courier.mesh;
     let holdings = store.holdings()?;
@@ -81,9 +84,10 @@ pub fn run(
         Err(hold) => {
             // Nothing can be planned upon half of a mesh.
             let (plan, done) = (Plan { steps: Vec::new(), ceremonies: Vec::new(), root_change: None }, BTreeMap::new());
-            return Ok(Tick { plan, done, observed: BTreeMap::new(), hold: Some(hold), untold: None });
+            return Ok(Tick { plan, done, observed: BTreeMap::new(), holdings, hold: Some(hold), untold: None });
         }
     };
+    observed = look_further(courier, &holdings, observed)?;
     let plan = planned(courier, &holdings, &observed, approvals)?;
     for cluster in &mesh.clusters {
         if let Some(observed) = observed.get(&cluster.name) {
@@ -107,7 +111,7 @@ pub fn run(
     }
     let progress = Progress::new("renewing", due.len(), courier.shows_progress);
     let outcomes = courier.targets.in_parallel(&due, mesh.rotation.write, |step| {
-        progress.step();
+        progress.step(step.cluster.as_str());
         match brake.hold() {
             None => Ok((step.cluster.clone(), hands.take(step))),
             Some(hold) => Err(hold),
@@ -133,8 +137,27 @@ pub fn run(
     }
     // By what was seen before: that is what an Event is about.
     let untold = tell(courier, &event::events(&plan, &done, &observed));
-    observed.extend(if hold.is_none() { courier.targets.look_at_istiods(afterwards) } else { afterwards });
-    Ok(Tick { plan, done, observed, hold, untold })
+    if hold.is_none() {
+        afterwards = courier.targets.look_at_istiods(afterwards);
+        if plan.root_change.is_some() {
+            afterwards = courier.targets.look_at_deployments(afterwards);
+        }
+    }
+    observed.extend(afterwards);
+    Ok(Tick { plan, done, observed, holdings, hold, untold })
+}
+
+/// Looks at what only a root change has to know, while there is one.
+fn look_further(
+    courier: &Courier<'_>,
+    holdings: &Holdings,
+    observed: BTreeMap<ClusterName, Observed>,
+) -> Result<BTreeMap<ClusterName, Observed>, Problem> {
+    let Courier { mesh, targets, now, .. } = *courier;
+    Ok(match plan::root_change(mesh, holdings, &observed, now)? {
+        Some(_) => targets.look_at_deployments(observed),
+        None => observed,
+    })
 }
 
 /// The plan for what this run works on.
@@ -142,7 +165,7 @@ fn planned(
     courier: &Courier<'_>,
     holdings: &Holdings,
     observed: &BTreeMap<ClusterName, Observed>,
-    approvals: Approvals,
+    approvals: &Approvals,
 ) -> Result<Plan, Problem> {
     let mesh = courier.mesh;
     let plan = plan::next(mesh, holdings, observed, approvals, courier.now)?;
@@ -155,10 +178,12 @@ fn planned(
 /// Looks at every target, unless the brake is pulled meanwhile.
 fn observe(courier: &Courier<'_>) -> Result<BTreeMap<ClusterName, Observed>, Hold> {
     let Courier { mesh, targets, brake, .. } = courier;
-    let looked = targets.in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| match brake.hold() {
-        None => Ok((cluster.name.clone(), targets.observe(cluster))),
-        Some(hold) => Err(hold),
+    let progress = targets.progress(mesh.clusters.len());
+    let looked = targets.in_parallel(&mesh.clusters, mesh.rotation.observe, |cluster| {
+        progress.step(cluster.name.as_str());
+        brake.hold().map_or_else(|| Ok((cluster.name.clone(), targets.observe(cluster))), Err)
     });
+    drop(progress);
     let seen = looked.into_iter().collect::<Result<_, _>>()?;
     brake.hold().map_or_else(|| Ok(targets.look_at_istiods(seen)), Err)
 }
@@ -195,10 +220,10 @@ impl Hands<'_> {
                 let issuing = issuing.ok_or_else(|| missing("its issuing CA is gone"))?;
                 let anchor = self.root_of(&issuing.certificate)?;
                 let parcel = Parcel { anchor, bundle, mark: step.mark.clone() };
-                self.mint(cluster, observed, issuing, generation, parcel)
+                self.mint(cluster, observed, issuing, generation, parcel, step.taints)
             }
-            Act::Rebundle | Act::Note => self.rebundle(cluster, observed, bundle, step.mark.clone()),
-            Act::Restart => Err(missing("PLACEHOLDER")),
+            Act::Rebundle | Act::Note => self.courier.rebundle(cluster, observed, bundle, step.mark.clone()),
+            Act::Restart => self.restart(cluster),
             Act::Activate { generation } => {
                 let prepared = self
                     .holdings
@@ -225,6 +250,7 @@ impl Hands<'_> {
         issuing: &Held,
         generation: u32,
         parcel: Parcel<'_>,
+        taints: bool,
     ) -> Result<Delivered, Problem> {
         let Courier { mesh, entropy, now, .. } = *self.courier;
         let issuing_key = self
@@ -242,32 +268,24 @@ impl Hands<'_> {
         self.courier.record(|ledger| ledger.done(ledger::Act::MintIntermediate, about))?;
         let upper = [issuing.certificate.clone()];
         let set = minting::set(mesh, signed.into_certificate(), &key, &upper, parcel.anchor, parcel.bundle);
-        let mark = self.courier.mark(cluster, &set, generation, parcel.mark);
+        let mut mark = self.courier.mark(cluster, &set, generation, parcel.mark, observed);
+        if taints {
+            let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
+            mark.tainted.extend(there.and_then(|there| there.signer.as_ref().ok()).map(Taint::of));
+        }
         self.courier.deliver(cluster, &set, &mark, observed)
     }
 
-    /// Publishes the set that is there, its key included, with this trust bundle and this note.
-    fn rebundle(
-        &self,
-        cluster: &Cluster,
-        observed: &Observed,
-        bundle: &[u8],
-        walk: Option<WalkMark>,
-    ) -> Result<Delivered, Problem> {
-        let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
-        let set = match (there, self.courier.targets.key(cluster)?) {
-            (Some(there), Some((key, spki))) => Cacerts::rebundled(there, key, spki, bundle),
-            _ => None,
-        };
-        let set = set.ok_or_else(|| {
-            Problem::new(
-                Code::TargetChangedMeanwhile,
-                format!("{} holds no set any more that could be kept with another trust bundle", cluster.name),
-            )
-            .hint(format!("meshca check {}", cluster.name))
+    fn restart(&self, cluster: &Cluster) -> Result<Delivered, Problem> {
+        let about = About { cluster: Some(&cluster.name), generation: None, certificate: None };
+        self.courier.brake.may_write()?;
+        self.courier.record(|ledger| ledger.intent(ledger::Act::RestartIstiod, about))?;
+        let restarted = self.courier.targets.restart(cluster);
+        self.courier.record(|ledger| match &restarted {
+            Ok(()) => ledger.done(ledger::Act::RestartIstiod, about),
+            Err(problem) => ledger.failed(ledger::Act::RestartIstiod, about, problem),
         })?;
-        let mark = self.courier.mark(cluster, &set, observed.generation(), walk);
-        self.courier.deliver(cluster, &set, &mark, observed)
+        restarted.map(|()| Delivered { change: Change::Leave, seen: None })
     }
 
     /// The root that signed the top of a chain.

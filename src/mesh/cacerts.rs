@@ -2,7 +2,6 @@
 //!
 //! Names and meaning: Istio, `security/pkg/pki/ca/ca.go`.
 
-use crate::mesh::observed::SecretSight;
 use crate::pki::certificate::Certificate;
 use crate::pki::secret::Secret;
 use crate::pki::signing_key::SigningKey;
@@ -70,15 +69,12 @@ impl Cacerts {
         Self { chain, roots, key: key.pkcs8_pem(), spki: key.spki(), signer }
     }
 
-    /// The set that a target holds, with another trust bundle: chain and key stay byte for byte. `key` is the value
-    /// `ca-key.pem` that was read there, `spki` its public half.
+    /// A set that is there already, with another trust bundle: signer, chain and key stay byte for byte. `key` is the
+    /// value `ca-key.pem` that was read there, `spki` its public half.
     ///
-    /// Nothing is verified here but that there is something to keep. `None`: the target's signer cannot be read, or the
-    /// key is not the signer's.
+    /// Nothing is verified here but that the two belong together. `None`: they do not.
     #[must_use]
-    pub fn rebundled(there: &SecretSight, key: Secret, spki: Vec<u8>, bundle: &[u8]) -> Option<Self> {
-        let signer = there.signer.as_ref().ok()?.clone();
-        let chain = String::from_utf8(there.public.get(CERT_CHAIN)?.clone()).ok()?;
+    pub fn rebundled(signer: Certificate, chain: String, key: Secret, spki: Vec<u8>, bundle: &[u8]) -> Option<Self> {
         (spki == signer.spki()).then(|| Self { chain, roots: bundle.to_vec(), key, spki, signer })
     }
 

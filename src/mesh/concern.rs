@@ -6,10 +6,12 @@ use crate::mesh::cacerts::CONTROL_PLANES;
 use crate::mesh::change::may_write;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::{Cluster, ClusterName, Role};
+use crate::mesh::observed::Owner;
 use crate::mesh::plan::root_differs;
 use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::sighting::{Roots, Sighting};
 use crate::mesh::standing::Standing;
+use crate::mesh::unused_root::unused_roots;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::{day, utc};
@@ -23,6 +25,7 @@ pub(in crate::mesh) fn concerns(sighting: &Sighting<'_>, rows: &[Row], ceremonie
     found.extend(sighting.mesh.clusters.iter().flat_map(|cluster| of_cluster(sighting, cluster, rows)));
     found.extend(paused(sighting, rows));
     found.extend(people_needed(sighting, ceremonies));
+    found.extend(unused_roots(sighting.mesh, sighting.holdings));
     found.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     found.into_iter().map(harmless).collect()
 }
@@ -75,8 +78,28 @@ fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster, rows: &[Row]) -> Vec<F
             .hint("a change of root is walked in stages; pin its root in root.trusted if it is the right one");
         found.push(find(Severity::Critical, problem));
     }
+    found.extend(tainted(sighting, cluster).into_iter().map(|problem| find(Severity::Warning, problem)));
     found.extend(unclaimed(sighting, cluster).map(|problem| find(Severity::Warning, problem)));
     found
+}
+
+/// Intermediates that a cluster had and whose key may be in other hands: peers take what is signed with it until they end.
+fn tainted(sighting: &Sighting<'_>, cluster: &Cluster) -> Vec<Problem> {
+    let there = sighting.observed.get(&cluster.name).and_then(|it| it.secret.as_ref().ok()?.as_ref());
+    let Some(Owner::Ours(mark)) = there.map(|there| &there.owner) else { return Vec::new() };
+    let living = mark.tainted.iter().filter(|taint| taint.ends >= sighting.now);
+    living
+        .map(|taint| {
+            Problem::new(
+                Code::SignerTainted,
+                format!("{} had an intermediate whose key may be in other hands", cluster.name),
+            )
+            .fact(format!("serial      {}", taint.serial))
+            .fact(format!("its end     {}", utc(taint.ends)))
+            .fact("every cluster accepts what is signed with that key until then; no revocation list is published")
+            .hint("a root change ends it earlier: meshca root create --next")
+        })
+        .collect()
 }
 
 /// A remote whose namespace does not name its primary never gets the trust bundle. An external control plane leads in
@@ -153,7 +176,7 @@ fn people_needed(sighting: &Sighting<'_>, ceremonies: &[Ceremony]) -> Vec<Findin
             Problem::new(Code::CeremonyNeeded, what)
                 .fact(format!("due since  {}", utc(it.due.min(it.last_safe))))
                 .hint(match it.tier {
-                    Tier::Root => "plan the change of root now; walking a fleet through it is not built yet",
+                    Tier::Root => "meshca root create --next",
                     Tier::Issuing => "meshca issuing create",
                     Tier::Intermediate => "meshca issue",
                 }),

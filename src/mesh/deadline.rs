@@ -3,7 +3,7 @@
 use ring::digest::{SHA256, digest};
 use time::{Duration, OffsetDateTime};
 
-use crate::mesh::fleet::{ClusterName, Mesh, TierWish};
+use crate::mesh::fleet::{ClusterName, Mesh, Rotation, TierWish};
 use crate::mesh::stage::Stage;
 use crate::pki::certificate::Certificate;
 use crate::pki::profile::Tier;
@@ -14,7 +14,7 @@ pub const WARNING: Duration = Duration::days(7);
 /// An end less than this far away is critical: two days, in which leaves of 24 h still renew once.
 pub const CRITICAL: Duration = Duration::hours(48);
 
-/// How late a renewal may be before it counts as overdue, beyond one tick.
+/// How late a renewal may be before it counts as overdue, beyond one tick and the wait for a maintenance window.
 pub const GRACE: Duration = Duration::hours(1);
 
 /// When the renewal of something that ends then is due.
@@ -38,6 +38,13 @@ fn share(mesh: &Mesh, cluster: &ClusterName) -> Duration {
     let number = sum.as_ref().iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
     let seconds = number.checked_rem(jitter.saturating_add(1)).unwrap_or(0);
     Duration::seconds(i64::try_from(seconds).unwrap_or(0))
+}
+
+/// How long after its day a renewal counts as overdue: after the longest wait for a maintenance window, a tick, and some
+/// grace.
+#[must_use]
+pub fn overdue_after(rotation: &Rotation) -> Duration {
+    rotation.windows.longest_gap() + rotation.tick + GRACE
 }
 
 /// Whether the warning is on: less than seven days are left (or it has ended).
@@ -89,11 +96,12 @@ impl Ceremony {
 
 /// The latest moment to begin a stage of a root change so that the rest of it is done before the old root ends.
 ///
-/// Reckoned with: a tick for each step and one more for the canary, `bound` (the life of a workload certificate and the
+/// Reckoned with: a tick for each step and one more for the canary, each after the longest wait for a maintenance window;
+/// `bound` (the life of a workload certificate and the
 /// margin) in which workloads renew or old certificates run out, and `lead` for whoever is absent meanwhile.
 #[must_use]
 pub fn latest_start(mesh: &Mesh, stage: Stage, bound: Duration, old_end: OffsetDateTime) -> OffsetDateTime {
-    let tick = mesh.rotation.tick;
+    let tick = mesh.rotation.tick + mesh.rotation.windows.longest_gap();
     let remove = tick * 2;
     let drain = bound + tick;
     let needed = match stage {

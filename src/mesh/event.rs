@@ -141,6 +141,7 @@ mod tests {
             stage: None,
             bundle: None,
             mark: None,
+            taints: false,
         };
         Plan { steps: vec![step], ceremonies: Vec::new(), root_change: None }
     }

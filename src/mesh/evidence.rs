@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::mesh::cacerts::CONTROL_PLANES;
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Istiod, Mesh, Role};
+use crate::mesh::istiod_deployment::DEFAULT_MAX_WORKLOAD_TTL;
 use crate::mesh::loaded::loaded;
 use crate::mesh::observed::{Grade, Observed, Owner, Replica, SecretSight, Way, certificates};
 use crate::mesh::walk_mark::WalkMark;
@@ -50,7 +51,7 @@ pub(in crate::mesh) struct Wanted<'a> {
     pub(in crate::mesh) other: &'a Certificate,
 }
 
-/// What evidence is read from.
+/// What evidence is read from. Moments come from outside, and may be any that there is.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::mesh) struct Evidence<'a> {
     pub(in crate::mesh) mesh: &'a Mesh,
@@ -63,11 +64,6 @@ pub(in crate::mesh) struct Evidence<'a> {
 /// Source: Istio, `security/pkg/pki/util/generate_cert.go`, `ClockSkewGracePeriod`.
 pub(in crate::mesh) const SERVING_BACKDATE: Duration = Duration::minutes(2);
 
-/// What istiod hands out at most where nobody sets `MAX_WORKLOAD_CERT_TTL`.
-///
-/// Source: Istio, `security/pkg/cmd/constants.go`.
-pub(in crate::mesh) const ISTIO_MAX_TTL: Duration = Duration::days(90);
-
 impl<'a> Evidence<'a> {
     /// How long a workload certificate of this cluster may live, with the margin on top. What the mesh file says counts
     /// only as far as istiod's own settings confirm it; behind a folder or a file there is nothing to confirm it by.
@@ -78,7 +74,9 @@ impl<'a> Evidence<'a> {
             Access::Directory(_) | Access::Manifest(_) => believed,
             Access::Kubeconfig { .. } | Access::InCluster => {
                 let deployment = self.observed.get(&signer.name).and_then(|it| it.deployment.as_ref()?.as_ref().ok());
-                deployment.and_then(|it| it.max_workload_ttl.as_ref().ok().copied()?).unwrap_or(ISTIO_MAX_TTL)
+                deployment
+                    .and_then(|it| it.max_workload_ttl.as_ref().ok().copied()?)
+                    .unwrap_or(DEFAULT_MAX_WORKLOAD_TTL)
             }
         };
         longest.max(believed) + self.mesh.workload.margin
@@ -142,7 +140,8 @@ impl<'a> Evidence<'a> {
         let observed = self.observed.get(&cluster.name).ok_or_else(|| Lack::new("it was not looked at"))?;
         let known = loaded(there, observed, cluster, self.now);
         if !known.is_loaded {
-            let by = observed.written_at.zip(cluster.istiod.assume_loaded_after).map(|(at, after)| at + after);
+            let by =
+                observed.written_at.zip(cluster.istiod.assume_loaded_after).map(|(at, after)| at.saturating_add(after));
             return Err(Lack { why: known.why, by: by.filter(|by| *by > self.now) });
         }
         let since = match known.grade {
@@ -176,7 +175,7 @@ impl<'a> Evidence<'a> {
         let after = istiod
             .assume_loaded_after
             .ok_or_else(|| Lack::new("nothing to look at: the mesh file names no istiod.addresses"))?;
-        let loaded = changed + after;
+        let loaded = changed.saturating_add(after);
         if loaded <= self.now {
             return Ok(loaded);
         }
@@ -241,7 +240,7 @@ fn offers(replica: &Replica, wanted: Wanted<'_>, must: bool) -> Result<(), Lack>
 
 /// When a replica last loaded something, at the latest; `None`: not seen.
 fn loaded_at(replica: &Replica) -> Option<OffsetDateTime> {
-    replica.served_since.map(|begin| begin + SERVING_BACKDATE)
+    replica.served_since.map(|begin| begin.saturating_add(SERVING_BACKDATE))
 }
 
 /// What is noted for a walk on the set that is there, if the note belongs to it.
@@ -254,7 +253,7 @@ pub(in crate::mesh) fn mark_of(observed: &Observed) -> Option<&WalkMark> {
 pub(in crate::mesh) fn mark_on(there: &SecretSight) -> Option<&WalkMark> {
     let Owner::Ours(mark) = &there.owner else { return None };
     let signer = there.signer.as_ref().ok()?;
-    mark.walk.as_ref().filter(|_| mark.serial == signer.serial_text())
+    mark.walk.as_deref().filter(|_| mark.serial == signer.serial_text())
 }
 
 /// When the trust bundle that is published last changed, as far as it can be told: as noted, or else when it was written.

@@ -2,11 +2,13 @@
 //!
 //! Paths are already joined to the folder of the mesh file. Durations are whole seconds.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
 use time::Duration;
 
+use crate::mesh::windows::Windows;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key_kind::KeyKind;
 use crate::problem::{Code, Problem};
@@ -101,6 +103,8 @@ pub struct Rotation {
     pub deadline: Duration,
     /// Renewal comes earlier by up to this much, by a stable hash of the target.
     pub jitter: Duration,
+    /// When renewals and steps of a change of root may be done.
+    pub windows: Windows,
     /// How long after Drain the old root is removed without being asked; `None`: only when approved.
     pub remove_after: Option<Duration>,
 }
@@ -289,6 +293,16 @@ impl Mesh {
                 .fact(format!("it has  {}", known.join(", ")))
                 .hint("name one of these, or add it to the mesh file")
         })
+    }
+
+    /// The clusters of these names, which all get `cacerts`; each once, however often it is named: what is done to two
+    /// targets at the same time must not be done to one.
+    ///
+    /// # Errors
+    /// `unknown-cluster`, `remote-gets-no-cacerts`.
+    pub fn signing_clusters(&self, names: &[ClusterName]) -> Result<Vec<&Cluster>, Problem> {
+        let mut seen = BTreeSet::new();
+        names.iter().filter(|name| seen.insert(*name)).map(|name| self.signing_cluster(name)).collect()
     }
 
     /// The cluster of this name, if it is one that gets `cacerts`.

@@ -16,6 +16,7 @@ use crate::mesh::fleet::{
 use crate::mesh::holdings::{Held, Holdings, Prepared};
 use crate::mesh::observed::{Observed, Owner, SecretKind, SecretSight};
 use crate::mesh::ownership::Ownership;
+use crate::mesh::windows::Windows;
 use crate::pki::certificate::Certificate;
 use crate::pki::draft::Proof;
 use crate::pki::endorsement::Endorsement;
@@ -97,6 +98,7 @@ fn mesh() -> Mesh {
             write: 4,
             deadline: Duration::seconds(30),
             jitter: Duration::ZERO,
+            windows: Windows::default(),
             remove_after: None,
         },
         clusters: vec![

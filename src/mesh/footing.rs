@@ -49,7 +49,7 @@ impl<'a> Footing<'a> {
                 (one, other) => one.or(other),
             };
         }
-        let newest = || trusted.iter().rposition(|held| is_valid(&held));
+        let newest = || trusted.iter().rposition(|held| held.certificate.validity().contains(now));
         let at = match lowest {
             Some(lowest) => lowest,
             None if is_all_seen => newest().unwrap_or(0),

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::hexadecimal::digits;
 use crate::problem::{Code, Problem};
 
 /// One thing that is about to be done, or was.
@@ -54,6 +55,12 @@ pub enum Act {
     MintIntermediate,
     /// A set was published to a target.
     Publish,
+    /// An istiod was restarted for a root change.
+    RestartIstiod,
+    /// The key of a cluster's intermediate was said to be in other hands.
+    Taint,
+    /// A root change was turned back, or forward again.
+    TurnRootChange,
     /// The ledger's own tail was cut off by a crash, and mended.
     Recover,
 }
@@ -69,6 +76,9 @@ impl Act {
             Act::MintIssuing => "mint-issuing",
             Act::MintIntermediate => "mint-intermediate",
             Act::Publish => "publish",
+            Act::RestartIstiod => "restart-istiod",
+            Act::Taint => "taint",
+            Act::TurnRootChange => "turn-root-change",
             Act::Recover => "recover",
         }
     }
@@ -123,7 +133,7 @@ impl Minted {
         Self {
             serial: certificate.serial_text(),
             subject: certificate.subject().to_string(),
-            issuer_key: authority.iter().map(|byte| format!("{byte:02x}")).collect(),
+            issuer_key: digits(authority),
             not_after: certificate.not_after(),
             sha256: certificate.fingerprint().to_string(),
         }

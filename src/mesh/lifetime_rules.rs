@@ -9,6 +9,7 @@ use crate::mesh::judge::Judge;
 use crate::mesh::mesh_schema::{KeyWord, Length};
 use crate::mesh::snippet::{Place, Placed};
 use crate::mesh::span;
+use crate::mesh::windows::Windows;
 use crate::pki::key_kind::KeyKind;
 use crate::problem::Code;
 
@@ -40,6 +41,36 @@ impl Tier {
             lifetime: self.lifetime.as_ref()?.length,
             renew_before: self.renew_before.as_ref()?.length,
         })
+    }
+}
+
+/// The maintenance windows, read, with their place in the file.
+pub(crate) struct Open {
+    pub(crate) windows: Windows,
+    pub(crate) place: Option<Place>,
+}
+
+/// What may put off a renewal, or bring it earlier, on the way from its day to the end of what it renews.
+#[derive(Clone, Copy)]
+pub(crate) struct Delays<'a> {
+    windows: Option<&'a Open>,
+    jitter: Option<&'a Timed>,
+}
+
+impl<'a> Delays<'a> {
+    pub(crate) const fn of(windows: Option<&'a Open>, jitter: Option<&'a Timed>) -> Self {
+        Self { windows, jitter }
+    }
+
+    /// Their sum and how it is written; `None`: one of them cannot be read.
+    fn sum(self) -> Option<(Duration, String, Option<Place>)> {
+        let (windows, jitter) = (self.windows?, self.jitter?);
+        let gap = windows.windows.longest_gap();
+        if windows.windows.is_empty() {
+            return Some((jitter.length, format!("− {jitter}"), jitter.place));
+        }
+        let words = format!("− the longest gap between rotation.windows {} − {jitter}", span::format(gap));
+        Some((gap + jitter.length, words, jitter.place.or(windows.place)))
     }
 }
 
@@ -90,51 +121,51 @@ impl Judge<'_> {
         self.refuse(code, left.place.or(life.place).or(lead.place), &what, hint);
     }
 
-    /// A workload certificate made just before its intermediate is renewed must end before that intermediate does.
-    ///
-    /// The longest gap between maintenance windows would be taken off as well: there are no windows yet.
+    /// A workload certificate made just before its intermediate is renewed must end before that intermediate does, also
+    /// where that renewal had to wait for a maintenance window.
     pub(crate) fn renewal_covers_workloads(
         &mut self,
         intermediate: &Tier,
         max_ttl: Option<&Timed>,
         margin: Option<&Timed>,
-        jitter: Option<&Timed>,
+        delays: Delays<'_>,
     ) {
-        let (Some(left), Some(ttl), Some(margin), Some(jitter)) = (&intermediate.renew_before, max_ttl, margin, jitter)
+        let (Some(left), Some(ttl), Some(margin), Some((delay, delays, place))) =
+            (&intermediate.renew_before, max_ttl, margin, delays.sum())
         else {
             return;
         };
         let needed = ttl.length + margin.length;
-        if needed < left.length - jitter.length {
+        if needed < left.length - delay {
             return;
         }
-        let what = format!("{ttl} + {margin} is {}, not less than {left} − {jitter}", span::format(needed));
-        let least = span::format(needed + jitter.length);
+        let what = format!("{ttl} + {margin} is {}, not less than {left} {delays}", span::format(needed));
+        let least = span::format(needed + delay);
         let hint = format!("set `{}` to more than {least}, or lower `{}`", left.key, ttl.key);
-        let place = left.place.or(ttl.place).or(margin.place).or(jitter.place);
+        let place = left.place.or(ttl.place).or(margin.place).or(place);
         self.refuse(Code::WorkloadOutlivesRenewal, place, &what, hint);
     }
 
     /// The alert rule in the field fires at 7 days left: by then a renewal must have been tried and have failed.
-    pub(crate) fn renewal_precedes_alert(&mut self, intermediate: &Tier, jitter: Option<&Timed>, tick: Option<&Timed>) {
-        let (Some(left), Some(life), Some(jitter), Some(tick)) =
-            (&intermediate.renew_before, &intermediate.lifetime, jitter, tick)
+    pub(crate) fn renewal_precedes_alert(&mut self, intermediate: &Tier, delays: Delays<'_>, tick: Option<&Timed>) {
+        let (Some(left), Some(life), Some((delay, delays, place)), Some(tick)) =
+            (&intermediate.renew_before, &intermediate.lifetime, delays.sum(), tick)
         else {
             return;
         };
-        let room = left.length - jitter.length - tick.length;
+        let room = left.length - delay - tick.length;
         if room > ALERT {
             return;
         }
-        let sum = format!("{left} − {jitter} − {tick} is {}, not more than 7d", span::format(room));
-        let place = left.place.or(tick.place).or(jitter.place).or(life.place);
+        let sum = format!("{left} {delays} − {tick} is {}, not more than 7d", span::format(room));
+        let place = left.place.or(tick.place).or(place).or(life.place);
         if life.length <= TOO_SHORT_FOR_THE_ALERT {
             let what = format!("the 7-day alert cannot be used with {life}: {sum}");
             let hint = format!("alert on `meshca_certificate_expires_soon` instead, or lengthen `{}`", life.key);
             self.warn(Code::SevenDayAlertUnusable, place, &what, &hint);
             return;
         }
-        let least = span::format(ALERT + jitter.length + tick.length);
+        let least = span::format(ALERT + delay + tick.length);
         let what = format!("the 7-day alert would fire while all is well: {sum}");
         let hint = format!("set `{}` to more than {least}, or schedule `meshca rotate` more often", left.key);
         self.refuse(Code::RenewalWithinAlert, place, &what, hint);

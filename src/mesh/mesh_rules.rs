@@ -6,7 +6,7 @@ use crate::mesh::fleet::{
     ClusterName, Mesh, Records, RootWish, Rotation, TierWish, Workload, is_label_value, is_trust_domain,
 };
 use crate::mesh::judge::Judge;
-use crate::mesh::lifetime_rules::{Tier, Timed, Zero};
+use crate::mesh::lifetime_rules::{Delays, Open, Tier, Timed, Zero};
 use crate::mesh::mesh_schema::{IssuingMode, WrittenMesh, WrittenRoot, WrittenRotation};
 use crate::mesh::snippet::{Place, Placed, Source};
 use crate::pki::fingerprint::Fingerprint;
@@ -60,6 +60,8 @@ impl Judge<'_> {
         let margin = self.length("workload.margin", &written.workload.margin, Zero::Allowed);
         let tick = self.length("rotation.tick", &written.rotation.tick, Zero::Refused);
         let jitter = self.length("rotation.jitter", &written.rotation.jitter, Zero::Allowed);
+        let windows = self.windows(&written.rotation.windows);
+        let delays = Delays::of(windows.as_ref(), jitter.as_ref());
 
         if let Some(issuing) = &issuing_tier {
             self.nest(Code::IntermediateOutlivesIssuing, &intermediate_tier, lead.as_ref(), issuing);
@@ -67,12 +69,12 @@ impl Judge<'_> {
         } else {
             self.nest(Code::IntermediateOutlivesRoot, &intermediate_tier, lead.as_ref(), &root_tier);
         }
-        self.renewal_covers_workloads(&intermediate_tier, max_ttl.as_ref(), margin.as_ref(), jitter.as_ref());
-        self.renewal_precedes_alert(&intermediate_tier, jitter.as_ref(), tick.as_ref());
+        self.renewal_covers_workloads(&intermediate_tier, max_ttl.as_ref(), margin.as_ref(), delays);
+        self.renewal_precedes_alert(&intermediate_tier, delays, tick.as_ref());
 
         let root = name.as_deref().and_then(|name| self.root(root, name, &written.mesh, root_tier.wish()));
         let clusters = self.clusters(written);
-        let rotation = self.rotation(&written.rotation, tick.as_ref(), jitter.as_ref());
+        let rotation = self.rotation(&written.rotation, tick.as_ref(), jitter.as_ref(), windows);
 
         let issuing = match issuing_tier {
             Some(tier) => Some(tier.wish()?),
@@ -205,14 +207,11 @@ impl Judge<'_> {
         written: &WrittenRotation,
         tick: Option<&Timed>,
         jitter: Option<&Timed>,
+        windows: Option<Open>,
     ) -> Option<Rotation> {
         let observe = self.width("rotation.observe", &written.observe);
         let write = self.width("rotation.write", &written.write);
         let deadline = self.length("rotation.deadline", &written.deadline, Zero::Refused);
-        if let Some(window) = written.windows.first() {
-            let what = "`rotation.windows` is not built yet";
-            self.refuse(Code::NotYet, window.place, what, "write `windows: []`");
-        }
         let remove_after = match written.remove_after.value.as_str() {
             "never" => Some(None),
             text => self
@@ -227,6 +226,7 @@ impl Judge<'_> {
             write: write?,
             deadline: deadline?.length,
             jitter: jitter?.length,
+            windows: windows?.windows,
             remove_after: remove_after?,
         })
     }

@@ -246,7 +246,7 @@ pub(crate) struct WrittenRotation {
     pub(crate) deadline: Placed<Length>,
     /// A renewal comes earlier by up to this much, by a stable hash of the target.
     pub(crate) jitter: Placed<Length>,
-    /// Maintenance windows. Not built yet: leave it empty.
+    /// Maintenance windows: renewals and steps of a change of root wait for one. Where there are none, they never wait.
     pub(crate) windows: Vec<Placed<WrittenWindow>>,
     /// How long after Drain the old root is removed without being asked, or `never`: `rotate --approve-removal` asks.
     pub(crate) remove_after: Placed<String>,
@@ -268,16 +268,16 @@ impl Default for WrittenRotation {
     }
 }
 
-/// A maintenance window. Not built yet.
+/// A maintenance window.
 #[derive(Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct WrittenWindow {
-    /// When it opens, as five cron fields.
-    cron: String,
-    /// How long it stays open.
-    duration: Length,
+    /// When it opens, as the five fields of cron.
+    pub(crate) cron: Placed<String>,
+    /// How long it stays open, from 1m to 7d.
+    pub(crate) duration: Placed<Length>,
     /// The time zone of the cron fields, by its IANA name.
-    time_zone: String,
+    pub(crate) time_zone: Placed<String>,
 }
 
 /// The list of clusters, which stops reading at the bound.

@@ -10,8 +10,10 @@ use crate::mesh::deadline::ends_soon;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::observed::Grade;
 use crate::mesh::row::{Facts, Row};
+use crate::mesh::stage::Stage;
 use crate::mesh::standing::Standing;
 use crate::mesh::status::Status;
+use crate::mesh::windows::Hours;
 use crate::pki::profile::Tier;
 
 /// One family of metrics. The page `docs/reference/metrics.md` lists them, and a test keeps both equal.
@@ -59,8 +61,18 @@ families! {
         "1 if istiod signs with the intermediate in its cacerts, 0 if a replica was seen to sign with another; grade says how well it is known.";
     PAUSED = "meshca_rotation_paused" []
         "1 if rotation is paused in the mesh file, else 0.";
+    ROOT_CHANGE = "meshca_root_change_stage" ["stage"]
+        "1 for the stage that the root change under way is in, 0 for the other stages; absent where there is none.";
+    WAITS_FOR = "meshca_root_change_waits_for" ["cluster"]
+        "For each cluster that keeps a root change in its stage: 1 if it does so longer than it should, else 0.";
+    WINDOW_OPEN = "meshca_rotation_window_open" []
+        "1 if a maintenance window is open, else 0; without windows in the mesh file there is no sample.";
+    WINDOW_OPENS = "meshca_rotation_window_opens_timestamp_seconds" []
+        "When the next maintenance window opens, in Unix seconds; while one is open there is no sample.";
     CEREMONY = "meshca_next_ceremony_timestamp_seconds" ["tier"]
         "Last safe moment to begin the next ceremony for this tier, in Unix seconds.";
+    LAST_START = "meshca_rotation_last_safe_start_timestamp_seconds" ["kind", "cluster"]
+        "Last moment in which this kind of rotation can safely begin, in Unix seconds; cluster is empty where it is the whole fleet's.";
     BUILD = "meshca_build_info" ["version"]
         "Always 1; the label tells which meshca made these metrics.";
 }
@@ -104,7 +116,20 @@ pub fn render(status: &Status, now: OffsetDateTime, version: &str) -> String {
     for ceremony in &status.ceremonies {
         samples.set(&CEREMONY, &[ceremony.tier.as_str()], ceremony.last_safe.unix_timestamp());
     }
+    if let Some(progress) = &status.root_change {
+        for stage in Stage::ALL {
+            samples.set(&ROOT_CHANGE, &[stage.as_str()], i64::from(stage == progress.stage));
+        }
+        for holdup in &progress.holdups {
+            samples.set(&WAITS_FOR, &[holdup.cluster.as_str()], i64::from(holdup.is_late));
+        }
+    }
+    for start in &status.last_starts {
+        let cluster = start.cluster.as_ref().map_or("", ClusterName::as_str);
+        samples.set(&LAST_START, &[start.kind.as_str(), cluster], start.at.unix_timestamp());
+    }
     samples.set(&PAUSED, &[], i64::from(status.paused));
+    samples.window(status.hours, now);
     samples.set(&BUILD, &[version], 1);
     samples.text()
 }
@@ -123,6 +148,22 @@ impl Samples {
         let words = [facts.serial.as_str(), &facts.subject, &facts.issuer, &facts.key];
         let [serial, subject, issuer, key] = words;
         self.set(&INFO, &[cluster, role, fingerprint, serial, subject, issuer, key], 1);
+    }
+
+    /// What is told of windows turns by itself as well, as far as the status knows.
+    fn window(&mut self, hours: Hours, now: OffsetDateTime) {
+        let (opens, closes) = match hours {
+            Hours::Any => return,
+            Hours::Open { until } => (None, until),
+            Hours::Shut { opens, closes } => (Some(opens), closes),
+        };
+        let is_ahead = opens.is_some_and(|opens| now < opens);
+        if is_ahead || now < closes {
+            self.set(&WINDOW_OPEN, &[], i64::from(!is_ahead));
+        }
+        if let Some(opens) = opens.filter(|_| is_ahead) {
+            self.set(&WINDOW_OPENS, &[], opens.unix_timestamp());
+        }
     }
 
     fn set(&mut self, family: &Family, values: &[&str], sample: i64) {
@@ -268,6 +309,38 @@ mod tests {
         assert_eq!(sample(&text, "meshca_rotation_paused"), Some("1"));
         assert_eq!(sample(&text, "meshca_build_info{version=\"0.1.0\"}"), Some("1"));
         assert!(sample(&text, "meshca_next_ceremony_timestamp_seconds{tier=\"issuing\"}").is_some());
+    }
+
+    #[test]
+    fn every_kind_of_rotation_has_its_last_safe_start() {
+        let text = text(&Story::new());
+        let starts = text.lines().filter(|line| line.starts_with("meshca_rotation_last_safe_start_timestamp_seconds{"));
+        assert_eq!(starts.count(), 2 + 2 + 4, "two clusters, two ceremonies, four stages");
+        let end = (NOW + Duration::days(3620 - 32)).unix_timestamp().to_string();
+        let series = "meshca_rotation_last_safe_start_timestamp_seconds{kind=\"remove\",cluster=\"\"}";
+        assert_eq!(sample(&text, series), Some(end.as_str()));
+    }
+
+    #[test]
+    fn the_maintenance_window_turns_at_its_seconds_and_what_comes_after_it_is_not_known() {
+        let mut story = Story::new();
+        assert_eq!(sample(&text(&story), "meshca_rotation_window_open"), None);
+        let window = crate::mesh::window::Window::parse("0 2 * * 6", "Etc/UTC", Duration::hours(4)).unwrap();
+        story.mesh.rotation.windows = crate::mesh::windows::Windows::new(vec![window]);
+        let opens = time::macros::datetime!(2026-11-28 2:00 UTC);
+        let at = opens.unix_timestamp().to_string();
+        let closes = opens + Duration::hours(4);
+        for (now, open, next) in [
+            (NOW, Some("0"), Some(at.as_str())),
+            (opens - Duration::SECOND, Some("0"), Some(at.as_str())),
+            (opens, Some("1"), None),
+            (closes - Duration::SECOND, Some("1"), None),
+            (closes, None, None),
+        ] {
+            let text = text_at(&story, now);
+            assert_eq!(sample(&text, "meshca_rotation_window_open"), open, "{now}");
+            assert_eq!(sample(&text, "meshca_rotation_window_opens_timestamp_seconds"), next, "{now}");
+        }
     }
 
     #[test]

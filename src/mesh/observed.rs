@@ -12,6 +12,7 @@ use crate::mesh::istiod_deployment::IstiodDeployment;
 use crate::mesh::ownership::Ownership;
 use crate::pki::certificate::Certificate;
 use crate::pki::pem_lines;
+use crate::pki::read_pem;
 use crate::problem::{Code, Problem};
 
 /// Everything that was seen of one target, at one moment.
@@ -34,9 +35,11 @@ pub struct Observed {
     /// Whom the namespace of a remote names as its control planes: cluster IDs, or `*`; empty: nobody. `None`: this is no
     /// remote, or it could not be seen.
     pub control_planes: Option<Vec<String>>,
-    /// When the object that carries the trust bundle last changed, UTC, by the clock of its API server. `None`: not seen.
+    /// When the object that carries the trust bundle last changed in whatever way, UTC, by the clock of its API server.
+    /// `None`: not seen.
     pub system_roots_since: Option<OffsetDateTime>,
-    /// What the clock of the API server said when it answered, UTC, whole seconds. `None`: there is none, or it did not say.
+    /// What the clock of the API server said when it answered, UTC, whole seconds: later than `at` by as long as the look had
+    /// taken by then. `None`: there is no such server, or it did not say.
     pub server_clock: Option<OffsetDateTime>,
     /// What istiod's own Deployments say. `None`: not looked at, which is right unless a root change is under way.
     pub deployment: Option<Result<IstiodDeployment, Problem>>,
@@ -300,12 +303,7 @@ impl SecretSight {
 /// The readable certificates of some PEM text, in their order; whatever cannot be read is passed over.
 #[must_use]
 pub fn certificates(text: &[u8]) -> Vec<Certificate> {
-    pem::parse_many(text)
-        .unwrap_or_default()
-        .iter()
-        .filter(|block| block.tag() == "CERTIFICATE")
-        .filter_map(|block| Certificate::from_der(block.contents()).ok())
-        .collect()
+    read_pem::certificates(text).to_vec()
 }
 
 fn is_signed_by(child: &Certificate, parent: &Certificate) -> bool {

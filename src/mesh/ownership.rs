@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::mesh::fleet::ClusterName;
+use crate::mesh::taint::{self, Taint};
 use crate::mesh::walk_mark::WalkMark;
 
 /// What meshca wrote about a set when it published it. It says whose the set is; what the set holds is read from the
@@ -20,7 +21,9 @@ pub struct Ownership {
     /// What the cluster is in the mesh, for people; nothing is decided by it.
     pub role: Option<String>,
     /// What is noted for the walk from one root to the next; `None`: the set has no part in one.
-    pub walk: Option<WalkMark>,
+    pub walk: Option<Box<WalkMark>>,
+    /// Intermediates that the target had and whose key may be in other hands.
+    pub tainted: Vec<Taint>,
 }
 
 const MESH: &str = "meshca.io/mesh";
@@ -28,13 +31,22 @@ const CLUSTER: &str = "meshca.io/cluster";
 const GENERATION: &str = "meshca.io/generation";
 const SERIAL: &str = "meshca.io/serial";
 const ROLE: &str = "meshca.io/role";
+const TAINTED: &str = "meshca.io/tainted";
 const ROOT_CHANGE: &str = "meshca.io/root-change";
 
 impl Ownership {
     /// The mark of a set that is about to be published.
     #[must_use]
     pub fn new(mesh: &str, cluster: &ClusterName, generation: u32, serial: String) -> Self {
-        Self { mesh: mesh.to_owned(), cluster: cluster.to_string(), generation, serial, role: None, walk: None }
+        Self {
+            mesh: mesh.to_owned(),
+            cluster: cluster.to_string(),
+            generation,
+            serial,
+            role: None,
+            walk: None,
+            tainted: Vec::new(),
+        }
     }
 
     /// The same, of a cluster in this role.
@@ -46,7 +58,13 @@ impl Ownership {
     /// The same, with this note for a walk.
     #[must_use]
     pub fn walking(self, walk: Option<WalkMark>) -> Self {
-        Self { walk, ..self }
+        Self { walk: walk.map(Box::new), ..self }
+    }
+
+    /// The same, with these tainted intermediates.
+    #[must_use]
+    pub fn tainted(self, tainted: Vec<Taint>) -> Self {
+        Self { tainted, ..self }
     }
 
     /// As annotations.
@@ -60,9 +78,20 @@ impl Ownership {
         ]
         .into_iter()
         .chain(self.role.clone().map(|role| (ROLE, role)))
+        .chain((!self.tainted.is_empty()).then(|| (TAINTED, taint::text(&self.tainted))))
         .chain(self.walk.as_ref().map(|walk| (ROOT_CHANGE, walk.text())))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
+    }
+
+    /// As labels, for people who select and list by them; nothing is read from these.
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        [("app.kubernetes.io/managed-by", "meshca".to_owned()), (GENERATION, self.generation.to_string())]
+            .into_iter()
+            .chain(self.role.clone().map(|role| (ROLE, role)))
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 
     /// From annotations; `None` when one is missing or is not what we write.
@@ -74,7 +103,8 @@ impl Ownership {
             generation: annotations.get(GENERATION)?.parse().ok()?,
             serial: annotations.get(SERIAL)?.clone(),
             role: annotations.get(ROLE).cloned(),
-            walk: annotations.get(ROOT_CHANGE).and_then(|text| WalkMark::parse(text)),
+            tainted: annotations.get(TAINTED).map(|text| taint::parse(text)).unwrap_or_default(),
+            walk: annotations.get(ROOT_CHANGE).and_then(|text| WalkMark::parse(text)).map(Box::new),
         })
     }
 }

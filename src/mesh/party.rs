@@ -106,6 +106,15 @@ impl<'a> Party<'a> {
         }
     }
 
+    /// Whether its set is already what this stage makes of it, so that only its effect is waited for.
+    pub(in crate::mesh) const fn has_its_part_of(&self, stage: Stage) -> bool {
+        match stage {
+            Stage::Trust => matches!(self.place, Place::Trusting | Place::Signing | Place::Removed),
+            Stage::Sign | Stage::Drain => matches!(self.place, Place::Signing | Place::Removed),
+            Stage::Remove => matches!(self.place, Place::Removed),
+        }
+    }
+
     /// Whether its old root was removed by meshca, and so upon an approval.
     pub(in crate::mesh) fn was_removed(&self, pair: Pair<'_>) -> bool {
         self.place == Place::Removed
@@ -163,7 +172,7 @@ impl<'a> Party<'a> {
 
 /// Whether something has been so for as long as a workload certificate may live.
 fn aged(shown: Shown, bound: Duration, what: &str, now: OffsetDateTime) -> Result<Shown, Lack> {
-    let by = shown.since + bound;
+    let by = shown.since.saturating_add(bound);
     if by <= now {
         return Ok(shown);
     }

@@ -7,17 +7,20 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
+use crate::mesh::admission::Admission;
 use crate::mesh::change::{may_write, same_root};
+use crate::mesh::convoy::Convoy;
 use crate::mesh::deadline::{Ceremony, ceremony};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::footing::{Footing, signed_under};
+use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::party::Pair;
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
 use crate::mesh::stage::Stage;
-use crate::mesh::walk::{Approvals, Move, Walk};
+use crate::mesh::walk::{Move, Walk};
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
@@ -51,6 +54,8 @@ pub struct Step {
     pub bundle: Option<Vec<u8>>,
     /// What is noted on that set for a root change.
     pub mark: Option<WalkMark>,
+    /// Whether the intermediate that is replaced counts as tainted: its key may be in other hands.
+    pub taints: bool,
 }
 
 /// What should happen to a cluster.
@@ -118,7 +123,7 @@ pub fn next(
     mesh: &Mesh,
     holdings: &Holdings,
     observed: &BTreeMap<ClusterName, Observed>,
-    approvals: Approvals,
+    approvals: &Approvals,
     now: OffsetDateTime,
 ) -> Result<Plan, Problem> {
     let trusted = holdings.trusted(mesh)?;
@@ -127,10 +132,19 @@ pub fn next(
     let renewals = Renewals { mesh, holdings, now };
     let walk = footing.next.map(|new| {
         let pair = Pair { old: footing.current, new };
-        Walk::of(renewals, observed, pair, approvals)
+        Walk::of(Convoy::of(renewals, observed, pair), approvals)
     });
     let anchors: Vec<Certificate> = trusted.iter().map(|held| held.certificate.clone()).collect();
-    let view = View { mesh, trusted: &trusted, anchors, current: footing.current, renewals, walk: walk.as_ref(), now };
+    let view = View {
+        mesh,
+        trusted: &trusted,
+        anchors,
+        current: footing.current,
+        renewals,
+        walk: walk.as_ref(),
+        urgent: approvals.urgent.as_ref(),
+        now,
+    };
     let mut steps: Vec<Step> =
         mesh.clusters.iter().map(|cluster| view.step(cluster, observed.get(&cluster.name))).collect();
     steps.sort_by_key(|step| mesh.rotation.canary.as_ref() != Some(&step.cluster));
@@ -185,7 +199,8 @@ pub fn root_change(
     let footing = footing(mesh, holdings, &trusted, observed, now)?;
     Ok(footing.next.map(|new| {
         let pair = Pair { old: footing.current, new };
-        Walk::of(Renewals { mesh, holdings, now }, observed, pair, Approvals::default()).progress(&footing.later)
+        let convoy = Convoy::of(Renewals { mesh, holdings, now }, observed, pair);
+        Walk::of(convoy, &Approvals::default()).progress(&footing.later)
     }))
 }
 
@@ -196,6 +211,7 @@ struct View<'a> {
     current: &'a Held,
     renewals: Renewals<'a>,
     walk: Option<&'a Walk<'a>>,
+    urgent: Option<&'a ClusterName>,
     now: OffsetDateTime,
 }
 
@@ -207,11 +223,13 @@ struct Decided {
     bundle: Option<Vec<u8>>,
     /// What the step is to the walk; `Stay`: a renewal, or nothing.
     part: Move,
+    /// Whether the target has no usable set: that is put right at any hour.
+    is_repair: bool,
 }
 
 impl Decided {
     fn nothing(act: Act, reason: impl Into<String>) -> Self {
-        Self { act, reason: reason.into(), stage: None, bundle: None, part: Move::Stay }
+        Self { act, reason: reason.into(), stage: None, bundle: None, part: Move::Stay, is_repair: false }
     }
 }
 
@@ -222,13 +240,24 @@ impl View<'_> {
             Decided::nothing(Act::Refuse(problem), reason)
         });
         let mut decided = decided;
-        if self.mesh.rotation.paused && decided.act.writes() {
+        let is_urgent = self.urgent == Some(&cluster.name);
+        if self.mesh.rotation.paused && decided.act.writes() && !is_urgent {
             let reason = format!("rotation is paused in the mesh file; {}", decided.reason);
             decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Wait, reason) };
         }
-        let mark = self.walk.filter(|_| decided.bundle.is_some()).and_then(|walk| walk.mark(cluster, &decided.part));
+        if decided.act.writes() && !decided.is_repair && !is_urgent {
+            match self.mesh.admits(signer_end(&decided, observed), self.now) {
+                Admission::Free => {}
+                Admission::AtOnce(why) => decided.reason = format!("{}; {why}", decided.reason),
+                Admission::Wait(why) => {
+                    let reason = format!("{why}; {}", decided.reason);
+                    decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Wait, reason) };
+                }
+            }
+        }
+        let mark = self.walk.filter(|_| decided.bundle.is_some()).and_then(|walk| walk.note(cluster, &decided.part));
         let Decided { act, reason, stage, bundle, .. } = decided;
-        Step { cluster: cluster.name.clone(), act, reason, stage, bundle, mark }
+        Step { cluster: cluster.name.clone(), act, reason, stage, bundle, mark, taints: is_urgent }
     }
 
     fn decide(&self, cluster: &Cluster, observed: Option<&Observed>) -> Result<Decided, Problem> {
@@ -265,45 +294,61 @@ impl View<'_> {
             Some(Err(unknown)) => return Decided::nothing(Act::Wait, format!("{why}; {unknown}")),
             None => (self.current, kept().unwrap_or_else(|| self.current.certificate.pem().into_bytes())),
         };
-        let way = self.renewals.under(&root.certificate, cluster, holder, Gain::OverNothing);
-        Decided { act: act_of(way), reason: why.to_owned(), stage: None, bundle: Some(bundle), part: Move::Stay }
+        let way = self.renewals.under(&root.certificate, cluster, holder, Gain::Usable);
+        Decided { bundle: Some(bundle), is_repair: true, ..Decided::nothing(act_of(way), why) }
+    }
+
+    /// A new intermediate at once, with the root and the trust bundle of the present one. Stock helps as well.
+    fn replacement(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
+        let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
+        let way = self.renewals.under(&under.certificate, cluster, holder, Gain::Lasting);
+        let bundle = holder.there.and_then(SecretSight::kept_bundle);
+        Decided { bundle, ..Decided::nothing(act_of(way), "people asked for a new key at once") }
     }
 
     /// What is due of a target whose set is sound. A renewal comes before a change of its trust bundle: until istiod has
     /// taken that one, it may drop every later update.
     fn part_or_renewal(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
+        if self.urgent == Some(&cluster.name) {
+            return self.replacement(cluster, holder);
+        }
         let part = self.walk.map_or(Move::Stay, |walk| walk.step(cluster));
         if let Some(why) = self.renewals.due(cluster, holder)
             && !matches!(&part, Move::Sign { way, .. } if !matches!(way, Way::Ceremony(_)))
         {
             let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
-            let way = self.renewals.under(&under.certificate, cluster, holder, Gain::OverPresent);
+            let way = self.renewals.under(&under.certificate, cluster, holder, Gain::Better);
             let writes = matches!(part, Move::Rebundle { .. } | Move::Restart { .. } | Move::Note { .. });
             if !(matches!(way, Way::Ceremony(_)) && writes) {
                 let bundle = holder.there.and_then(SecretSight::kept_bundle);
-                return Decided { act: act_of(way), reason: why, stage: None, bundle, part: Move::Stay };
+                return Decided { bundle, ..Decided::nothing(act_of(way), why) };
             }
         }
         let present = || holder.there.map(|there| there.bundle().to_vec());
         match part {
-            Move::Rebundle { ref bundle, stage, ref why } => Decided {
-                act: Act::Rebundle,
-                reason: why.clone(),
-                stage: Some(stage),
-                bundle: Some(bundle.clone()),
-                part,
-            },
+            Move::Rebundle { ref bundle, stage, ref why } => {
+                let (bundle, why) = (Some(bundle.clone()), why.clone());
+                Decided { stage: Some(stage), bundle, part, ..Decided::nothing(Act::Rebundle, why) }
+            }
             Move::Sign { ref way, stage, ref why } => {
-                Decided { act: act_of(way.clone()), reason: why.clone(), stage: Some(stage), bundle: present(), part }
+                let (act, why) = (act_of(way.clone()), why.clone());
+                Decided { stage: Some(stage), bundle: present(), part, ..Decided::nothing(act, why) }
             }
             Move::Note { ref why } => {
-                Decided { act: Act::Note, reason: why.clone(), stage: Some(Stage::Drain), bundle: present(), part }
+                let why = why.clone();
+                Decided { stage: Some(Stage::Drain), bundle: present(), part, ..Decided::nothing(Act::Note, why) }
             }
             Move::Restart { stage, why } => Decided { stage: Some(stage), ..Decided::nothing(Act::Restart, why) },
             Move::Wait { why } => Decided::nothing(Act::Wait, why),
             Move::Stay => Decided::nothing(Act::Leave, self.renewals.not_due(cluster, holder)),
         }
     }
+}
+
+/// When the signer ends that a renewal would replace; `None`: it is no renewal.
+fn signer_end(decided: &Decided, observed: Option<&Observed>) -> Option<OffsetDateTime> {
+    let there = observed.filter(|_| decided.part == Move::Stay)?.secret.as_ref().ok()?.as_ref()?;
+    there.signer.as_ref().ok().map(Certificate::not_after)
 }
 
 fn act_of(way: Way) -> Act {
@@ -389,7 +434,7 @@ mod tests {
     }
 
     fn plan(story: &Story) -> Plan {
-        next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).unwrap()
+        next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW).unwrap()
     }
 
     fn act(story: &Story, cluster: &str) -> Act {
@@ -542,6 +587,46 @@ mod tests {
         assert_eq!(act(&story, "west"), Act::Leave);
     }
 
+    /// Windows on Saturdays from 02:00 to 06:00 UTC; the story's now is a Monday.
+    fn with_windows() -> Story {
+        let mut story = Story::new();
+        let window = crate::mesh::window::Window::parse("0 2 * * 6", "Etc/UTC", Duration::hours(4)).unwrap();
+        story.mesh.rotation.windows = crate::mesh::windows::Windows::new(vec![window]);
+        story
+    }
+
+    #[test]
+    fn outside_the_maintenance_windows_a_renewal_waits_and_says_for_which() {
+        let mut story = with_windows();
+        story.publish("east", 1, NOW + days(20));
+        let east = |story: &Story, now| {
+            let plan = next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), now).unwrap();
+            plan.steps.into_iter().find(|step| step.cluster == name("east")).unwrap()
+        };
+        let waiting = east(&story, NOW);
+        assert_eq!(waiting.act, Act::Wait);
+        assert!(
+            waiting.reason.starts_with("waits for the maintenance window of 2026-11-28T02:00:00Z; renewal was due")
+        );
+        assert_eq!((waiting.bundle, waiting.mark), (None, None));
+        assert!(matches!(east(&story, time::macros::datetime!(2026-11-28 2:00 UTC)).act, Act::Mint { .. }));
+    }
+
+    #[test]
+    fn a_target_without_a_usable_set_and_one_that_would_end_are_not_left_waiting_for_a_window() {
+        let mut story = with_windows();
+        story.publish("east", 1, NOW + days(5));
+        story.sight_of("west").key_spki = None;
+        assert!(matches!(act(&story, "east"), Act::Mint { .. }));
+        assert!(matches!(act(&story, "west"), Act::Mint { .. }));
+        let east = plan(&story).steps.remove(0);
+        assert!(
+            east.reason.contains("cannot wait for the maintenance window of 2026-11-28T02:00:00Z"),
+            "{}",
+            east.reason
+        );
+    }
+
     #[test]
     fn a_remote_and_a_leaving_cluster_are_left() {
         let mut story = Story::new();
@@ -617,11 +702,11 @@ mod tests {
         let made = at(&story, NOW + BACKDATE);
         let sight = story.sight("east", 2, &made);
         story.look_at("east").secret = Ok(Some(sight));
-        assert!(next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).is_ok());
+        assert!(next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW).is_ok());
         let made = at(&story, NOW + BACKDATE + SECOND);
         let sight = story.sight("east", 2, &made);
         story.look_at("east").secret = Ok(Some(sight));
-        let refused = next(&story.mesh, &story.holdings, &story.observed, Approvals::default(), NOW).unwrap_err();
+        let refused = next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW).unwrap_err();
         assert_eq!(refused.code(), Code::ClockImplausible);
         assert!(refused.facts()[0].ends_with("2026-11-23T10:00:00Z"), "{refused:?}");
     }

@@ -54,15 +54,15 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// What a new intermediate has to be better than.
+/// What a new intermediate has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::mesh) enum Gain {
-    /// What is there: by a quarter of a lifetime. Less is churn under a dying issuer.
-    OverPresent,
-    /// Nothing: what is there is of no use. It has to outlive the workloads that it signs.
-    OverNothing,
-    /// The need to be renewed again at once: it is under another root, so what is there does not compare.
-    UnderAnotherRoot,
+    /// Better than what is there, by a quarter of a lifetime. Less is churn under a dying issuer.
+    Better,
+    /// Of use, since what is there is of none: it has to outlive the workloads that it signs.
+    Usable,
+    /// Lasting a while by itself: it is under another root, or what is there must go whatever it lasts.
+    Lasting,
 }
 
 impl<'a> Renewals<'a> {
@@ -120,9 +120,9 @@ impl<'a> Renewals<'a> {
     fn is_worth_it(&self, window: Validity, holder: &Holder<'_>, gain: Gain) -> bool {
         let quarter = self.mesh.intermediate.lifetime / 4;
         match (gain, holder.signer) {
-            (Gain::OverPresent, Some(signer)) => window.not_after() - signer.not_after() >= quarter,
-            (Gain::UnderAnotherRoot, _) => window.left(self.now) >= quarter,
-            (Gain::OverPresent, None) | (Gain::OverNothing, _) => {
+            (Gain::Better, Some(signer)) => window.not_after() - signer.not_after() >= quarter,
+            (Gain::Lasting, _) => window.left(self.now) >= quarter,
+            (Gain::Better, None) | (Gain::Usable, _) => {
                 window.left(self.now) >= self.mesh.workload.max_ttl + self.mesh.workload.margin
             }
         }

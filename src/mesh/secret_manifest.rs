@@ -175,7 +175,7 @@ struct WrittenMetadata<'a> {
     uid: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_version: Option<&'a str>,
-    labels: BTreeMap<&'a str, &'a str>,
+    labels: BTreeMap<String, String>,
     annotations: BTreeMap<String, String>,
 }
 
@@ -233,7 +233,7 @@ fn written<'a>(
             namespace,
             uid: precondition.map(|it| it.uid),
             resource_version: precondition.map(|it| it.resource_version),
-            labels: [("app.kubernetes.io/managed-by", "meshca")].into_iter().collect(),
+            labels: mark.labels(),
             annotations: mark.annotations(),
         },
         secret_type: "Opaque",

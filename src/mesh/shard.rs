@@ -133,6 +133,7 @@ mod tests {
                 stage: None,
                 bundle: None,
                 mark: None,
+                taints: false,
             };
             let due = Act::Mint { issuing: 1, generation: 2 };
             Plan {

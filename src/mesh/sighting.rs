@@ -117,22 +117,23 @@ impl Sighting<'_> {
             Err(problem) => return self.blank(cluster, Standing::Unknown, problem.what()),
             Ok(signer) => signer,
         };
-        let defect = there.defect().filter(|_| self.renews(cluster, there));
-        let renewal = self.renews(cluster, there).then(|| {
+        let defect = there.defect();
+        let renews = self.renews(cluster, there);
+        let renewal = renews.then(|| {
             let at = intermediate_renewal(self.mesh, &cluster.name, signer);
             Renewal::within(at, self.overdue)
         });
         let mut row = Row::of(Some(&cluster.name), Tier::Intermediate, signer, renewal, self.now);
-        if defect.is_some() && row.standing == Standing::Fine {
+        if renews && defect.is_some() && row.standing == Standing::Fine {
             row.standing = Standing::Due;
         }
-        row.broken = there.defect().is_some();
+        row.broken = defect.is_some();
         let loaded = loaded(there, observed, cluster, self.now);
         // Where istiod was looked at, the reader is told what kept it from being seen.
         let is_told = !loaded.is_loaded && !observed.replicas.is_empty();
         let why = is_told.then(|| loaded.why.clone());
         row.loaded = Some(Loaded { why: plain(&loaded.why, LONGEST_REASON), ..loaded });
-        row.remark(there.defect().map(str::to_owned)).remark(why)
+        row.remark(defect.map(str::to_owned)).remark(why)
     }
 
     /// Whether meshca renews what lies there.

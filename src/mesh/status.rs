@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use time::{Duration, OffsetDateTime};
 
+use crate::mesh::cadence::{LastStart, last_starts};
 use crate::mesh::concern::concerns;
-use crate::mesh::deadline::{CRITICAL, Ceremony, GRACE, WARNING};
+use crate::mesh::deadline::{CRITICAL, Ceremony, WARNING, overdue_after};
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
 use crate::mesh::observed::{Observed, Replica};
@@ -17,6 +18,7 @@ use crate::mesh::progress::Progress;
 use crate::mesh::row::Row;
 use crate::mesh::sighting::Sighting;
 use crate::mesh::standing::Standing;
+use crate::mesh::windows::Hours;
 use crate::pki::profile::Tier;
 use crate::problem::Finding;
 
@@ -30,6 +32,8 @@ pub struct Status {
     pub lab: bool,
     /// Whether rotation is paused in the mesh file.
     pub paused: bool,
+    /// Whether a maintenance window is open, or when the next one opens.
+    pub hours: Hours,
     /// The moment that it was judged at.
     pub generated_at: OffsetDateTime,
     /// What it was judged by.
@@ -44,6 +48,8 @@ pub struct Status {
     pub ceremonies: Vec<Ceremony>,
     /// How far a root change has come; `None`: there is none to be made.
     pub root_change: Option<Progress>,
+    /// Until when each kind of rotation can safely begin.
+    pub last_starts: Vec<LastStart>,
 }
 
 /// What the rows were judged by.
@@ -80,7 +86,7 @@ pub fn status(
     observed: &BTreeMap<ClusterName, Observed>,
     now: OffsetDateTime,
 ) -> Status {
-    let thresholds = Thresholds { warning: WARNING, critical: CRITICAL, overdue: mesh.rotation.tick + GRACE };
+    let thresholds = Thresholds { warning: WARNING, critical: CRITICAL, overdue: overdue_after(&mesh.rotation) };
     let trusted = holdings.trusted(mesh).unwrap_or_default();
     let anchor = current_root(mesh, holdings, observed, now);
     let root_change = root_change(mesh, holdings, observed, now).unwrap_or_default();
@@ -91,6 +97,10 @@ pub fn status(
     rows.extend(sighting.mesh_rows(&ceremonies));
     // Stable: within one end the order of the mesh file stays, and the mesh's own rows come last.
     rows.sort_by_key(|row| (row.standing, row.not_after(), row.cluster.is_none(), Reverse(row.role)));
+    let last_starts = match &anchor {
+        Ok(root) => last_starts(mesh, &root.certificate, &ceremonies, observed, now),
+        Err(_) => Vec::new(),
+    };
     let findings = concerns(&sighting, &rows, &ceremonies);
     let clusters = mesh.clusters.iter().map(|cluster| Look {
         cluster: cluster.name.clone(),
@@ -102,6 +112,7 @@ pub fn status(
         mesh: mesh.name.clone(),
         lab: mesh.lab,
         paused: mesh.rotation.paused,
+        hours: mesh.rotation.windows.at(now),
         generated_at: now,
         thresholds,
         clusters: clusters.collect(),
@@ -109,6 +120,7 @@ pub fn status(
         findings,
         ceremonies,
         root_change,
+        last_starts,
     }
 }
 

@@ -3,13 +3,16 @@
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
+use crate::mesh::cadence::LastStart;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::loaded::Loaded;
 use crate::mesh::observed::Replica;
 use crate::mesh::outcome::Outcome;
+use crate::mesh::progress_document::ProgressPart;
 use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::status::{Look, Status};
+use crate::mesh::windows::Hours;
 use crate::pki::distinguished_name::DistinguishedName;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::utc;
@@ -24,6 +27,8 @@ struct Document<'a> {
     mesh: &'a str,
     lab: bool,
     paused: bool,
+    /// Null: there are no maintenance windows.
+    window: Option<WindowPart>,
     generated_at: String,
     generated_at_seconds: i64,
     severity: Outcome,
@@ -33,6 +38,38 @@ struct Document<'a> {
     rows: Vec<RowPart<'a>>,
     findings: Vec<FindingPart<'a>>,
     ceremonies: Vec<CeremonyPart>,
+    /// Null: there is none to be made.
+    root_change: Option<ProgressPart<'a>>,
+    last_safe_starts: Vec<LastStartPart<'a>>,
+}
+
+/// The maintenance window that is open, or the next one.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WindowPart {
+    open: bool,
+    /// Null: it is open.
+    opens_at: Option<String>,
+    opens_at_seconds: Option<i64>,
+    closes_at: String,
+    closes_at_seconds: i64,
+}
+
+impl WindowPart {
+    fn of(hours: Hours) -> Option<Self> {
+        let (opens, closes) = match hours {
+            Hours::Any => return None,
+            Hours::Open { until } => (None, until),
+            Hours::Shut { opens, closes } => (Some(opens), closes),
+        };
+        Some(Self {
+            open: opens.is_none(),
+            opens_at: opens.map(utc),
+            opens_at_seconds: opens.map(seconds),
+            closes_at: utc(closes),
+            closes_at_seconds: seconds(closes),
+        })
+    }
 }
 
 #[derive(Serialize)]
@@ -131,6 +168,7 @@ impl Serialize for Status {
             mesh: &self.mesh,
             lab: self.lab,
             paused: self.paused,
+            window: WindowPart::of(self.hours),
             generated_at: utc(self.generated_at),
             generated_at_seconds: self.generated_at.unix_timestamp(),
             severity: self.outcome(),
@@ -144,8 +182,34 @@ impl Serialize for Status {
             rows: self.rows.iter().map(|row| RowPart::of(row, self.generated_at)).collect(),
             findings: self.findings.iter().map(FindingPart::of).collect(),
             ceremonies: self.ceremonies.iter().map(CeremonyPart::of).collect(),
+            root_change: self.root_change.as_ref().map(ProgressPart::of),
+            last_safe_starts: self.last_starts.iter().map(|it| LastStartPart::of(it, self.generated_at)).collect(),
         }
         .serialize(serializer)
+    }
+}
+
+/// The last moment in which a kind of rotation can safely begin.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct LastStartPart<'a> {
+    kind: &'static str,
+    /// Null: the fleet.
+    cluster: Option<&'a str>,
+    at: String,
+    at_seconds: i64,
+    days_left: i64,
+}
+
+impl<'a> LastStartPart<'a> {
+    pub(crate) fn of(start: &'a LastStart, now: OffsetDateTime) -> Self {
+        Self {
+            kind: start.kind.as_str(),
+            cluster: start.cluster.as_ref().map(ClusterName::as_str),
+            at: utc(start.at),
+            at_seconds: seconds(start.at),
+            days_left: (start.at - now).whole_days(),
+        }
     }
 }
 

@@ -67,6 +67,12 @@ fn part(status: &Status, number: usize) -> Status {
             .cloned()
             .collect(),
         findings: status.findings.iter().filter(|it| belongs(Some(&it.place))).cloned().collect(),
+        last_starts: status
+            .last_starts
+            .iter()
+            .filter(|it| belongs(it.cluster.as_ref().map(ClusterName::as_str)))
+            .cloned()
+            .collect(),
         ceremonies: if is_first { status.ceremonies.clone() } else { Vec::new() },
         ..status.clone()
     };

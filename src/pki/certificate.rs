@@ -10,6 +10,7 @@ use x509_parser::x509::SubjectPublicKeyInfo;
 use crate::pki::distinguished_name::DistinguishedName;
 use crate::pki::extensions::Extensions;
 use crate::pki::fingerprint::Fingerprint;
+use crate::pki::hexadecimal::digits;
 use crate::pki::validity::Validity;
 use crate::pki::verified;
 use crate::problem::{Code, Problem};
@@ -120,7 +121,7 @@ impl Certificate {
             [0, rest @ ..] if !rest.is_empty() => rest,
             all => all,
         };
-        significant.iter().map(|byte| format!("{byte:02x}")).collect()
+        digits(significant)
     }
 
     /// Who it is about.

@@ -128,18 +128,6 @@ impl Endorsement {
         self.generation
     }
 
-    /// SHA-256 of the next root's certificate.
-    #[must_use]
-    pub const fn next(&self) -> Fingerprint {
-        self.next
-    }
-
-    /// SHA-256 of the certificate of the root that endorses it.
-    #[must_use]
-    pub const fn by(&self) -> Fingerprint {
-        self.by
-    }
-
     fn statement(&self) -> String {
         statement(self.generation, self.next, self.by)
     }
@@ -202,7 +190,7 @@ mod tests {
             assert_eq!(read, made);
             assert!(read.holds(&by.certificate, &next.certificate, 2));
             assert_eq!(
-                (read.generation(), read.next(), read.by()),
+                (read.generation, read.next, read.by),
                 (2, next.certificate.fingerprint(), by.certificate.fingerprint())
             );
         }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use ring::digest::{SHA256, digest};
 
+use crate::pki::hexadecimal::digits;
+
 /// A SHA-256 digest: of a whole certificate (DER), or of a public key (its SubjectPublicKeyInfo, DER).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
@@ -60,9 +62,7 @@ impl Fingerprint {
 impl fmt::Display for Fingerprint {
     /// 64 lower-case hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write;
-        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
-        digits.filter_map(|digit| char::from_digit(digit.into(), 16)).try_for_each(|digit| f.write_char(digit))
+        f.write_str(&digits(&self.0))
     }
 }
 

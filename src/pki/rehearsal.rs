@@ -17,7 +17,7 @@ use crate::pki::verified;
 use crate::problem::{Code, Problem};
 
 /// What a rehearsal needs: the new intermediate's own key, which signs the throw-away certificate as istiod would.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Rehearsal<'a> {
     /// The new intermediate's private key.
     pub subject_key: &'a SigningKey,
@@ -51,31 +51,43 @@ impl Rehearsal<'_> {
         issuer: &Certificate,
         random: &dyn SecureRandom,
     ) -> Result<(), Problem> {
-        let failed = |why: String| {
-            Problem::new(
-                Code::RehearsalFailed,
-                format!("a workload certificate under {} would not verify: {why}", intermediate.subject()),
-            )
-        };
         let moment = self.now.max(intermediate.validity().not_before());
-        let workload = self.workload(intermediate, moment, random)?;
+        Self { now: moment, ..*self }.verifies(&[intermediate], issuer, random)?;
+        verified::holds(intermediate.der(), issuer.spki());
+        Ok(())
+    }
+
+    /// Whether a workload certificate under the first of these, which are presented with it, verifies where `root` is
+    /// trusted. As rustls-webpki does it, which looks at no window of the root.
+    ///
+    /// # Errors
+    /// `rehearsal-failed`, with what rustls-webpki said.
+    pub fn verifies(
+        &self,
+        chain: &[&Certificate],
+        root: &Certificate,
+        random: &dyn SecureRandom,
+    ) -> Result<(), Problem> {
+        let Some(intermediate) = chain.first() else { return Err(failed("nothing", "there is no chain")) };
+        let failed = |why: String| failed(&intermediate.subject().to_string(), &why);
+        let workload = self.workload(intermediate, self.now, random)?;
         let leaf = CertificateDer::from(workload.as_slice());
         let end_entity = EndEntityCert::try_from(&leaf).map_err(|error| failed(error.to_string()))?;
-        let anchor_der = CertificateDer::from(issuer.der());
+        let anchor_der = CertificateDer::from(root.der());
         let anchor = anchor_from_trusted_cert(&anchor_der).map_err(|error| failed(error.to_string()))?;
-        let seconds = u64::try_from(moment.unix_timestamp()).unwrap_or(0);
+        let presented: Vec<CertificateDer<'_>> = chain.iter().map(|it| CertificateDer::from(it.der())).collect();
+        let seconds = u64::try_from(self.now.unix_timestamp()).unwrap_or(0);
         end_entity
             .verify_for_usage(
                 ALL_VERIFICATION_ALGS,
                 &[anchor],
-                &[CertificateDer::from(intermediate.der())],
+                &presented,
                 UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds)),
                 KeyUsage::client_auth(),
                 None,
                 None,
             )
             .map_err(|error| failed(error.to_string()))?;
-        verified::holds(intermediate.der(), issuer.spki());
         let identity = self.identity();
         if !end_entity.valid_uri_names().any(|uri| uri == identity) {
             return Err(failed(format!("it does not carry {identity}")));
@@ -116,4 +128,9 @@ impl Rehearsal<'_> {
         let signature = self.subject_key.sign(to_be_signed(&unsigned)?, random)?;
         with_signature(&unsigned, &signature)
     }
+}
+
+fn failed(under: &str, why: &str) -> Problem {
+    let what = format!("a workload certificate under {under} would not verify: {why}");
+    Problem::new(Code::RehearsalFailed, what)
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::pki::hexadecimal::digits;
+
 /// The serial number of a certificate: 16 bytes, positive, never shorter (RFC 5280 §4.1.2.2 allows up to 20).
 ///
 /// rcgen would otherwise derive it from the public key, so that two certificates for one key share one serial.
@@ -27,7 +29,7 @@ impl SerialNumber {
 impl fmt::Display for SerialNumber {
     /// Lower-case hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&digits(&self.0))
     }
 }
 

@@ -12,6 +12,9 @@ use crate::pki::key_kind::KeyKind;
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
 
+/// How ring says that it is not the key that it could not take: it draws random bytes for later signatures.
+const WITHOUT_RANDOM_BYTES: &str = "RNG failed";
+
 /// A private key with its public half. `Debug` shows only what kind it is; the PKCS#8 bytes are wiped on drop. (The
 /// copy of the scalar that ring holds cannot be wiped.)
 pub struct SigningKey {
@@ -40,11 +43,15 @@ impl SigningKey {
     /// The public half is checked against the private one. Nothing is checked about which certificate it belongs to.
     ///
     /// # Errors
-    /// `key-malformed` for anything else. The text never holds a part of the key.
+    /// `key-malformed` for anything else; `randomness-unavailable`. The text never holds a part of the key.
     pub fn from_pkcs8(pkcs8: Secret, random: &dyn SecureRandom) -> Result<Self, Problem> {
         for kind in KeyKind::ALL {
-            if let Ok(pair) = EcdsaKeyPair::from_pkcs8(ecdsa(*kind), pkcs8.expose(), random) {
-                return Ok(Self { pair: Pair::Ecdsa(*kind, Box::new(pair)), pkcs8 });
+            match EcdsaKeyPair::from_pkcs8(ecdsa(*kind), pkcs8.expose(), random) {
+                Ok(pair) => return Ok(Self { pair: Pair::Ecdsa(*kind, Box::new(pair)), pkcs8 }),
+                Err(why) if why.to_string() == WITHOUT_RANDOM_BYTES => {
+                    return Err(Problem::new(Code::RandomnessUnavailable, "no random bytes to sign with"));
+                }
+                Err(_) => {}
             }
         }
         match RsaKeyPair::from_pkcs8(pkcs8.expose()) {

@@ -158,10 +158,13 @@ pub fn write(
     files::create_folder(&data, Readers::Everybody)?;
     let written = fill(&data, set, mark)
         .and_then(|()| show(folder))
-        .and_then(|()| files::point(&folder.join(DATA), Path::new(&name)));
+        .and_then(|()| files::point(&folder.join(DATA), Path::new(&name)))
+        .and_then(|()| files::sync_folder(folder));
     if let Err(problem) = written {
-        // Nothing points there yet: the half-written set, with its key, goes.
-        let _ = discard(&data);
+        // Where nothing points there, the half-written set, with its key, goes.
+        if version(folder).is_ok_and(|shown| shown.as_deref() != Some(name.as_str())) {
+            let _ = discard(&data);
+        }
         return Err(problem);
     }
     tidy(folder)
@@ -170,24 +173,28 @@ pub fn write(
 /// The links that show the values. In a new target they come before the values: they show nothing until `..data` is
 /// there, and then all four at once.
 fn show(folder: &Path) -> Result<(), Problem> {
+    let mut is_new = false;
     for file in FILES {
         let shown = folder.join(file);
         let target = PathBuf::from(DATA).join(file);
         if files::link(&shown)?.as_ref() != Some(&target) {
             files::point(&shown, &target)?;
+            is_new = true;
         }
     }
-    Ok(())
+    if is_new { files::sync_folder(folder) } else { Ok(()) }
 }
 
+/// The mark is on the disk before anything else is: by it a later run finds what this one could not finish.
 fn fill(data: &Path, set: &Cacerts, mark: &Ownership) -> Result<(), Problem> {
     let mark = serde_json::to_vec(&mark.annotations()).unwrap_or_default();
     files::create_unseen(&data.join(MARK), &mark, Readers::Everybody)?;
+    files::sync_folder(data)?;
     for (name, value) in set.files() {
         let readers = if name == CA_KEY { Readers::Owner } else { Readers::Everybody };
         files::create_unseen(&data.join(name), value.expose(), readers)?;
     }
-    Ok(())
+    files::sync_folder(data)
 }
 
 /// Removes sets of ours that nothing points to: what a crash left, or what was just replaced. A private key nobody
@@ -197,10 +204,10 @@ fn fill(data: &Path, set: &Cacerts, mark: &Ownership) -> Result<(), Problem> {
 /// `file-unwritable`, `file-unreadable`.
 pub fn tidy(folder: &Path) -> Result<(), Problem> {
     let present = version(folder)?;
-    for name in FILES.iter().chain(&[DATA]) {
-        files::remove_link_aside(&folder.join(name))?;
-    }
     for name in files::names(folder)? {
+        if let Some(own) = files::name_of_link_aside(&name).filter(|own| *own == DATA || FILES.contains(own)) {
+            files::remove_link_aside(&folder.join(own))?;
+        }
         let data = folder.join(&name);
         if moment(&name).is_none() || Some(&name) == present.as_ref() {
             continue;

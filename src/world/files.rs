@@ -130,7 +130,8 @@ pub fn create(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), Problem
     sync_folder_of(path)
 }
 
-/// Creates a file in a folder that nobody looks at yet, because it is still being filled.
+/// Creates a file in a folder that nobody looks at yet, because it is still being filled. Its bytes are on the disk then,
+/// its name only once [`sync_folder`] was called for the folder.
 ///
 /// # Errors
 /// `file-exists`, `file-unwritable`. After an error there is no such file, unless it was there before.
@@ -148,7 +149,20 @@ pub fn create_unseen(path: &Path, bytes: &[u8], readers: Readers) -> Result<(), 
         let _ = fs::remove_file(path);
         return Err(unwritable(path, &error));
     }
-    sync_folder_of(path)
+    Ok(())
+}
+
+/// Waits until the names in a folder are on the disk.
+///
+/// # Errors
+/// `file-unwritable`.
+pub fn sync_folder(folder: &Path) -> Result<(), Problem> {
+    File::open(folder).and_then(|it| it.sync_all()).map_err(|error| {
+        let what = format!("{} cannot be written to the disk: {}", folder.display(), words(&error));
+        Problem::new(Code::FileUnwritable, what)
+            .fact("what was done there last is done, but may not outlive a power failure")
+            .hint(format!("ls -ld {}   and look for errors of the disk (dmesg)", folder.display()))
+    })
 }
 
 /// Replaces a file (or creates it) in one step: readers see the old bytes or the new ones, never a part.
@@ -195,6 +209,7 @@ pub fn create_folder_whole(path: &Path, fill: impl FnOnce(&Path) -> Result<(), P
         .tempdir_in(folder_of(path))
         .map_err(failed)?;
     fill(temporary.path())?;
+    sync_folder(temporary.path())?;
     fs::rename(temporary.path(), path).map_err(failed)?;
     // Nothing lies under the name that it would remove.
     let _ = temporary.keep();
@@ -270,11 +285,19 @@ pub fn link(path: &Path) -> Result<Option<PathBuf>, Problem> {
     }
 }
 
-/// Where a new link lies until it gets this name, as the kubelet does it.
+/// How the name ends under which a new link lies until it gets its own, as the kubelet does it.
+const LINK_ASIDE: &str = "_tmp";
+
 fn link_aside(path: &Path) -> PathBuf {
     let mut aside = path.as_os_str().to_owned();
-    aside.push("_tmp");
+    aside.push(LINK_ASIDE);
     PathBuf::from(aside)
+}
+
+/// The name that a link of this name would have got, if it is one that lies aside.
+#[must_use]
+pub fn name_of_link_aside(name: &str) -> Option<&str> {
+    name.strip_suffix(LINK_ASIDE)
 }
 
 /// Removes the link that a killed run left beside this one.
@@ -287,7 +310,8 @@ pub fn remove_link_aside(path: &Path) -> Result<(), Problem> {
     if is_link { remove(&aside) } else { Ok(()) }
 }
 
-/// Makes a symbolic link say this, in one step, whatever it said before.
+/// Makes a symbolic link say this, in one step, whatever it said before. Its name is on the disk only once
+/// [`sync_folder`] was called for its folder.
 ///
 /// # Errors
 /// `file-unwritable`; then the link is unchanged.
@@ -300,8 +324,7 @@ pub fn point(path: &Path, target: &Path) -> Result<(), Problem> {
         Err(error) => return Err(failed(&error)),
     }
     symlink(target, &aside).map_err(|error| failed(&error))?;
-    fs::rename(&aside, path).map_err(|error| failed(&error))?;
-    sync_folder_of(path)
+    fs::rename(&aside, path).map_err(|error| failed(&error))
 }
 
 /// Removes a file that is ours.
@@ -353,7 +376,7 @@ pub(in crate::world) fn open_for_appending(path: &Path) -> Result<File, Problem>
 }
 
 pub(in crate::world) fn sync_folder_of(path: &Path) -> Result<(), Problem> {
-    File::open(folder_of(path)).and_then(|folder| folder.sync_all()).map_err(|error| unwritable(path, &error))
+    sync_folder(folder_of(path))
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -388,7 +411,8 @@ pub(in crate::world) fn unwritable(path: &Path, error: &io::Error) -> Problem {
 }
 
 /// The system's words without its number, in lower case.
-fn words(error: &io::Error) -> String {
+#[must_use]
+pub fn words(error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::NotFound {
         return "no such file or folder".to_owned();
     }

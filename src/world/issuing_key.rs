@@ -48,7 +48,7 @@ pub fn open_prepared(
 pub fn lay_in_stock(store: &Store, prepared: &Prepared, sealed_key: &str) -> Result<(), Problem> {
     let upper: String = prepared.upper.iter().map(Certificate::pem).collect();
     let slot = store.prepared(&prepared.cluster, prepared.generation);
-    slot.write(sealed_key.as_bytes(), &prepared.signer, &[(UPPER, upper.as_bytes())])
+    slot.write(Some(sealed_key.as_bytes()), &prepared.signer, &[(UPPER, upper.as_bytes())])
 }
 
 /// Forgets the private key of a prepared intermediate once its cluster has it: no second copy of a signing key is

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::pki::certificate::Certificate;
 use crate::pki::sealed_key::{self, ROUNDS};
-use crate::pki::secret::Passphrase;
+use crate::pki::secret::{Passphrase, Secret};
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
@@ -42,10 +42,33 @@ pub(in crate::world) fn open(
     lab: bool,
     entropy: &Entropy,
 ) -> Result<SigningKey, Problem> {
-    let path = slot.key_path();
-    let text = slot.read_key()?;
+    let plain = if lab { PlainKey::Taken } else { PlainKey::Refused };
+    open_text(&slot.read_key()?, &slot.key_path(), certificate, source, plain, entropy)
+}
+
+/// What is done with a key that is not sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::world) enum PlainKey {
+    /// It is taken.
+    Taken,
+    /// It is refused: at rest in the material folder, only a lab may have one.
+    Refused,
+}
+
+/// As [`open`], from the text of the file at this path.
+///
+/// # Errors
+/// As [`open`].
+pub(in crate::world) fn open_text(
+    text: &Secret,
+    path: &Path,
+    certificate: &Certificate,
+    source: &PassphraseSource,
+    plain: PlainKey,
+    entropy: &Entropy,
+) -> Result<SigningKey, Problem> {
     let is_sealed = text.expose().windows(SEALED.len()).any(|window| window == SEALED);
-    if !is_sealed && !lab {
+    if !is_sealed && plain == PlainKey::Refused {
         return Err(Problem::new(
             Code::PlaintextKeyRefused,
             format!("{} is not sealed, and the mesh file does not say `lab: true`", path.display()),
@@ -56,16 +79,18 @@ pub(in crate::world) fn open(
         )));
     }
     let passphrase = if is_sealed { Some(source.existing(&path.display().to_string())?) } else { None };
-    let key = sealed_key::open(&text, passphrase.as_ref())
+    let key = sealed_key::open(text, passphrase.as_ref())
         .and_then(|pkcs8| SigningKey::from_pkcs8(pkcs8, entropy.source()))
-        .map_err(|problem| at(&path, &problem))?;
+        .map_err(|problem| at(path, &problem))?;
     if key.spki() != certificate.spki() {
         return Err(Problem::new(
             Code::IssuerKeyMismatch,
-            format!("{} does not belong to the certificate beside it", path.display()),
+            format!("{} does not belong to the certificate", path.display()),
         )
         .fact(format!("certificate  {}", certificate.subject()))
-        .hint("put back the key that was made with this certificate; the two lie in one folder of the material"));
+        .hint(
+            "put back the key that was made with this certificate; in the material folder, the two lie side by side",
+        ));
     }
     Ok(key)
 }

@@ -73,6 +73,14 @@ impl LedgerFile {
         self.append(act, Outcome::Failed, about, Some(problem.code().to_string()))
     }
 
+    /// Says that it was done, and what there is to say about it.
+    ///
+    /// # Errors
+    /// `file-unwritable`.
+    pub fn remark(&mut self, act: Act, about: About<'_>, remark: &str) -> Result<(), Problem> {
+        self.append(act, Outcome::Done, about, Some(remark.to_owned()))
+    }
+
     /// The lines that belong on standard output.
     #[must_use]
     pub fn into_lines(self) -> Vec<String> {
@@ -147,7 +155,8 @@ impl LedgerFile {
 fn tail(file: &mut std::fs::File, size: u64) -> std::io::Result<Vec<u8>> {
     let span = u64::try_from(LONGEST_LINE).unwrap_or(u64::MAX).saturating_mul(2).min(size);
     file.seek(SeekFrom::Start(size - span))?;
-    let mut tail = Vec::new();
+    // Room for all of it, or it would be read in small pieces.
+    let mut tail = Vec::with_capacity(usize::try_from(span).unwrap_or_default());
     file.take(span).read_to_end(&mut tail)?;
     Ok(tail)
 }

@@ -21,10 +21,10 @@ use crate::problem::{Code, Problem};
 use crate::world::files::{self, Readers};
 
 /// The largest certificate file that is read, in bytes.
-const LARGEST: usize = 1024 * 1024;
+pub const LARGEST: usize = 1024 * 1024;
 
 /// The largest sealed key that is read, in bytes.
-const LARGEST_KEY: usize = 64 * 1024;
+pub(in crate::world) const LARGEST_KEY: usize = 64 * 1024;
 
 /// The material folder of one mesh.
 #[derive(Debug, Clone)]
@@ -67,12 +67,14 @@ impl Slot {
     /// `file-exists`, `file-unwritable`.
     pub(in crate::world) fn write(
         &self,
-        key: &[u8],
+        key: Option<&[u8]>,
         certificate: &Certificate,
         more: &[(&str, &[u8])],
     ) -> Result<(), Problem> {
         files::create_folder_whole(&self.folder, |folder| {
-            files::create_unseen(&folder.join(self.key), key, Readers::Owner)?;
+            if let Some(key) = key {
+                files::create_unseen(&folder.join(self.key), key, Readers::Owner)?;
+            }
             for (name, bytes) in more {
                 files::create_unseen(&folder.join(name), bytes, Readers::Everybody)?;
             }

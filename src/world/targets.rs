@@ -9,15 +9,15 @@ use crate::mesh::cacerts::{CA_KEY, Cacerts};
 use crate::mesh::change::Change;
 use crate::mesh::event::Event;
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Mesh};
+use crate::mesh::istiod_deployment::IstiodDeployment;
 use crate::mesh::observed::Observed;
 use crate::mesh::ownership::Ownership;
 use crate::pki::secret::Secret;
-#[cfg(not(feature = "k8s"))]
-use crate::problem::Code;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::world::entropy::Entropy;
 #[cfg(feature = "k8s")]
 use crate::world::kubernetes::{self, api_servers::ApiServers};
+use crate::world::terminal::Progress;
 use crate::world::{directory, key_half, manifest};
 
 /// The targets of a mesh, as they are reached: each observed and written by its kind of access.
@@ -26,6 +26,7 @@ pub struct Targets<'a> {
     mesh: &'a Mesh,
     entropy: &'a Entropy,
     now: OffsetDateTime,
+    shows_progress: bool,
     #[cfg(feature = "k8s")]
     api_servers: ApiServers,
 }
@@ -38,9 +39,22 @@ impl<'a> Targets<'a> {
             mesh,
             entropy,
             now,
+            shows_progress: false,
             #[cfg(feature = "k8s")]
             api_servers: ApiServers::new(mesh.rotation.deadline),
         }
+    }
+
+    /// The same; people are shown how far it has come to look at all of them, if they want that.
+    #[must_use]
+    pub fn with_progress(self, wanted: bool) -> Self {
+        Self { shows_progress: wanted, ..self }
+    }
+
+    /// How far it has come to look at so many of them, for people.
+    #[must_use]
+    pub fn progress(&self, total: usize) -> Progress {
+        Progress::new("looking at", total, self.shows_progress)
     }
 
     /// Looks at one target. Never fails: what could not be seen is said in what was observed.
@@ -56,7 +70,12 @@ impl<'a> Targets<'a> {
     /// Looks at every target of the mesh, `rotation.observe` at once.
     #[must_use]
     pub fn observe_all(&self) -> BTreeMap<ClusterName, Observed> {
-        let seen = self.in_parallel(&self.mesh.clusters, self.mesh.rotation.observe, |cluster| self.observe(cluster));
+        let progress = self.progress(self.mesh.clusters.len());
+        let seen = self.in_parallel(&self.mesh.clusters, self.mesh.rotation.observe, |cluster| {
+            progress.step(cluster.name.as_str());
+            self.observe(cluster)
+        });
+        drop(progress);
         self.look_at_istiods(seen.into_iter().map(|observed| (observed.cluster.clone(), observed)).collect())
     }
 
@@ -66,6 +85,45 @@ impl<'a> Targets<'a> {
         #[cfg(feature = "k8s")]
         let observed = crate::world::istiod::look_at_all(self.mesh, observed);
         observed
+    }
+
+    /// Adds to what was observed of some targets what the Deployments of their istiods say, `rotation.observe` at once
+    /// and one request each: for a root change. Not looked at: remotes, targets that could not be read, and those that
+    /// are not reached through the Kubernetes API.
+    #[must_use]
+    pub fn look_at_deployments(
+        &self,
+        mut observed: BTreeMap<ClusterName, Observed>,
+    ) -> BTreeMap<ClusterName, Observed> {
+        let is_looked_at = |it: &&Observed| it.secret.is_ok();
+        let clusters: Vec<&Cluster> = observed
+            .values()
+            .filter(is_looked_at)
+            .filter_map(|it| self.mesh.cluster(&it.cluster))
+            .filter(|it| it.role.has_cacerts() && is_behind_an_api_server(it))
+            .collect();
+        let said =
+            self.in_parallel(&clusters, self.mesh.rotation.observe, |it| self.deployments_through_kubernetes(it));
+        for (cluster, said) in clusters.into_iter().zip(said) {
+            if let Some(observed) = observed.get_mut(&cluster.name) {
+                observed.deployment = Some(said);
+            }
+        }
+        observed
+    }
+
+    /// Restarts the istiod of a target, all its Deployments, as `kubectl rollout restart` does; the moment is the one of
+    /// these targets. Whether its new replicas come up is not waited for.
+    ///
+    /// # Errors
+    /// `istiod-not-restartable`; what an API server refuses.
+    pub fn restart(&self, cluster: &Cluster) -> Result<(), Problem> {
+        match &cluster.access {
+            Access::Kubeconfig { .. } | Access::InCluster if cluster.role.has_cacerts() => {
+                self.restart_through_kubernetes(cluster)
+            }
+            _ => Err(not_restartable(cluster)),
+        }
     }
 
     /// The values of a target's `cacerts` as they are, a private key included, for `check`; `None`: it has none.
@@ -119,8 +177,7 @@ impl<'a> Targets<'a> {
     /// Does the same with every item, at most so many at once; results in the order of the items. Where no target is
     /// reached over a network there is nothing to wait for, and no more run at once than there are processors.
     pub fn in_parallel<T: Sync, R: Send>(&self, items: &[T], at_once: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-        let is_remote = |cluster: &Cluster| matches!(cluster.access, Access::Kubeconfig { .. } | Access::InCluster);
-        if self.mesh.clusters.iter().any(is_remote) {
+        if self.mesh.clusters.iter().any(is_behind_an_api_server) {
             return spread(items, at_once.min(items.len()), work);
         }
         in_parallel(items, at_once, work)
@@ -135,6 +192,14 @@ impl Targets<'_> {
 
     fn values_through_kubernetes(&self, cluster: &Cluster) -> Result<BTreeMap<String, Secret>, Problem> {
         kubernetes::target::values(&self.api_servers, cluster)
+    }
+
+    fn deployments_through_kubernetes(&self, cluster: &Cluster) -> Result<IstiodDeployment, Problem> {
+        kubernetes::rollout::look(&self.api_servers, cluster)
+    }
+
+    fn restart_through_kubernetes(&self, cluster: &Cluster) -> Result<(), Problem> {
+        kubernetes::rollout::restart(&self.api_servers, cluster, self.now)
     }
 
     fn write_through_kubernetes(
@@ -164,6 +229,16 @@ impl Targets<'_> {
     }
 
     #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
+    fn deployments_through_kubernetes(&self, cluster: &Cluster) -> Result<IstiodDeployment, Problem> {
+        Err(without_kubernetes(cluster))
+    }
+
+    #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
+    fn restart_through_kubernetes(&self, cluster: &Cluster) -> Result<(), Problem> {
+        Err(without_kubernetes(cluster))
+    }
+
+    #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
     fn write_through_kubernetes(
         &self,
         cluster: &Cluster,
@@ -178,6 +253,20 @@ impl Targets<'_> {
     fn tell_through_kubernetes(&self, cluster: &Cluster, _: &Event) -> Result<(), Problem> {
         Err(without_kubernetes(cluster))
     }
+}
+
+const fn is_behind_an_api_server(cluster: &Cluster) -> bool {
+    matches!(cluster.access, Access::Kubeconfig { .. } | Access::InCluster)
+}
+
+fn not_restartable(cluster: &Cluster) -> Problem {
+    let Cluster { name, namespace, role, .. } = cluster;
+    let what = match role.has_cacerts() {
+        true => format!("{name} is not reached through the Kubernetes API, so that its istiod cannot be restarted"),
+        false => format!("{name} is a {}, and its istiod is that of its control plane", role.as_str()),
+    };
+    Problem::new(Code::IstiodNotRestartable, what)
+        .hint(format!("kubectl rollout restart deployment -l app=istiod -n {namespace}   where that istiod runs"))
 }
 
 /// Does the same with every item, at most so many at once and no more than there are processors; results in the order

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::problem::{Code, Problem};
 
-/// Asks a question on the terminal and returns the line that was typed.
+/// Asks a question on the terminal and returns the line that was typed. `option` is what answers it without a terminal.
 ///
 /// # Errors
 /// `no-terminal`.
-pub fn ask(question: &str) -> Result<String, Problem> {
-    let nobody = || Problem::new(Code::NoTerminal, "there is no terminal to ask on").hint("--confirm NAME");
+pub fn ask(question: &str, option: &str) -> Result<String, Problem> {
+    let nobody = || Problem::new(Code::NoTerminal, "there is no terminal to ask on").hint(option);
     let input = std::io::stdin();
     if !input.is_terminal() {
         return Err(nobody());
@@ -22,12 +22,13 @@ pub fn ask(question: &str) -> Result<String, Problem> {
     Ok(line)
 }
 
-/// How far long work has come: one line on a terminal, gone when the work is done. Silent in a pipe and for little work.
+/// How far long work has come: a line on a terminal for each item as its turn comes, over the one before, and gone when the
+/// work is done. Silent in a pipe and for little work.
 #[derive(Debug)]
 pub struct Progress {
     what: &'static str,
     total: usize,
-    done: AtomicUsize,
+    begun: AtomicUsize,
     is_shown: bool,
 }
 
@@ -39,28 +40,32 @@ impl Progress {
     #[must_use]
     pub fn new(what: &'static str, total: usize, wanted: bool) -> Self {
         let is_shown = wanted && total >= LONG && std::io::stderr().is_terminal();
-        Self { what, total, done: AtomicUsize::new(0), is_shown }
+        Self { what, total, begun: AtomicUsize::new(0), is_shown }
     }
 
-    /// One more item is done.
-    pub fn step(&self) {
-        let done = self.done.fetch_add(1, Ordering::Relaxed) + 1;
+    /// The turn of one more item, of this name.
+    pub fn step(&self, name: &str) {
         if self.is_shown {
-            self.show(&format!("{} {done} of {}", self.what, self.total));
+            // Counted with the terminal in hand, so that no line comes after a later one.
+            let error = std::io::stderr().lock();
+            let begun = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+            show(error, &format!("{} {begun} of {}: {name}", self.what, self.total));
         }
     }
+}
 
-    fn show(&self, line: &str) {
-        // To the beginning of the line, and clear it.
-        let mut error = std::io::stderr().lock();
-        let _ = write!(error, "\r\u{1b}[2K{line}").and_then(|()| error.flush());
-    }
+/// The longest line: one that breaks could not be written over.
+const WIDTH: usize = 79;
+
+fn show(mut error: std::io::StderrLock<'_>, line: &str) {
+    // To the beginning of the line, and clear it.
+    let _ = write!(error, "\r\u{1b}[2K{line:.WIDTH$}").and_then(|()| error.flush());
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.is_shown {
-            self.show("");
+            show(std::io::stderr().lock(), "");
         }
     }
 }

@@ -69,7 +69,7 @@ impl Workshop {
         let issuer = Authority { certificate: &self.issuing, key: &self.issuing_key };
         let signed = minting::intermediate(mesh, &cluster.name, 2, issuer, NOW, &with).unwrap();
         let upper = [self.issuing.clone()];
-        minting::set(mesh, signed.into_certificate(), &key, &upper, &self.root, None)
+        minting::set(mesh, signed.into_certificate(), &key, &upper, &self.root, self.root.pem().as_bytes())
     }
 }
 

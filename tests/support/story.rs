@@ -86,6 +86,14 @@ impl Story {
         story
     }
 
+    /// The same folder once more, to be maltreated, or on another machine.
+    pub(crate) fn copied(&self) -> Self {
+        let copy = Self { folder: tempfile::tempdir().unwrap() };
+        let mut cp = Command::new("cp");
+        assert!(judges::run(cp.arg("-a").arg(self.path(".")).arg(copy.path("."))).status.success());
+        copy
+    }
+
     /// A path below the mesh file's folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -243,6 +251,6 @@ pub(crate) fn lab(mesh: &str, more: &str, clusters: &[&str]) -> String {
 const _: () = {
     let _ = (PASSPHRASE, FILES, meshca, lab, sound, Story::new, Story::quickstart, Story::read, Story::remove);
     let _ = (Story::with_passphrase, Story::founded, Story::set, Story::subject, Story::sound, Story::open_to_all);
-    let _ = (Story::project, Story::issuing_create, Story::meshca, seconds, later);
+    let _ = (Story::project, Story::issuing_create, Story::meshca, Story::copied, seconds, later);
     let _ = (Said::fine, Said::saying, |said: Said| said.refused(1, ""));
 };

@@ -2,6 +2,7 @@
 
 use crate::mesh::checks::parts::{Role, critical, look_at, parts, warning};
 use crate::mesh::consumers::material::Material;
+use crate::pki::hexadecimal::digits;
 use crate::problem::{Code, Finding, Problem};
 
 pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
@@ -56,5 +57,5 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().take(32).map(|byte| format!("{byte:02x}")).collect()
+    digits(bytes.get(..32).unwrap_or(bytes))
 }

@@ -22,7 +22,7 @@ pub(super) fn check(material: &Material<'_>) -> Vec<Finding> {
     };
     let mut found = Vec::new();
     if let Some(signer) = material.signer_certificate()
-        && key.belongs_to(signer) == Belongs::No
+        && file.belongs == Some(Belongs::No)
     {
         let what =
             format!("{name} ({}) is not the key of \"{}\" in {}", key.title(), signer.subject(), material.signer.name);

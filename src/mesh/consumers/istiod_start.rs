@@ -111,7 +111,7 @@ fn verify_key(material: &Material<'_>) -> Result<(), String> {
         }
         .to_owned());
     }
-    match material.signer_certificate().map(|signer| key.belongs_to(signer)) {
+    match file.belongs {
         Some(Belongs::No) => {
             Err("the cert does not match the key: tls: private key does not match public key".to_owned())
         }

@@ -11,7 +11,7 @@ use crate::mesh::consumers::public_file::PublicFile;
 use crate::mesh::secret_files::{CA_CERT, CA_CRL, CA_KEY, CERT_CHAIN, Form, ROOT_CERT, SecretFiles};
 use crate::mesh::secret_files::{TLS_CERT, TLS_KEY, TLS_ROOT};
 use crate::pki::certificate::Certificate;
-use crate::pki::key_file::KeyFile;
+use crate::pki::key_file::{Belongs, KeyFile};
 use crate::pki::pem_blocks::PemText;
 use crate::problem::Problem;
 
@@ -40,6 +40,8 @@ pub(in crate::mesh) struct Material<'a> {
 pub(in crate::mesh) struct KeyText {
     pub(in crate::mesh) text: Result<PemText, Problem>,
     pub(in crate::mesh) key: Result<KeyFile, Problem>,
+    /// Whether it is the key of the signer; `None`: one of the two cannot be read.
+    pub(in crate::mesh) belongs: Option<Belongs>,
 }
 
 impl<'a> Material<'a> {
@@ -65,13 +67,14 @@ impl<'a> Material<'a> {
             }
         };
         let roots = PublicFile::of(roots, bytes(roots));
+        let first = signer.entries.first().and_then(|entry| entry.certificate.as_ref().ok());
         let key = files.get(key_name).map(|value| {
             let text = PemText::read(value);
             let key = text.as_ref().map_err(Clone::clone).and_then(KeyFile::read);
-            KeyText { text, key }
+            let belongs = key.as_ref().ok().zip(first).map(|(key, signer)| key.belongs_to(signer));
+            KeyText { text, key, belongs }
         });
         let crl = files.get(CA_CRL).filter(|_| form == Form::Istio).map(CrlFile::read);
-        let first = signer.entries.first().and_then(|entry| entry.certificate.as_ref().ok());
         let lineage = first.map(|first| Lineage::of(first, &chain.pool(), &roots.pool())).unwrap_or_default();
         Self { files, circumstances, now, form, signer, chain, roots, key_name, key, crl, lineage }
     }

@@ -1,4 +1,4 @@
-//! What meshca needs to do in one cluster, as rules of RBAC: by name, and never list, watch or delete.
+//! What meshca needs to do in one cluster, as rules of RBAC: by name wherever RBAC can, and never watch or delete.
 
 use serde::{Serialize, Serializer};
 use serde_saphyr::FlowSeq;
@@ -44,8 +44,12 @@ pub(in crate::mesh) fn on_one_line<T: Serialize, S: Serializer>(list: &T, to: S)
 ///
 /// Server-side apply is a patch; where the object is not there yet, the API server asks for `create` with the name of
 /// the request's path, so that `create` can be bound to a name here, too. Reading a namespace is authorised inside of it.
+///
+/// A root change looks at istiod's Deployments, whatever their revision is called: RBAC knows no labels, so that who finds
+/// them by label may list all of the namespace. `restartable` are the names of those that it may restart where the mesh
+/// file says so; that is a patch of the Deployment, and RBAC cannot bound it to an annotation.
 #[must_use]
-pub fn in_namespace(cluster: &Cluster) -> Vec<Rule> {
+pub fn in_namespace(cluster: &Cluster, restartable: &[String]) -> Vec<Rule> {
     let signs = cluster.role.has_cacerts();
     let mut rules = Vec::new();
     if signs {
@@ -68,6 +72,11 @@ pub fn in_namespace(cluster: &Cluster) -> Vec<Rule> {
     if signs {
         // Who makes an object by POST gives its name in the body, which no rule sees.
         rules.push(Rule::new("events.k8s.io", "events", &[], &["create", "patch"]));
+        rules.push(Rule::new("apps", "deployments", &[], &["list"]));
+    }
+    if signs && cluster.istiod.restart {
+        let names: Vec<&str> = restartable.iter().map(String::as_str).collect();
+        rules.push(Rule::new("apps", "deployments", &names, &["patch"]));
     }
     rules
 }
@@ -102,6 +111,7 @@ mod tests {
     use super::*;
     use crate::mesh::fleet::Role;
     use crate::mesh::fleet_story::{cluster, name};
+    use crate::mesh::istiod_deployment::ISTIOD;
 
     fn told(rules: &[Rule]) -> Vec<String> {
         let tell = |it: &Rule| {
@@ -109,6 +119,11 @@ mod tests {
             format!("{}/{} [{names}] {}", it.api_groups[0], it.resources[0], it.verbs.join(" "))
         };
         rules.iter().map(tell).collect()
+    }
+
+    /// The rules of an istiod without a revision.
+    fn in_namespace(cluster: &Cluster) -> Vec<Rule> {
+        super::in_namespace(cluster, &[ISTIOD.to_owned()])
     }
 
     fn primary() -> Cluster {
@@ -120,18 +135,33 @@ mod tests {
     }
 
     #[test]
-    fn a_control_plane_needs_two_secrets_its_bundle_its_namespace_and_events() {
+    fn a_control_plane_needs_two_secrets_its_bundle_its_namespace_events_and_a_look_at_its_deployments() {
         let wanted = [
             "/secrets [cacerts meshca-next] get patch create",
             "/configmaps [istio-ca-root-cert] get",
             "/namespaces [istio-system] get",
             "events.k8s.io/events [] create patch",
+            "apps/deployments [] list",
         ];
         assert_eq!(told(&in_namespace(&primary())), wanted);
         let mut external = cluster("control", Role::External { config_cluster: name("far") });
         external.namespace = "hosted".to_owned();
         assert_eq!(told(&in_namespace(&external)), wanted.map(|rule| rule.replace("istio-system", "hosted")));
         assert!(in_cluster(&external).is_empty());
+    }
+
+    #[test]
+    fn only_where_the_mesh_file_says_so_a_control_plane_may_be_restarted_and_by_name() {
+        let mut primary = primary();
+        assert!(!told(&in_namespace(&primary)).iter().any(|it| it.starts_with("apps/") && it.ends_with("patch")));
+        primary.istiod.restart = true;
+        assert_eq!(told(&in_namespace(&primary))[5..], ["apps/deployments [istiod] patch"]);
+        let revisions = ["istiod-1-30".to_owned(), "istiod-1-31".to_owned()];
+        let rules = super::in_namespace(&primary, &revisions);
+        assert_eq!(told(&rules)[5..], ["apps/deployments [istiod-1-30 istiod-1-31] patch"]);
+        let mut remote = remote();
+        remote.istiod.restart = true;
+        assert!(!told(&in_namespace(&remote)).iter().any(|it| it.starts_with("apps/")));
     }
 
     #[test]
@@ -155,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_listed_watched_deleted_or_meant_by_a_wildcard() {
+    fn nothing_is_watched_deleted_or_meant_by_a_wildcard_and_nothing_listed_but_deployments() {
         let mut clusters = [primary(), remote(), cluster("control", Role::External { config_cluster: name("far") })];
         for bundle in [
             TrustBundle::ConfigMap(ROOT_CONFIG_MAP.to_owned()),
@@ -163,11 +193,16 @@ mod tests {
         ] {
             for cluster in &mut clusters {
                 cluster.trust_bundle = bundle.clone();
+                cluster.istiod.restart = true;
                 for rule in in_namespace(cluster).into_iter().chain(in_cluster(cluster)) {
-                    assert!(rule.verbs.iter().all(|verb| ["get", "patch", "create"].contains(verb)), "{rule:?}");
+                    let lists = rule.verbs == ["list"] && rule.resources == ["deployments"];
+                    assert!(
+                        lists || rule.verbs.iter().all(|verb| ["get", "patch", "create"].contains(verb)),
+                        "{rule:?}"
+                    );
                     let words = rule.api_groups.iter().chain(&rule.resources).copied();
                     assert!(words.chain(rule.resource_names.iter().map(String::as_str)).all(|word| word != "*"));
-                    assert_eq!(rule.resource_names.is_empty(), rule.resources == ["events"], "{rule:?}");
+                    assert_eq!(rule.resource_names.is_empty(), lists || rule.resources == ["events"], "{rule:?}");
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What one cluster has to grant meshca: the objects to apply there, and nowhere else.
 
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Mesh};
+use crate::mesh::istiod_deployment::ISTIOD;
 use crate::mesh::manifests::api_rule;
 use crate::mesh::manifests::kube_object::{Object, Subject};
 use crate::problem::{Code, Problem};
@@ -15,10 +16,18 @@ pub struct Grant<'a> {
 }
 
 /// What these clusters have to grant; where none is named, all that are reached through the Kubernetes API.
+/// `restartable` are the names of the Deployments that may be restarted where `istiod.restart` says so; none: `istiod`.
 ///
 /// # Errors
 /// `unknown-cluster`; `no-api-access`, where a named cluster is reached in another way, or none is reached in this one.
-pub fn grants<'a>(mesh: &'a Mesh, names: &[ClusterName], subject: &Subject) -> Result<Vec<Grant<'a>>, Problem> {
+pub fn grants<'a>(
+    mesh: &'a Mesh,
+    names: &[ClusterName],
+    subject: &Subject,
+    restartable: &[String],
+) -> Result<Vec<Grant<'a>>, Problem> {
+    let usual = [ISTIOD.to_owned()];
+    let restartable = if restartable.is_empty() { &usual } else { restartable };
     let chosen: Vec<&Cluster> = if names.is_empty() {
         mesh.clusters.iter().filter(|cluster| elsewhere(cluster).is_none()).collect()
     } else {
@@ -28,7 +37,7 @@ pub fn grants<'a>(mesh: &'a Mesh, names: &[ClusterName], subject: &Subject) -> R
         let what = format!("no cluster of the mesh {} is reached through the Kubernetes API", mesh.name);
         return Err(Problem::new(Code::NoApiAccess, what).hint(WAYS));
     }
-    Ok(chosen.into_iter().map(|cluster| Grant { cluster, objects: objects(cluster, subject) }).collect())
+    Ok(chosen.into_iter().map(|cluster| Grant { cluster, objects: objects(cluster, subject, restartable) }).collect())
 }
 
 const WAYS: &str = "access: { kubeconfig: FILE, context: NAME } or access: { inCluster: true } in the mesh file";
@@ -53,14 +62,14 @@ pub(in crate::mesh) fn elsewhere(cluster: &Cluster) -> Option<String> {
     }
 }
 
-fn objects(cluster: &Cluster, subject: &Subject) -> Vec<Object> {
+fn objects(cluster: &Cluster, subject: &Subject, restartable: &[String]) -> Vec<Object> {
     // Two clusters of a mesh file may share an API server: objects of one name would overwrite each other there.
     let name = format!("meshca-{}", cluster.name);
     let mut objects = Vec::new();
     if let (Access::InCluster, Subject::Account { namespace, name }) = (&cluster.access, subject) {
         objects.push(Object::account(namespace, name));
     }
-    let rules = api_rule::in_namespace(cluster);
+    let rules = api_rule::in_namespace(cluster, restartable);
     objects.extend(Object::role_and_binding(Some(&cluster.namespace), &name, rules, subject));
     let rules = api_rule::in_cluster(cluster);
     if !rules.is_empty() {
@@ -90,7 +99,7 @@ mod tests {
     #[test]
     fn without_names_every_cluster_behind_an_api_server_is_meant() {
         let mesh = mesh();
-        let grants = grants(&mesh, &[], &Subject::default()).unwrap();
+        let grants = grants(&mesh, &[], &Subject::default(), &[]).unwrap();
         let meant: Vec<&str> = grants.iter().map(|grant| grant.cluster.name.as_str()).collect();
         assert_eq!(meant, ["east", "far"]);
         assert_eq!(kinds(&grants[0]), ["ServiceAccount", "Role", "RoleBinding"]);
@@ -100,14 +109,15 @@ mod tests {
     #[test]
     fn a_user_needs_no_service_account() {
         let mesh = mesh();
-        let grants = grants(&mesh, &[name("east")], &Subject::User("meshca@example".to_owned())).unwrap();
+        let grants = grants(&mesh, &[name("east")], &Subject::User("meshca@example".to_owned()), &[]).unwrap();
         assert_eq!(kinds(&grants[0]), ["Role", "RoleBinding"]);
     }
 
     #[test]
     fn a_cluster_that_is_reached_as_a_folder_has_nothing_to_grant() {
         let mut mesh = mesh();
-        let refused = |mesh: &Mesh, names: &[ClusterName]| grants(mesh, names, &Subject::default()).unwrap_err().code();
+        let refused =
+            |mesh: &Mesh, names: &[ClusterName]| grants(mesh, names, &Subject::default(), &[]).unwrap_err().code();
         assert_eq!(refused(&mesh, &[name("east"), name("west")]), Code::NoApiAccess);
         assert_eq!(refused(&mesh, &[name("nowhere")]), Code::UnknownCluster);
         mesh.clusters.retain(|cluster| cluster.name == name("west"));

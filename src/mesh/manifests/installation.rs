@@ -116,7 +116,6 @@ fn life(wish: &Wish<'_>) -> Life {
     }
     Life {
         restarts: if is_daemon { "Always" } else { "Never" },
-        grace: is_daemon.then(|| daemon::grace(wish.here)),
         more,
         knows_itself: is_daemon,
         has_token: wish.runs.has_status(),

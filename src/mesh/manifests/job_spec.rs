@@ -70,8 +70,7 @@ pub(in crate::mesh::manifests) struct PodSpec {
     pub(in crate::mesh::manifests) automount_service_account_token: bool,
     pub(in crate::mesh::manifests) enable_service_links: bool,
     pub(in crate::mesh::manifests) restart_policy: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::mesh::manifests) termination_grace_period_seconds: Option<i64>,
+    pub(in crate::mesh::manifests) termination_grace_period_seconds: i64,
     pub(in crate::mesh::manifests) security_context: PodSecurity,
     pub(in crate::mesh::manifests) containers: [Container; 1],
     pub(in crate::mesh::manifests) volumes: Vec<Volume>,

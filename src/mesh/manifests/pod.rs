@@ -1,5 +1,7 @@
 //! The pod that runs `rotate`, with nothing that it does not need.
 
+use time::Duration;
+
 use crate::mesh::fleet::{Access, Mesh};
 use crate::mesh::manifests::job_spec::{
     Capabilities, Container, ContainerSecurity, Environment, FieldRef, FieldSource, Item, Limits, Mount, Named,
@@ -36,8 +38,6 @@ pub(in crate::mesh::manifests) struct Wish<'a> {
 pub(in crate::mesh::manifests) struct Life {
     /// Whether its container is started again.
     pub(in crate::mesh::manifests) restarts: &'static str,
-    /// How many seconds it has between SIGTERM and SIGKILL; `None`: Kubernetes' 30.
-    pub(in crate::mesh::manifests) grace: Option<i64>,
     /// Arguments besides those that every run of `rotate` has.
     pub(in crate::mesh::manifests) more: Vec<String>,
     /// Whether it is told its own name.
@@ -46,9 +46,14 @@ pub(in crate::mesh::manifests) struct Life {
     pub(in crate::mesh::manifests) has_token: bool,
 }
 
+/// How often a target is visited at most until it is written: three times look, write and look again, and its Event.
+const VISITS: i32 = 3 * 3 + 1;
+/// For what is no visit: the passphrase's stretching, letting go of the Lease.
+const BESIDES: Duration = Duration::seconds(30);
+
 /// The pod that runs `rotate` with these arguments as well.
 pub(in crate::mesh::manifests) fn pod(wish: &Wish<'_>, material: &[SecretFile], kubeconfigs: &[SecretFile]) -> PodSpec {
-    let Life { restarts, grace, more, knows_itself, has_token } = &wish.life;
+    let Life { restarts, more, knows_itself, has_token } = &wish.life;
     let items = |files: &[SecretFile]| files.iter().map(|it| Item::new(&it.key, &it.path)).collect::<Vec<_>>();
     let mut sources = vec![
         Source::ConfigMap(Named { name: MESH_FILE_CONFIG_MAP, items: vec![Item::new(MESH_FILE, MESH_FILE)] }),
@@ -78,7 +83,7 @@ pub(in crate::mesh::manifests) fn pod(wish: &Wish<'_>, material: &[SecretFile], 
             || wish.here.clusters.iter().any(|it| it.access == Access::InCluster),
         enable_service_links: false,
         restart_policy: restarts,
-        termination_grace_period_seconds: *grace,
+        termination_grace_period_seconds: grace(wish.here),
         security_context: PodSecurity {
             run_as_non_root: true,
             run_as_user: NOBODY,
@@ -106,5 +111,26 @@ pub(in crate::mesh::manifests) fn pod(wish: &Wish<'_>, material: &[SecretFile], 
             Volume { name: "config", kind: VolumeKind::Projected(Projected { default_mode: OWNER_READS, sources }) },
             Volume { name: "passphrase", kind: VolumeKind::Secret(passphrase) },
         ],
+    }
+}
+
+/// How many seconds what is being written may take after SIGTERM: the targets that were begun, which are written at
+/// once. Nothing new is begun by then.
+fn grace(mesh: &Mesh) -> i64 {
+    let visits = mesh.rotation.deadline.checked_mul(VISITS).unwrap_or(Duration::MAX);
+    visits.saturating_add(BESIDES).whole_seconds().min(i64::from(i32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::Story;
+
+    #[test]
+    fn the_grace_after_sigterm_is_what_the_deadlines_of_one_target_may_take() {
+        let mut mesh = Story::new().mesh;
+        assert_eq!(grace(&mesh), 10 * 30 + 30);
+        mesh.rotation.deadline = Duration::days(36_525);
+        assert_eq!(grace(&mesh), i64::from(i32::MAX));
     }
 }

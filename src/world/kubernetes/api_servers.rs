@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::mesh::fleet::{Access, Cluster};
 use crate::problem::{Code, Problem};
-use crate::world::kubernetes::conversation::Conversation;
+use crate::world::kubernetes::conversation::{Conversation, Course};
 use crate::world::kubernetes::kubeconfig;
 
 /// Clients that are kept for the next target: each holds about 130 KiB, and a mesh may have a thousand API servers.
@@ -52,15 +52,18 @@ impl ApiServers {
         let runtime = self.runtime()?;
         let _inside = runtime.enter();
         let end = Instant::now() + self.deadline;
-        let client = self.client(cluster, runtime)?;
-        let trouble = Arc::new(Mutex::new(None));
-        let conversation = conversation(Conversation::new(client, cluster, Arc::clone(&trouble)));
+        // It is shared, and says nothing of the target itself.
+        let client = self
+            .client(cluster, runtime)
+            .map_err(|problem| problem.fact(format!("target   {}/{}", cluster.name, cluster.namespace)))?;
+        let course = Arc::new(Mutex::new(Course::default()));
+        let conversation = conversation(Conversation::new(client, cluster, Arc::clone(&course)));
         runtime.block_on(async {
-            tokio::time::timeout_at(end, conversation).await.unwrap_or_else(|_| Err(self.slow(cluster, &trouble)))
+            tokio::time::timeout_at(end, conversation).await.unwrap_or_else(|_| Err(self.slow(cluster, &course)))
         })
     }
 
-    fn slow(&self, cluster: &Cluster, trouble: &Mutex<Option<Problem>>) -> Problem {
+    fn slow(&self, cluster: &Cluster, course: &Mutex<Course>) -> Problem {
         let slow = Problem::new(
             Code::ApiServerSlow,
             format!(
@@ -71,10 +74,7 @@ impl ApiServers {
             ),
         )
         .hint("look whether it is overloaded or cut off; rotation.deadline in the mesh file says how long to wait");
-        match trouble.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(last) => slow.fact(format!("last heard  {}", last.what())),
-            None => slow,
-        }
+        course.lock().unwrap_or_else(PoisonError::into_inner).told_with(slow)
     }
 
     fn runtime(&self) -> Result<&Runtime, Problem> {

@@ -1,18 +1,21 @@
 //! One visit at an API server on behalf of one target: single requests, their answers, and which are asked again.
 
+use std::cell::Cell;
 use std::error::Error;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http_body_util::BodyExt;
 use kube::Client;
 use kube::client::Body;
+use serde::Deserialize;
+use time::OffsetDateTime;
 
 use crate::mesh::fleet::Cluster;
 use crate::pki::plain_text::plain;
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
-use crate::world::kubernetes::exchange::{Answer, Object, Verb};
+use crate::world::kubernetes::exchange::{self, Answer, Object, Verb};
 use crate::world::kubernetes::refusal::refusal;
 
 /// The largest answer that is read, in bytes: a Secret of 1 MiB in base64, with its metadata.
@@ -29,13 +32,42 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Conversation<'a> {
     client: Client,
     cluster: &'a Cluster,
-    trouble: Arc<Mutex<Option<Problem>>>,
+    course: Arc<Mutex<Course>>,
+    clock: Cell<Option<OffsetDateTime>>,
+}
+
+/// How far a visit has come, for when its deadline passes.
+#[derive(Default)]
+pub(super) struct Course {
+    /// The requests that are not answered for good.
+    open: Vec<String>,
+    /// What was last heard, where that was trouble.
+    trouble: Option<Problem>,
+}
+
+impl Course {
+    /// The problem of a visit that took too long, with what is known of it.
+    pub(super) fn told_with(&self, slow: Problem) -> Problem {
+        let slow = match self.open.is_empty() {
+            true => slow,
+            false => slow.fact(format!("step     {}", self.open.join(", "))),
+        };
+        match &self.trouble {
+            Some(last) => slow.fact(format!("last heard  {}", last.what())),
+            None => slow,
+        }
+    }
 }
 
 impl<'a> Conversation<'a> {
-    /// A visit for this target. `trouble` keeps what was last heard, for when the deadline passes.
-    pub(super) fn new(client: Client, cluster: &'a Cluster, trouble: Arc<Mutex<Option<Problem>>>) -> Self {
-        Self { client, cluster, trouble }
+    /// A visit for this target, which keeps its course up to date.
+    pub(super) fn new(client: Client, cluster: &'a Cluster, course: Arc<Mutex<Course>>) -> Self {
+        Self { client, cluster, course, clock: Cell::new(None) }
+    }
+
+    /// What the clock of the API server said in its last answer, UTC, whole seconds; `None`: it said nothing yet.
+    pub(super) fn server_clock(&self) -> Option<OffsetDateTime> {
+        self.clock.get()
     }
 
     /// Reads one object; `None`: there is none.
@@ -74,6 +106,36 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Reads the objects of one kind that have this label, all at once.
+    ///
+    /// # Errors
+    /// As [`Conversation::get`]; `too-many-values`: there are more than `most`.
+    pub(super) async fn list(&self, objects: &Object, label: &str, most: u32) -> Result<Secret, Problem> {
+        let chosen = kube::api::ListParams::default().labels(label).limit(most);
+        let request = || kube::core::Request::new(&objects.path).list(&chosen);
+        let answer = self.ask_again(objects, Verb::List, request).await?;
+        if answer.status != 200 {
+            return Err(refusal(self.cluster, objects, Verb::List, &answer));
+        }
+        let head: ListHead =
+            serde_json::from_slice(answer.body.expose()).map_err(|_| self.malformed(objects, "it is not a list"))?;
+        if head.metadata.rest.is_none_or(|rest| rest.is_empty()) {
+            return Ok(answer.body);
+        }
+        let Cluster { name, namespace, .. } = self.cluster;
+        let what = format!("{name}/{namespace}: more than {most} {objects} have the label {label}");
+        Err(Problem::new(Code::TooManyValues, what).hint("remove what is no longer used"))
+    }
+
+    /// Sends a strategic merge patch, as `kubectl` does. Of the object that comes of it, only the metadata is sent back.
+    ///
+    /// # Errors
+    /// As [`Conversation::apply`].
+    pub(super) async fn patch(&self, object: &Object, manager: &str, body: &[u8]) -> Result<(), Problem> {
+        let parameters = kube::api::PatchParams { field_manager: Some(manager.to_owned()), ..Default::default() };
+        self.change(object, &parameters, &kube::api::Patch::Strategic(()), body).await
+    }
+
     /// Sends a server-side apply. Of the object that comes of it, only the metadata is sent back.
     ///
     /// # Errors
@@ -85,14 +147,24 @@ impl<'a> Conversation<'a> {
         parameters: &kube::api::PatchParams,
         body: &Secret,
     ) -> Result<(), Problem> {
+        self.change(object, parameters, &kube::api::Patch::Apply(()), body.expose()).await
+    }
+
+    async fn change(
+        &self,
+        object: &Object,
+        parameters: &kube::api::PatchParams,
+        kind: &kube::api::Patch<()>,
+        body: &[u8],
+    ) -> Result<(), Problem> {
         let answer = self
             .ask_again(object, Verb::Patch, || {
                 let path = kube::core::Request::new(&object.path);
                 // The body is written already; only address and headers are taken from here.
-                let request = path.patch(&object.name, parameters, &kube::api::Patch::Apply(()))?;
+                let request = path.patch(&object.name, parameters, kind)?;
                 let (mut parts, _) = request.into_parts();
                 parts.headers.insert(http::header::ACCEPT, http::HeaderValue::from_static(METADATA_ONLY));
-                Ok(http::Request::from_parts(parts, body.expose().to_vec()))
+                Ok(http::Request::from_parts(parts, body.to_vec()))
             })
             .await?;
         match answer.status {
@@ -121,9 +193,26 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Makes a request until it is answered for good. A read is made again whenever the server is in trouble; a write
-    /// only where the server says that it did nothing.
+    /// Makes a request until it is answered for good, and keeps it in the course of the visit as long.
     async fn ask_again(
+        &self,
+        object: &Object,
+        verb: Verb,
+        request: impl Fn() -> Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+    ) -> Result<Answer, Problem> {
+        let step = step(verb, object);
+        self.course().open.push(step.clone());
+        let answer = self.ask_until_answered(object, verb, request).await;
+        self.course().open.retain(|open| *open != step);
+        answer
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A read is made again whenever the server is in trouble; a write only where the server says that it did nothing.
+    async fn ask_until_answered(
         &self,
         object: &Object,
         verb: Verb,
@@ -135,17 +224,17 @@ impl<'a> Conversation<'a> {
             let asked = self.ask(object, verb, request).await;
             let (again, wished) = match &asked {
                 Ok(answer) => (
-                    matches!((verb, answer.status), (_, 429 | 503) | (Verb::Get, 500 | 502 | 504)),
+                    matches!(answer.status, 429 | 503) || verb.is_read() && matches!(answer.status, 500 | 502 | 504),
                     answer.retry_after.map(|pause| pause.min(LONGEST_PAUSE)),
                 ),
-                Err(problem) => (verb == Verb::Get && problem.code() == Code::AnswerLost, None),
+                Err(problem) => (verb.is_read() && problem.code() == Code::AnswerLost, None),
             };
             let Some(pause) = pauses.next().filter(|_| again) else { return asked };
             let heard = match asked {
                 Ok(answer) => refusal(self.cluster, object, verb, &answer),
                 Err(problem) => problem,
             };
-            *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = Some(heard);
+            self.course().trouble = Some(heard);
             tokio::time::sleep(wished.unwrap_or(*pause)).await;
         }
     }
@@ -156,6 +245,7 @@ impl<'a> Conversation<'a> {
         let status = answer.status().as_u16();
         let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok());
         let retry_after = header(http::header::RETRY_AFTER).and_then(|text| text.parse().ok()).map(Duration::from_secs);
+        self.clock.set(header(http::header::DATE).and_then(exchange::date).or(self.clock.get()));
         let announced = header(http::header::CONTENT_LENGTH).and_then(|text| text.parse().ok()).unwrap_or(0_usize);
         // A buffer that does not grow leaves no copy of a key behind.
         let mut bytes = Vec::with_capacity(announced.min(LARGEST));
@@ -191,17 +281,37 @@ impl<'a> Conversation<'a> {
                 Code::ApiServerUntrusted,
                 format!("{place}: the certificate of the API server is not trusted: {why}"),
             )
+            .fact(format!("step     {}", step(verb, object)))
             .hint("give its CA as certificate-authority-data in the kubeconfig"),
             Trouble::Unreachable => {
                 Problem::new(Code::ApiServerUnreachable, format!("{place}: the API server cannot be reached: {why}"))
+                    .fact(format!("step     {}", step(verb, object)))
                     .hint("look whether it runs, and whether the server of the kubeconfig is right")
             }
             Trouble::Cut => Problem::new(
                 Code::AnswerLost,
                 format!("{place}: the connection ended before the answer about {object} ({}): {why}", verb.as_str()),
-            ),
+            )
+            .hint("look what stands between here and the API server"),
         }
     }
+}
+
+/// Of a list, whether it is whole.
+#[derive(Deserialize)]
+struct ListHead {
+    metadata: ListMetadata,
+}
+
+#[derive(Deserialize)]
+struct ListMetadata {
+    #[serde(rename = "continue")]
+    rest: Option<String>,
+}
+
+/// A request in words.
+fn step(verb: Verb, object: &Object) -> String {
+    format!("{} {object}", verb.as_str())
 }
 
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";

@@ -3,11 +3,13 @@
 //! Protocol: `client.authentication.k8s.io/v1`, `ExecCredential`.
 
 use std::io::Read;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, ExecConfig};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
@@ -82,6 +84,8 @@ fn command(plugin: &ExecConfig, name: &str, cluster: Option<&Cluster>) -> Comman
     let info = serde_json::json!({ "apiVersion": version, "kind": "ExecCredential", "spec": spec });
     command.env("KUBERNETES_EXEC_INFO", info.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Many a plug-in is a script: what it started is ended with it, and only that.
+    command.process_group(0);
     command
 }
 
@@ -121,9 +125,10 @@ fn ended(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
     None
 }
 
-/// Ends the plug-in, by its id, and takes its end, so that no process is left half dead.
+/// Ends the plug-in with all that it started, by the id of its group, and takes its end, so that no process is left half
+/// dead.
 fn end(child: &mut Child) {
-    let _ = child.kill();
+    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
     let _ = child.wait();
 }
 

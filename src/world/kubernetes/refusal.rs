@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::mesh::fleet::{Access, Cluster};
+use crate::mesh::istiod_deployment::ISTIOD;
 use crate::pki::plain_text::plain;
 use crate::problem::{Code, Problem};
 use crate::world::kubernetes::exchange::{Answer, Object, Verb};
@@ -36,16 +37,14 @@ pub(super) fn refusal(cluster: &Cluster, object: &Object, verb: Verb, answer: &A
     let missing = status.as_ref().and_then(|it| it.details.as_ref());
     let lacks_namespace = missing
         .is_some_and(|it| it.kind.as_deref() == Some("namespaces") && it.name.as_deref() == Some(namespace.as_str()));
-    let verb = verb.as_str();
     let problem = match answer.status {
         401 => Problem::new(
             Code::NotAuthenticated,
             format!("{place}: the API server does not know who asks; the token or certificate may have ended"),
         )
+        .fact(format!("step     {} {object}", verb.as_str()))
         .hint(format!("{} auth whoami", kubectl(cluster))),
-        403 => Problem::new(Code::NotAllowed, format!("{place}: not allowed to {verb} {object}"))
-            .fact(format!("rule     resources [{}], resourceNames [{}], verbs [{verb}]", object.resource, object.name))
-            .hint(format!("meshca manifests rbac {name} | {} apply -f -", kubectl(cluster))),
+        403 => not_allowed(cluster, object, verb, message.as_deref().and_then(Forbidden::read)),
         404 if lacks_namespace => Problem::new(Code::NamespaceMissing, format!("{name} has no namespace {namespace}"))
             .hint(format!("{} create namespace {namespace}", kubectl(cluster))),
         409 => Problem::new(
@@ -59,18 +58,74 @@ pub(super) fn refusal(cluster: &Cluster, object: &Object, verb: Verb, answer: &A
         ),
         429 | 500..=599 => Problem::new(
             Code::ApiServerFailing,
-            format!("{place}: the API server could not {verb} {object}: status {}", answer.status),
+            format!("{place}: the API server could not {} {object}: status {}", verb.as_str(), answer.status),
         )
         .hint("look at the API server and its etcd"),
         other => Problem::new(
             Code::ApiRefused,
-            format!("{place}: the API server refused to {verb} {object}: status {other}"),
+            format!("{place}: the API server refused to {} {object}: status {other}", verb.as_str()),
         )
-        .hint(format!("{} get {} {} -n {namespace}", kubectl(cluster), object.resource, object.name)),
+        .hint(format!("{} get {} -n {namespace}", kubectl(cluster), object.to_string().replace('/', " "))),
     };
     match message {
         Some(message) => problem.fact(format!("it says  {message}")),
         None => problem,
+    }
+}
+
+/// The problem of a missing right: the rule that would give it, and the command that prints what grants it to whoever
+/// asked.
+fn not_allowed(cluster: &Cluster, object: &Object, verb: Verb, forbidden: Option<Forbidden<'_>>) -> Problem {
+    let Cluster { name, namespace, .. } = cluster;
+    // Where an apply meets nothing, the right that is missing is the one to create.
+    let lacking = forbidden.as_ref().map_or_else(|| verb.as_str(), |it| it.verb);
+    let group = forbidden.as_ref().map(|it| format!("apiGroups [\"{}\"], ", it.group)).unwrap_or_default();
+    // Who creates by POST gives the name in the body, which no rule sees.
+    // A list has no name either.
+    let is_nameless = verb == Verb::Create || object.name.is_empty();
+    let names = if is_nameless { String::new() } else { format!("resourceNames [{}], ", object.name) };
+    let option = forbidden.map_or_else(String::new, |it| it.subject()) + &deployment(object);
+    Problem::new(Code::NotAllowed, format!("{name}/{namespace}: not allowed to {} {object}", verb.as_str()))
+        .fact(format!("rule     {group}resources [{}], {names}verbs [{lacking}]", object.resource))
+        .hint(format!(
+            "meshca manifests rbac {name}{option}   prints what grants it, to be applied by who may in {name}"
+        ))
+}
+
+/// Who may not do what, in the words of an API server's authorizer.
+///
+/// Source: Kubernetes, `apiserver/pkg/endpoints/handlers/responsewriters/errors.go`, `forbiddenMessage`.
+#[derive(Debug, PartialEq, Eq)]
+struct Forbidden<'m> {
+    user: &'m str,
+    verb: &'m str,
+    group: &'m str,
+}
+
+impl<'m> Forbidden<'m> {
+    fn read(message: &'m str) -> Option<Self> {
+        let (_, rest) = message.split_once("User \"")?;
+        let (user, rest) = rest.split_once("\" cannot ")?;
+        let (verb, rest) = rest.split_once(" resource \"")?;
+        let (_, rest) = rest.split_once("\" in API group \"")?;
+        let (group, _) = rest.split_once('"')?;
+        Some(Self { user, verb, group })
+    }
+
+    /// The option of `manifests rbac` that names who was refused; none, where it is whom that command means by itself.
+    fn subject(&self) -> String {
+        const USUAL: &str = "meshca/meshca";
+        let account = self.user.strip_prefix("system:serviceaccount:").and_then(|it| it.split_once(':'));
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/+".contains(c);
+        match account {
+            // What a shell might take for something else is left to people.
+            _ if self.user.is_empty() || !self.user.chars().all(is_plain) => " --subject-user NAME".to_owned(),
+            Some((namespace, name)) => match format!("{namespace}/{name}") {
+                usual if usual == USUAL => String::new(),
+                account => format!(" --service-account {account}"),
+            },
+            None => format!(" --subject-user {}", self.user),
+        }
     }
 }
 
@@ -91,6 +146,14 @@ fn without_values(message: &str) -> String {
     told
 }
 
+/// What `manifests rbac` has to be told so that its Role covers this object.
+fn deployment(object: &Object) -> String {
+    match (object.resource, object.name.as_str()) {
+        ("deployments", name) if !matches!(name, "" | ISTIOD) => format!(" --istiod-deployment {name}"),
+        _ => String::new(),
+    }
+}
+
 /// `kubectl` with what reaches this cluster.
 fn kubectl(cluster: &Cluster) -> String {
     match &cluster.access {
@@ -104,7 +167,30 @@ fn kubectl(cluster: &Cluster) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::without_values;
+    use super::{Forbidden, without_values};
+
+    #[test]
+    fn the_words_of_an_authorizer_say_who_lacks_which_right() {
+        let message = "secrets \"cacerts\" is forbidden: User \"plain\" cannot create resource \"secrets\" in API group \"\" in \
+                       the namespace \"istio-system\"";
+        assert_eq!(Forbidden::read(message), Some(Forbidden { user: "plain", verb: "create", group: "" }));
+        assert_eq!(Forbidden::read("secrets is forbidden: a webhook says no"), None);
+    }
+
+    #[test]
+    fn the_one_who_was_refused_is_whom_the_hint_names() {
+        for (user, option) in [
+            ("plain", " --subject-user plain"),
+            ("jane@example.org", " --subject-user jane@example.org"),
+            ("system:serviceaccount:meshca:meshca", ""),
+            ("system:serviceaccount:tools:rotator", " --service-account tools/rotator"),
+            ("a; rm -rf ~", " --subject-user NAME"),
+            ("(not shown)", " --subject-user NAME"),
+            ("", " --subject-user NAME"),
+        ] {
+            assert_eq!(Forbidden { user, verb: "get", group: "" }.subject(), option);
+        }
+    }
 
     #[test]
     fn a_message_loses_what_may_be_a_value_and_keeps_names() {

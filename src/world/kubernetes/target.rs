@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::mesh::cacerts::{CONTROL_PLANES, Cacerts, ROOT_CERT, SECRET_NAME, SELF_SIGNED_SECRET};
 use crate::mesh::change::Change;
-use crate::mesh::field_manager::{CREATOR, FIELD_MANAGER};
+use crate::mesh::field_manager::{CREATOR, FIELD_MANAGER, FieldManager};
 use crate::mesh::fleet::{Access, Cluster, Mesh, Role, TrustBundle};
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::ownership::Ownership;
@@ -48,9 +49,9 @@ pub fn observe(
             Ok(None) if cluster.role.has_cacerts() => look_around(&talk, cluster).await?,
             _ => false,
         };
-        Ok((secret, system_roots, self_signed, control_planes?))
+        Ok((secret, system_roots, self_signed, control_planes?, talk.server_clock()))
     });
-    let (secret, mut system_roots, self_signed, control_planes) = match seen {
+    let (secret, mut system_roots, self_signed, control_planes, server_clock) = match seen {
         Ok(seen) => seen,
         Err(problem) => return Observed::unseen(&cluster.name, now, &problem),
     };
@@ -65,17 +66,18 @@ pub fn observe(
         Ok(None) => (Ok(None), None),
         Err(problem) => (Err(problem), None),
     };
+    let system_roots_since = system_roots.as_ref().ok().and_then(Option::as_ref).and_then(|shown| shown.since);
     Observed {
         cluster: cluster.name.clone(),
         at: now,
         secret,
-        system_roots,
+        system_roots: system_roots.map(|shown| shown.map(|shown| shown.bytes)),
         self_signed,
         replicas: Vec::new(),
         written_at,
         control_planes,
-        system_roots_since: None,
-        server_clock: None,
+        system_roots_since,
+        server_clock,
         deployment: None,
     }
 }
@@ -99,7 +101,7 @@ pub fn trust_bundle(servers: &ApiServers, cluster: &Cluster) -> Result<Option<Ve
         if bundle.is_none() && if_allowed(talk.is_there(&namespace(cluster)).await)? == Some(false) {
             return Err(namespace_missing(cluster));
         }
-        Ok(bundle)
+        Ok(bundle.map(|shown| shown.bytes))
     })
 }
 
@@ -203,7 +205,7 @@ fn namespace_missing(cluster: &Cluster) -> Problem {
 }
 
 /// The trust bundle of an external control plane's workloads is shown in the cluster whose configuration it reads.
-fn elsewhere(servers: &ApiServers, cluster: &Cluster, mesh: &Mesh) -> Option<Result<Option<Vec<u8>>, Problem>> {
+fn elsewhere(servers: &ApiServers, cluster: &Cluster, mesh: &Mesh) -> Option<Result<Option<Bundle>, Problem>> {
     let Role::External { config_cluster } = &cluster.role else { return None };
     let other = mesh.cluster(config_cluster)?;
     match &other.access {
@@ -214,14 +216,40 @@ fn elsewhere(servers: &ApiServers, cluster: &Cluster, mesh: &Mesh) -> Option<Res
     }
 }
 
+/// A trust bundle as an object shows it.
+struct Bundle {
+    bytes: Vec<u8>,
+    /// When the object last changed in whatever way, by the clock of its API server.
+    since: Option<OffsetDateTime>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    creation_timestamp: Option<String>,
+    #[serde(default)]
+    managed_fields: Vec<FieldManager>,
+}
+
+impl Metadata {
+    fn since(&self) -> Option<OffsetDateTime> {
+        let created = || OffsetDateTime::parse(self.creation_timestamp.as_deref()?, &Rfc3339).ok();
+        self.managed_fields.iter().filter_map(FieldManager::time).max().or_else(created)
+    }
+}
+
 #[derive(Deserialize)]
 struct ConfigMap {
+    #[serde(default)]
+    metadata: Metadata,
     data: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ClusterTrustBundle {
+    #[serde(default)]
+    metadata: Metadata,
     spec: ClusterTrustBundleSpec,
 }
 
@@ -232,13 +260,16 @@ struct ClusterTrustBundleSpec {
 }
 
 /// The trust bundle that this cluster shows its workloads.
-async fn own_bundle(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option<Vec<u8>>, Problem> {
+async fn own_bundle(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option<Bundle>, Problem> {
     match &cluster.trust_bundle {
         TrustBundle::ConfigMap(name) => {
             let path = format!("/api/v1/namespaces/{}/configmaps", cluster.namespace);
             let object = Object { path, resource: "configmaps", name: name.clone() };
             let map: Option<ConfigMap> = read_as(talk, &object).await?;
-            Ok(map.and_then(|map| map.data?.remove(ROOT_CERT)).map(String::into_bytes))
+            Ok(map.and_then(|map| {
+                let since = map.metadata.since();
+                map.data?.remove(ROOT_CERT).map(|text| Bundle { bytes: text.into_bytes(), since })
+            }))
         }
         TrustBundle::ClusterTrustBundle(name) => {
             // A server that knows one version only says of the other that there is no such object.
@@ -246,8 +277,8 @@ async fn own_bundle(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option
                 let path = format!("/apis/certificates.k8s.io/{version}/clustertrustbundles");
                 let object = Object { path, resource: "clustertrustbundles", name: name.clone() };
                 let bundle: Option<ClusterTrustBundle> = read_as(talk, &object).await?;
-                if let Some(bundle) = bundle {
-                    return Ok(Some(bundle.spec.trust_bundle.into_bytes()));
+                if let Some(ClusterTrustBundle { metadata, spec }) = bundle {
+                    return Ok(Some(Bundle { bytes: spec.trust_bundle.into_bytes(), since: metadata.since() }));
                 }
             }
             Ok(None)

@@ -24,17 +24,43 @@ impl Istiod {
     ///
     /// If it is missing, or does not get ready: with the end of its log.
     pub(crate) fn start(server: &ApiServer, cacerts: &Path, folder: &Path) -> Self {
+        Self::start_with(server, cacerts, folder, &[])
+    }
+
+    /// The same with these settings in its environment, such as `ISTIO_MULTIROOT_MESH=true`.
+    pub(crate) fn start_with(server: &ApiServer, cacerts: &Path, folder: &Path, settings: &[&str]) -> Self {
         fs::create_dir(folder).unwrap();
         loop {
-            let log = folder.join("log");
-            fs::rename(&log, folder.join("log.before")).ok();
-            let [http, grpc, monitoring, control] = free_ports();
-            let args = args(server, cacerts, folder, [http, grpc, monitoring, control]);
-            let mut process = Process::start(&on_path("env"), &args, &log);
-            if process.is_ready_after(|| is_ready(http)) {
-                return Self { process, log, grpc, monitoring };
+            let (mut istiod, http) = Self::begin(server, cacerts, folder, settings);
+            if istiod.process.is_ready_after(|| is_ready(http)) {
+                return istiod;
             }
         }
+    }
+
+    /// What an istiod said that does not start with this.
+    ///
+    /// # Panics
+    ///
+    /// If it runs.
+    pub(crate) fn refusal(server: &ApiServer, cacerts: &Path, folder: &Path, settings: &[&str]) -> String {
+        fs::create_dir(folder).unwrap();
+        loop {
+            let (mut istiod, http) = Self::begin(server, cacerts, folder, settings);
+            istiod.process.ends_before(|| is_ready(http));
+            let log = istiod.log();
+            if !log.contains("address already in use") {
+                return log;
+            }
+        }
+    }
+
+    fn begin(server: &ApiServer, cacerts: &Path, folder: &Path, settings: &[&str]) -> (Self, u16) {
+        let log = folder.join("log");
+        fs::rename(&log, folder.join("log.before")).ok();
+        let [http, grpc, monitoring, control] = free_ports();
+        let args = args(server, cacerts, folder, settings, [http, grpc, monitoring, control]);
+        (Self { process: Process::start(&on_path("env"), &args, &log), log, grpc, monitoring }, http)
     }
 
     /// Where it serves its chain, for `istiod.addresses`.
@@ -58,7 +84,7 @@ impl Istiod {
 }
 
 /// What `env` is told: where istiod works, its settings, and istiod.
-fn args(server: &ApiServer, cacerts: &Path, folder: &Path, ports: [u16; 4]) -> Vec<String> {
+fn args(server: &ApiServer, cacerts: &Path, folder: &Path, more: &[&str], ports: [u16; 4]) -> Vec<String> {
     let [http, grpc, monitoring, control] = ports;
     let settings = [
         format!("ROOT_CA_DIR={}", cacerts.display()),
@@ -85,7 +111,8 @@ fn args(server: &ApiServer, cacerts: &Path, folder: &Path, ports: [u16; 4]) -> V
     let begin = ["-i".to_owned(), format!("--chdir={}", folder.display())];
     let program = [istiod().display().to_string(), "discovery".to_owned()];
     let flags = flags.map(|(flag, value)| format!("--{flag}={value}"));
-    begin.into_iter().chain(settings).chain(program).chain(flags).collect()
+    let more = more.iter().map(ToString::to_string);
+    begin.into_iter().chain(settings).chain(more).chain(program).chain(flags).collect()
 }
 
 fn is_ready(port: u16) -> bool {

@@ -22,7 +22,7 @@ mod folder;
 mod identity;
 mod istiod;
 mod process;
-mod programs;
+pub(crate) mod programs;
 mod request;
 
 use std::path::Path;
@@ -52,7 +52,15 @@ const _: () = {
     let _ = (ApiServer::service_account_token, ApiServer::kubectl_with_input, ApiServer::ask, ApiServer::log);
     let _ = (|server: &ApiServer| server.kubectl([""]), |server: &ApiServer| server.kubectl_as("", [""]));
     let _ = |server: &ApiServer| server.listen("", "", std::time::Duration::ZERO).is_ok();
-    let _ = (Istiod::start, Istiod::address, Istiod::metrics, Istiod::log, Istiod::pid);
+    let _ = (
+        Istiod::start,
+        Istiod::start_with,
+        Istiod::refusal,
+        Istiod::address,
+        Istiod::metrics,
+        Istiod::log,
+        Istiod::pid,
+    );
     let _ = |answer: Answer| (answer.status, answer.json(), answer.body);
 };
 

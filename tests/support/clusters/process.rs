@@ -55,6 +55,20 @@ impl Process {
         true
     }
 
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    ///
+    /// With the end of the log, if it gets ready instead or takes too long.
+    pub(crate) fn ends_before(&mut self, ready: impl Fn() -> bool) {
+        let start = Instant::now();
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(!ready(), "it runs\n{}", self.log_tail());
+            assert!(start.elapsed() < PATIENCE, "neither ready nor ended after {PATIENCE:?}\n{}", self.log_tail());
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

@@ -63,10 +63,7 @@ fn unseal(story: &Story, key: &str) {
 
 /// The same folder on another machine.
 pub(crate) fn copy_of(story: &Story) -> Story {
-    let copy = Story::new("");
-    let mut cp = Command::new("cp");
-    assert!(judges::run(cp.arg("-a").arg(story.path(".")).arg(copy.path("."))).status.success());
-    copy
+    story.copied()
 }
 
 /// The same folder on another machine, which reaches the API server through this port.

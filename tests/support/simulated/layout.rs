@@ -123,25 +123,25 @@ impl Layout {
 }
 
 fn clusters(sites: &[Site], remotes: &[u8]) -> Vec<Cluster> {
-    let primaries = sites.iter().enumerate().map(|(at, site)| cluster(format!("c{at}"), Role::Primary, *site));
+    let primaries = sites.iter().enumerate().map(|(at, site)| cluster(&format!("c{at}"), Role::Primary, *site));
     let remotes = remotes.iter().enumerate().map(|(at, of)| {
         let primary = ClusterName::parse(&format!("c{of}")).unwrap();
-        let remote = cluster(format!("r{at}"), Role::Remote { primary }, sites[usize::from(*of)]);
+        let remote = cluster(&format!("r{at}"), Role::Remote { primary }, sites[usize::from(*of)]);
         // It has no istiod that anything could be said of.
         Cluster { istiod: Istiod::default(), ..remote }
     });
     primaries.chain(remotes).collect()
 }
 
-fn cluster(name: String, role: Role, site: Site) -> Cluster {
+fn cluster(name: &str, role: Role, site: Site) -> Cluster {
     let access = if site.eyes.is_behind_api() {
-        Access::Kubeconfig { path: "kubeconfig".into(), context: Some(name.clone()) }
+        Access::Kubeconfig { path: "kubeconfig".into(), context: Some(name.to_owned()) }
     } else {
         Access::Directory(format!("clusters/{name}").into())
     };
     let each = |what: &str| (0..site.replicas).map(|at| format!("{what}{name}-{at}:15012")).collect();
     Cluster {
-        name: ClusterName::parse(&name).unwrap(),
+        name: ClusterName::parse(name).unwrap(),
         network: None,
         istiod: Istiod {
             assume_loaded_after: (site.eyes == Eyes::Folder).then(|| Duration::seconds(i64::from(ASSUMED))),
@@ -191,6 +191,7 @@ fn mesh(clusters: Vec<Cluster>) -> Mesh {
             write: 4,
             deadline: Duration::seconds(30),
             jitter: Duration::ZERO,
+            windows: meshca::mesh::windows::Windows::default(),
             remove_after: None,
         },
         clusters,

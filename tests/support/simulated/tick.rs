@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use meshca::mesh::gates::Approvals;
 use meshca::mesh::plan::{self, Act, Step};
-use meshca::mesh::walk::Approvals;
+use meshca::mesh::turn::{self, Wish};
 use meshca::pki::fingerprint::Fingerprint;
 use time::OffsetDateTime;
 
@@ -48,7 +49,7 @@ pub(crate) fn planned(
     now: OffsetDateTime,
 ) -> Vec<Pending> {
     let observed = observed(layout, seen, now);
-    let plan = plan::next(&layout.mesh, &layout.holdings, &observed, Approvals { removal }, now);
+    let plan = plan::next(&layout.mesh, &layout.holdings, &observed, &Approvals { removal, urgent: None }, now);
     let steps = plan.map(|plan| plan.steps).unwrap_or_default();
     steps.into_iter().filter(|step| step.act.writes()).map(|step| pending(layout, seen, step, now)).collect()
 }
@@ -56,10 +57,26 @@ pub(crate) fn planned(
 /// What the planner says to each cluster.
 pub(crate) fn reasons(layout: &Layout, seen: &[Seen], removal: Option<Fingerprint>) -> Vec<String> {
     let observed = observed(layout, seen, START);
-    match plan::next(&layout.mesh, &layout.holdings, &observed, Approvals { removal }, START) {
+    match plan::next(&layout.mesh, &layout.holdings, &observed, &Approvals { removal, urgent: None }, START) {
         Ok(plan) => plan.steps.iter().map(|step| format!("{}: {}", step.cluster, step.reason)).collect(),
         Err(problem) => vec![problem.what().to_owned()],
     }
+}
+
+/// The notes by which people turn a walk (`rollback`), as steps; none, where it cannot be turned.
+pub(crate) fn turned(layout: &Layout, seen: &[Seen], wish: Wish) -> Vec<Pending> {
+    let observed = observed(layout, seen, START);
+    let notes = turn::turned(&layout.mesh, &layout.holdings, &observed, wish, START).map(|turned| turned.notes);
+    let step = |(cluster, mark, bundle)| Step {
+        cluster,
+        act: Act::Note,
+        reason: String::new(),
+        stage: None,
+        bundle: Some(bundle),
+        mark: Some(mark),
+        taints: false,
+    };
+    notes.unwrap_or_default().into_iter().map(|note| pending(layout, seen, step(note), START)).collect()
 }
 
 fn pending(layout: &Layout, seen: &[Seen], step: Step, now: OffsetDateTime) -> Pending {

@@ -1,0 +1,110 @@
+//! The clusters that walk together from one root to the next, and what can be said of all of them.
+
+use std::collections::BTreeMap;
+
+use time::{Duration, OffsetDateTime};
+
+use crate::mesh::deadline::{latest_start, overdue_after};
+use crate::mesh::evidence::{Evidence, Lack};
+use crate::mesh::fleet::ClusterName;
+use crate::mesh::footing::is_party;
+use crate::mesh::observed::Observed;
+use crate::mesh::party::{Pair, Party, Place};
+use crate::mesh::progress::Holdup;
+use crate::mesh::renewal::Renewals;
+use crate::mesh::stage::Stage;
+use crate::mesh::walk_mark::{Goal, Turn};
+
+/// The clusters that walk together.
+#[derive(Debug)]
+pub(in crate::mesh) struct Convoy<'a> {
+    pub(in crate::mesh) evidence: Evidence<'a>,
+    pub(in crate::mesh) renewals: Renewals<'a>,
+    pub(in crate::mesh) pair: Pair<'a>,
+    pub(in crate::mesh) parties: BTreeMap<&'a ClusterName, Party<'a>>,
+    /// Where people turned the walk.
+    pub(in crate::mesh) turn: Option<Turn>,
+}
+
+impl<'a> Convoy<'a> {
+    /// Reads where each cluster stands.
+    pub(in crate::mesh) fn of(
+        renewals: Renewals<'a>,
+        observed: &'a BTreeMap<ClusterName, Observed>,
+        pair: Pair<'a>,
+    ) -> Self {
+        let (mesh, now) = (renewals.mesh, renewals.now);
+        let evidence = Evidence { mesh, observed, now };
+        let members = mesh.clusters.iter().filter(|cluster| is_party(cluster, now));
+        let parties: BTreeMap<_, _> = members
+            .map(|cluster| (&cluster.name, Party::of(cluster, observed.get(&cluster.name), pair, evidence)))
+            .collect();
+        let turn = parties.values().filter_map(|party| party.mark?.turn).max();
+        Self { evidence, renewals, pair, parties, turn }
+    }
+
+    /// The control planes among them.
+    pub(in crate::mesh) fn signing(&self) -> impl Iterator<Item = &Party<'a>> {
+        self.parties.values().filter(|party| party.cluster.role.has_cacerts())
+    }
+
+    /// Where the walk goes. Once an old root was removed somewhere there is no way back.
+    pub(in crate::mesh) fn goal(&self) -> Goal {
+        match self.turn {
+            Some(turn) if !self.is_anyone_at(&[Place::Removed]) => turn.goal,
+            _ => Goal::Forward,
+        }
+    }
+
+    /// The stage that the fleet is in.
+    pub(in crate::mesh) fn stage(&self) -> Stage {
+        let is_left = |stage: &Stage| self.parties.values().all(|party| party.lack(*stage).is_none());
+        Stage::ALL.into_iter().find(|stage| !is_left(stage)).unwrap_or(Stage::Remove)
+    }
+
+    /// Whether any set stands at one of these places.
+    pub(in crate::mesh) fn is_anyone_at(&self, places: &[Place]) -> bool {
+        self.parties.values().any(|party| places.contains(&party.place))
+    }
+
+    /// Whether any target has taken a step.
+    pub(in crate::mesh) fn has_begun(&self) -> bool {
+        self.is_anyone_at(&[Place::Trusting, Place::Signing, Place::Removed])
+    }
+
+    /// Who keeps the fleet in a stage.
+    pub(in crate::mesh) fn holdups(&self, stage: Stage) -> Vec<Holdup> {
+        let slack = overdue_after(&self.evidence.mesh.rotation);
+        let latest = self.latest_start(stage.next());
+        let holdup = |party: &Party<'_>, lack: &Lack| {
+            let written = party.observed.and_then(|it| it.written_at).filter(|_| party.has_its_part_of(stage));
+            // What comes by itself is late one tick after it should be there; what was written, one tick after that;
+            // and nobody may be waited for beyond the last safe start of the next stage.
+            let alarm = lack.by.or(written).map_or(latest, |at| latest.min(at.saturating_add(slack)));
+            Holdup {
+                cluster: party.cluster.name.clone(),
+                why: lack.why.clone(),
+                by: lack.by,
+                alarm,
+                is_late: alarm <= self.evidence.now,
+            }
+        };
+        self.parties.values().filter_map(|party| party.lack(stage).map(|lack| holdup(party, lack))).collect()
+    }
+
+    /// The latest moment to begin a stage so that all is done before the old root ends.
+    pub(in crate::mesh) fn latest_start(&self, stage: Stage) -> OffsetDateTime {
+        let bound = self.parties.values().map(|party| party.bound).max().unwrap_or(Duration::ZERO);
+        latest_start(self.evidence.mesh, stage, bound, self.pair.old.certificate.not_after())
+    }
+
+    /// The old root in words.
+    pub(in crate::mesh) fn old_name(&self) -> String {
+        format!("root g{}", self.pair.old.generation)
+    }
+
+    /// The new root in words.
+    pub(in crate::mesh) fn new_name(&self) -> String {
+        format!("root g{}", self.pair.new.generation)
+    }
+}

@@ -1,0 +1,203 @@
+//! What the whole fleet says to the steps of each target in a root change; looked at once, however many targets ask.
+
+use std::collections::BTreeSet;
+
+use time::Duration;
+
+use crate::mesh::convoy::Convoy;
+use crate::mesh::evidence::Wanted;
+use crate::mesh::fleet::ClusterName;
+use crate::mesh::holdings::Held;
+use crate::mesh::observed::certificates;
+use crate::mesh::party::{Party, Place};
+use crate::mesh::renewal::{Gain, Holder, Way};
+use crate::mesh::stage::Stage;
+use crate::mesh::walk_mark::Goal;
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::moment::utc;
+use crate::problem::{Code, Problem};
+
+/// What people have allowed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Approvals {
+    /// That this root may be removed from the trust bundles.
+    pub removal: Option<Fingerprint>,
+    /// That this cluster gets a new intermediate at once, since the key of the present one may be in other hands.
+    pub urgent: Option<ClusterName>,
+}
+
+/// What the whole fleet says.
+#[derive(Debug)]
+pub(in crate::mesh) struct Gates {
+    /// Why each stage is not left yet; in the order of the stages.
+    held: [Option<String>; 4],
+    /// Why the new root cannot give every target a signer yet.
+    pub(in crate::mesh) unusable: Option<String>,
+    /// Why the first target may not begin yet.
+    pub(in crate::mesh) not_begun: Option<String>,
+    /// Who still has something that was signed under the new root, when the walk goes back.
+    pub(in crate::mesh) still_new: Option<String>,
+    /// Whether people, or the mesh file, have said that the old root may go.
+    pub(in crate::mesh) is_approved: bool,
+    /// Who may have lost the old root already, when the walk goes back.
+    pub(in crate::mesh) old_gone: Option<String>,
+    /// Why no target may go on to another stage, whatever else is shown.
+    pub(in crate::mesh) obstacle: Option<Problem>,
+}
+
+/// How far the clocks of this machine and of an API server may be apart before no stage is changed.
+const CLOCK_SLACK: Duration = Duration::minutes(5);
+
+impl Gates {
+    pub(in crate::mesh) fn of(convoy: &Convoy<'_>, approvals: &Approvals) -> Self {
+        Self {
+            held: Stage::ALL.map(|stage| held(convoy, stage)),
+            unusable: unusable(convoy),
+            not_begun: not_begun(convoy),
+            still_new: if convoy.goal() == Goal::Start { still_new(convoy) } else { None },
+            is_approved: is_approved(convoy, approvals),
+            old_gone: if convoy.goal() == Goal::Forward { None } else { old_gone(convoy) },
+            obstacle: forgotten(convoy).or_else(|| clocks_differ(convoy)),
+        }
+    }
+
+    /// Why a stage is not left yet; `None`: it is.
+    pub(in crate::mesh) fn waits_for(&self, stage: Stage) -> Option<String> {
+        self.held.get(usize::from(stage.number() - 1)).cloned().flatten()
+    }
+}
+
+/// Who still has, or may have, something that was signed under the new root; `None`: nobody.
+fn still_new(convoy: &Convoy<'_>) -> Option<String> {
+    let lacking = convoy.signing().filter_map(|party| {
+        party.drained_of_new(convoy.pair, convoy.evidence).err().map(|lack| (&party.cluster.name, lack.why))
+    });
+    names(&lacking.collect::<Vec<_>>(), "what was signed under the new root lives on")
+}
+
+/// Who is not seen to trust the old root still; `None`: everybody does. Whoever lost it is beyond the way back, and may
+/// be out of sight.
+fn old_gone(convoy: &Convoy<'_>) -> Option<String> {
+    let old = &convoy.pair.old.certificate;
+    let trusts_old = |party: &Party<'_>| match party.observed.map(|it| &it.system_roots) {
+        Some(Ok(shown)) => shown.as_ref().is_none_or(|bytes| certificates(bytes).contains(old)),
+        Some(Err(_)) | None => false,
+    };
+    let is_behind = |party: &Party<'_>| {
+        !party.cluster.role.has_cacerts() || matches!(party.place, Place::Old | Place::Trusting | Place::Signing)
+    };
+    let lacking = convoy.parties.values().filter(|party| !trusts_old(party) || !is_behind(party));
+    let lacking = lacking.map(|party| (&party.cluster.name, String::new()));
+    names(&lacking.collect::<Vec<_>>(), &format!("not every cluster is seen to trust {} still", convoy.old_name()))
+}
+
+/// Why the first target may not begin the walk yet; `None`: it may.
+fn not_begun(convoy: &Convoy<'_>) -> Option<String> {
+    let roots = &convoy.renewals.holdings.roots;
+    let older: Vec<&Held> = roots.iter().filter(|held| held.generation < convoy.pair.old.generation).collect();
+    if older.is_empty() || convoy.has_begun() {
+        return None;
+    }
+    // An older one that was never used is seen nowhere; one that cannot be looked for may still be somewhere. And an istiod
+    // that was not seen to have let go of it might refuse the next trust bundle: neither holds the other.
+    let lack = |party: &Party<'_>| {
+        if party.observed.is_none_or(|it| it.secret.is_err() || it.system_roots.is_err()) {
+            return Some("it cannot be seen".to_owned());
+        }
+        older.iter().find_map(|older| {
+            let (present, older) = (&convoy.pair.old.certificate, &older.certificate);
+            let wanted = Wanted { present, absent: Some(older), other: older };
+            convoy.evidence.bundle(party.cluster, wanted).err().map(|lack| lack.why)
+        })
+    };
+    let lacking: Vec<_> =
+        convoy.parties.values().filter_map(|party| Some((&party.cluster.name, lack(party)?))).collect();
+    names(&lacking, "whether the last root change has ended everywhere is not known")
+}
+
+/// Why a stage is not left yet, in words; `None`: it is.
+fn held(convoy: &Convoy<'_>, stage: Stage) -> Option<String> {
+    let lacking =
+        convoy.parties.values().filter_map(|party| Some((&party.cluster.name, party.lack(stage)?.why.clone())));
+    let what = match stage {
+        Stage::Trust => format!("not every cluster is known to trust {}", convoy.new_name()),
+        Stage::Sign => format!("not every istiod is known to sign under {}", convoy.new_name()),
+        Stage::Drain => format!("what was signed under {} lives on", convoy.old_name()),
+        Stage::Remove => format!("{} is still shown", convoy.old_name()),
+    };
+    names(&lacking.collect::<Vec<_>>(), &what)
+}
+
+/// Why the new root cannot give every target a signer yet; `None`: it can.
+fn unusable(convoy: &Convoy<'_>) -> Option<String> {
+    let lacking = convoy.parties.values().filter(|party| matches!(party.place, Place::Old | Place::Trusting));
+    let lacking = lacking.filter(|party| {
+        let holder = Holder::of(party.there);
+        let way = convoy.renewals.under(&convoy.pair.new.certificate, party.cluster, &holder, Gain::Lasting);
+        matches!(way, Way::Ceremony(_))
+    });
+    let what = match convoy.evidence.mesh.issuing {
+        Some(_) => format!("there is no issuing CA under {} yet: meshca issuing create", convoy.new_name()),
+        None => format!("nothing lies in stock under {} yet: meshca issue", convoy.new_name()),
+    };
+    names(&lacking.map(|party| (&party.cluster.name, String::new())).collect::<Vec<_>>(), &what)
+}
+
+/// Whether the old root may go: people said so now, or it was removed somewhere upon their word, or the mesh file does.
+fn is_approved(convoy: &Convoy<'_>, approvals: &Approvals) -> bool {
+    let old = convoy.pair.old.certificate.fingerprint();
+    if approvals.removal == Some(old) || convoy.parties.values().any(|party| party.was_removed(convoy.pair)) {
+        return true;
+    }
+    let Some(after) = convoy.evidence.mesh.rotation.remove_after else { return false };
+    let signing = convoy.signing();
+    let ends = signing.map(|party| party.drained.as_ref().ok().map(|shown| shown.since.saturating_add(party.bound)));
+    let last = ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max());
+    last.is_some_and(|last| last.saturating_add(after) <= convoy.evidence.now)
+}
+
+/// A cluster that had a part in the walk and is in the mesh file no more: whether anybody still trusts or signs there
+/// can no longer be seen.
+fn forgotten(convoy: &Convoy<'_>) -> Option<Problem> {
+    let mesh = convoy.evidence.mesh;
+    let known: BTreeSet<&str> = mesh.clusters.iter().map(|it| it.name.as_str()).collect();
+    let rosters = convoy.parties.values().filter_map(|party| party.mark).flat_map(|mark| &mark.roster);
+    let forgotten: BTreeSet<&str> = rosters.map(String::as_str).filter(|name| !known.contains(name)).collect();
+    let first = forgotten.first()?;
+    let all: Vec<&str> = forgotten.iter().copied().collect();
+    Some(
+        Problem::new(
+            Code::ClusterForgotten,
+            format!("{} had a part in the root change and is not in the mesh file any more", all.join(", ")),
+        )
+        .fact(format!("walking from {} to {}", convoy.old_name(), convoy.new_name()))
+        .hint(format!("put {first} back, with `state: leaving` if it is on its way out")),
+    )
+}
+
+fn clocks_differ(convoy: &Convoy<'_>) -> Option<Problem> {
+    let now = convoy.evidence.now;
+    if convoy.evidence.mesh.lab {
+        return None;
+    }
+    let clocks = convoy.parties.values().filter_map(|party| Some((party, party.observed?.server_clock?)));
+    let (party, clock) = clocks.into_iter().find(|(_, clock)| (*clock - now).abs() > CLOCK_SLACK)?;
+    Some(
+        Problem::new(
+            Code::ClockImplausible,
+            format!("the clock of this machine and that of the API server of {} differ", party.cluster.name),
+        )
+        .fact(format!("here   {}", utc(now)))
+        .fact(format!("there  {}", utc(clock)))
+        .hint("set the clock that is wrong (timedatectl)"),
+    )
+}
+
+/// Some names and the first reason, in words; `None`: there are none.
+fn names(lacking: &[(&ClusterName, String)], what: &str) -> Option<String> {
+    let (first, why) = lacking.first()?;
+    let more = lacking.len().saturating_sub(1);
+    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
+    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+    Some(format!("{what}; waits for {first}{why}{more}"))
+}

@@ -1,0 +1,75 @@
+//! What is noted on a target's set that is written while the fleet walks from one root to the next.
+
+use crate::mesh::convoy::Convoy;
+use crate::mesh::evidence::{Shown, Wanted};
+use crate::mesh::fleet::Cluster;
+use crate::mesh::party::{Party, Place};
+use crate::mesh::stage::Stage;
+use crate::mesh::walk_mark::WalkMark;
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mesh) enum Written {
+    /// Another trust bundle, in this stage.
+    Bundle(Stage),
+    /// A signer under the other root.
+    Signer,
+    /// A signer under the same root; or nothing but the note, of what was seen.
+    Renewal,
+}
+
+/// What is to be noted on a target's set that is written now; `None`: it has no part in the walk yet.
+pub(in crate::mesh) fn note(convoy: &Convoy<'_>, cluster: &Cluster, what: Written) -> Option<WalkMark> {
+    let party = convoy.parties.get(&cluster.name);
+    let before = party.and_then(|party| party.mark).cloned();
+    let is_untouched = party.is_none_or(|party| party.place == Place::Old) && !convoy.has_begun();
+    if what == Written::Renewal && is_untouched && before.is_none() {
+        return None;
+    }
+    let mut mark = before.unwrap_or_else(|| WalkMark::to(convoy.pair.new.certificate.fingerprint()));
+    mark.turn = convoy.turn;
+    let written_at = party.and_then(|party| party.observed?.written_at);
+    mark.bundled_at = mark.bundled_at.or(written_at);
+    if mark.roster.is_empty() {
+        mark.roster = convoy.evidence.mesh.clusters.iter().map(|it| it.name.to_string()).collect();
+    }
+    match (what, party) {
+        (Written::Bundle(stage), _) => {
+            // The write itself says when, better than this moment: an istiod may start in between.
+            mark.bundled_at = if written_at.is_some() { None } else { Some(convoy.evidence.now) };
+            mark.shown_since = None;
+            if stage == Stage::Remove {
+                mark.removed = Some(convoy.pair.old.certificate.fingerprint());
+            }
+        }
+        (Written::Signer, party) => {
+            mark.signs_since = None;
+            mark.shown_since = mark.shown_since.or_else(|| shown(convoy, party?).map(|shown| shown.since));
+        }
+        // What was known of a set that was of no use is not known of the one that takes its place.
+        (Written::Renewal, party) if party.is_none_or(|party| party.place == Place::Nowhere) => {
+            (mark.bundled_at, mark.shown_since, mark.signs_since) = (None, None, None);
+        }
+        // What is known stays known, though istiod loads anew.
+        (Written::Renewal, party) => {
+            mark.shown_since = mark.shown_since.or_else(|| shown(convoy, party?).map(|shown| shown.since));
+            mark.signs_since = mark.signs_since.or_else(|| signs(convoy, party?).map(|shown| shown.since));
+        }
+    }
+    Some(mark)
+}
+
+/// That the cluster's workloads are shown the new root; `None`: it is not known.
+pub(in crate::mesh) fn shown(convoy: &Convoy<'_>, party: &Party<'_>) -> Option<Shown> {
+    let wanted = Wanted { present: &convoy.pair.new.certificate, absent: None, other: &convoy.pair.old.certificate };
+    convoy.evidence.bundle(party.cluster, wanted).ok()
+}
+
+/// That its istiod signs under the root of its signer; `None`: it is not known.
+pub(in crate::mesh) fn signs(convoy: &Convoy<'_>, party: &Party<'_>) -> Option<Shown> {
+    match party.place {
+        Place::Signing | Place::Removed => party.signs.clone().ok(),
+        Place::Trusting => convoy.evidence.signer(party.cluster, party.there?).ok(),
+        Place::Old | Place::Nowhere => None,
+    }
+}

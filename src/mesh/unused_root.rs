@@ -1,0 +1,69 @@
+//! Roots that somebody made or brought and that nothing uses: a change of root that people wait for would never begin.
+
+use crate::mesh::fleet::Mesh;
+use crate::mesh::holdings::{Held, Holdings};
+use crate::problem::{Code, Finding, Problem, Severity};
+
+/// A finding for each root that is newer than every trusted one. An older one was walked away from.
+pub(in crate::mesh) fn unused_roots(mesh: &Mesh, holdings: &Holdings) -> Vec<Finding> {
+    let Ok(trusted) = holdings.trusted(mesh) else { return Vec::new() };
+    let newest = trusted.last().map_or(0, |root| root.generation);
+    let unused = holdings
+        .roots
+        .iter()
+        .filter(|root| root.generation > newest && trusted.iter().all(|it| it.certificate != root.certificate));
+    let finding = |root: &Held| {
+        let (generation, sha256) = (root.generation, root.certificate.fingerprint());
+        let is_pinned = mesh.root.trusted.contains(&sha256);
+        let endorsement = holdings.endorsements.iter().find(|it| it.generation() == generation);
+        let why = match endorsement {
+            _ if is_pinned => "it is pinned, and its key is weak or published".to_owned(),
+            None => "it has no endorsement, and the mesh file does not pin it".to_owned(),
+            Some(_) => format!("its endorsement is not one by root g{newest} for this certificate"),
+        };
+        let problem = Problem::new(
+            Code::RootNotTrusted,
+            format!("root g{generation} lies in {}, and is not used", mesh.material.display()),
+        )
+        .fact(why)
+        .fact(format!("SHA-256  {sha256}"))
+        .hint("if it is meant: bring its endorsement.txt, or pin it in root.trusted of the mesh file");
+        Finding { severity: Severity::Warning, place: mesh.name.clone(), problem }
+    };
+    unused.map(finding).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{Story, held};
+
+    fn facts(story: &Story) -> Vec<String> {
+        let found = unused_roots(&story.mesh, &story.holdings);
+        assert!(found.iter().all(|it| it.problem.code() == Code::RootNotTrusted && it.problem.advice().is_some()));
+        found.iter().map(|it| it.problem.facts()[0].clone()).collect()
+    }
+
+    #[test]
+    fn a_root_that_waits_for_its_endorsement_is_told_and_one_that_is_endorsed_or_former_is_not() {
+        let mut story = Story::new();
+        let (first, second) = (story.other_root("mesh1 root g1"), story.other_root("mesh1 root g2"));
+        story.holdings.roots = vec![held(1, &first)];
+        assert!(facts(&story).is_empty());
+        story.holdings.roots.push(held(2, &second));
+        assert_eq!(facts(&story), ["it has no endorsement, and the mesh file does not pin it"]);
+        story.holdings.roots.pop();
+        story.endorse(&first, &second, 2);
+        assert!(facts(&story).is_empty());
+        story.mesh.root.trusted = vec![second.certificate.fingerprint()];
+        assert!(facts(&story).is_empty(), "the first was walked away from");
+    }
+
+    #[test]
+    fn an_endorsement_by_another_root_is_told_apart_from_none() {
+        let mut story = Story::new();
+        let (thief, second) = (story.other_root("mesh1 root g1"), story.other_root("mesh1 root g2"));
+        story.endorse(&thief, &second, 2);
+        assert_eq!(facts(&story), ["its endorsement is not one by root g1 for this certificate"]);
+    }
+}
