@@ -9,6 +9,8 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests make real keys")]
 
+#[path = "support/simulated/ending.rs"]
+mod ending;
 #[path = "support/simulated/model.rs"]
 mod model;
 #[path = "support/simulated/mod.rs"]
@@ -21,7 +23,6 @@ use stateright::Model;
 use model::{Event, Faults, RootChange, State};
 use simulated::layout::{Eyes, Layout, Site};
 use simulated::truth;
-use simulated::world::Whereto;
 
 /// One thing after another. A number is taken modulo how many there are.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +45,10 @@ enum Act {
     Almost,
     Down(u8),
     Up,
-    Turn(u8, u8),
+    Turn {
+        back: bool,
+        killed_after: Option<u8>,
+    },
     Due(u8),
     Stumble(u8),
     Lose(u8),
@@ -61,7 +65,8 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<u8>().prop_map(|turn| Act::Stale { turn }),
         1 => any::<u8>().prop_map(Act::Down),
         2 => Just(Act::Up),
-        1 => (any::<u8>(), 0..3_u8).prop_map(|(at, to)| Act::Turn(at, to)),
+        1 => (any::<bool>(), prop::option::weighted(0.3, 0..3_u8))
+            .prop_map(|(back, killed_after)| Act::Turn { back, killed_after }),
         1 => any::<u8>().prop_map(Act::Due),
         1 => any::<u8>().prop_map(Act::Stumble),
         1 => any::<u8>().prop_map(Act::Lose),
@@ -143,14 +148,10 @@ impl Story {
             Act::Almost => self.happen(Event::Almost),
             Act::Down(at) => self.happen(Event::Down(any(at))),
             Act::Up => (0..u8::try_from(all).unwrap()).try_for_each(|at| self.happen(Event::Up(at))),
-            // A walk can be turned once it has begun, and where its note can be written.
-            Act::Turn(at, to) if !world.primaries[usize::from(primary(at))].is_down => {
-                let to = [Whereto::Forward, Whereto::Trust, Whereto::Start][usize::from(to)];
-                let has_begun =
-                    world.primaries.iter().filter_map(|it| it.published.as_ref()).any(|it| it.mark.is_some());
-                if has_begun { self.happen(Event::Turn(primary(at), to)) } else { Ok(()) }
+            Act::Turn { back, killed_after } => {
+                self.happen(if back { Event::TurnBack } else { Event::TurnForward })?;
+                self.finish(killed_after, 0)
             }
-            Act::Turn(..) => Ok(()),
             Act::Due(at) => self.happen(Event::Due(primary(at))),
             Act::Stumble(at) => self.happen(Event::Stumble(primary(at), 0)),
             Act::Lose(at) => self.happen(Event::Lose(primary(at))),
@@ -237,7 +238,7 @@ proptest! {
         acts in prop::collection::vec(act(), 0..80),
     ) {
         // Which walk a turn is for would have to be asked of the simulated people.
-        let acts: Vec<Act> = acts.into_iter().filter(|act| !matches!(act, Act::Turn(..))).collect();
+        let acts: Vec<Act> = acts.into_iter().filter(|act| !matches!(act, Act::Turn { .. })).collect();
         Story::new(sites, &remotes, false, 3).survives(&acts)?;
     }
 }

@@ -10,20 +10,19 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests make real keys")]
 
-#[expect(dead_code, reason = "each test crate uses only some of this")]
+#[path = "support/simulated/ending.rs"]
+mod ending;
 #[path = "support/simulated/model.rs"]
 mod model;
-#[expect(dead_code, reason = "each test crate uses only some of this")]
 #[path = "support/simulated/mod.rs"]
 mod simulated;
 
 use stateright::Model;
 
-use model::Event::{self, Almost, Crash, Down, Due, Load, Lose, Restart, Stumble, Sync, Turn, Up, Wait, Write};
+use model::Event::{self, Almost, Crash, Down, Due, Load, Lose, Restart, Stumble, Sync, TurnBack, Up, Wait, Write};
 use model::{Faults, RootChange};
 use simulated::layout::{Eyes, Layout, Site};
 use simulated::truth;
-use simulated::world::Whereto::{Start, Trust};
 
 const PLENTY: Faults =
     Faults { crashes: 9, stale_reads: 9, outages: 9, turns: 9, renewals: 9, restarts: 9, losses: 9, close_calls: 9 };
@@ -68,9 +67,23 @@ const SIGNED: &[Event] = &[TICK, Write(0), Write(0), Load(0, 0), Load(1, 0), Wai
 
 #[test]
 fn a_turn_while_the_one_that_lost_the_old_root_is_out_of_sight() {
-    let removed = [APPROVED, Write(0), Crash, Load(0, 0), Sync(0), Down(0), Turn(1, Start), TICK, Write(0), Load(1, 0)];
+    let removed = [
+        APPROVED,
+        Write(0),
+        Crash,
+        Load(0, 0),
+        Sync(0),
+        Down(0),
+        TurnBack,
+        Write(0),
+        Write(0),
+        TICK,
+        Write(0),
+        Load(1, 0),
+    ];
     survives(CHAIN, 2, &joined(&[TRUSTED, SIGNED, &removed]));
-    let removed = [APPROVED, Write(0), Crash, Load(0, 0), Sync(0), Down(0), Turn(1, Trust), TICK, Write(0), Load(1, 0)];
+    let removed =
+        [APPROVED, Write(0), Crash, Load(0, 0), Sync(0), Down(0), TurnBack, Write(0), TICK, Write(0), Load(1, 0)];
     survives(CHAIN, 2, &joined(&[TRUSTED, SIGNED, &removed]));
 }
 
@@ -147,14 +160,14 @@ fn a_set_that_is_lost_while_the_other_cluster_is_out_of_sight() {
 
 #[test]
 fn a_turn_where_only_gauges_are_seen() {
-    survives(GAUGES, 2, &[TICK, Write(0), Turn(1, Start)]);
-    survives(GAUGES, 2, &joined(&[TRUSTED, SIGNED, &[Turn(1, Start)]]));
+    survives(GAUGES, 2, &[TICK, Write(0), TurnBack, Write(0), Write(0)]);
+    survives(GAUGES, 2, &joined(&[TRUSTED, SIGNED, &[TurnBack, Write(0), Write(0)]]));
 }
 
 #[test]
 fn a_turn_before_an_istiod_without_multi_root_was_restarted() {
-    survives(OFF, 2, &[TICK, Write(0), Write(0), Turn(1, Start), Due(1)]);
-    survives(OFF, 2, &[TICK, Write(0), Write(0), Turn(1, Trust), Due(1), TICK, Write(0), Restart(1, 0)]);
+    survives(OFF, 2, &[TICK, Write(0), Write(0), TurnBack, Write(0), Write(0), Due(1)]);
+    survives(OFF, 2, &[TICK, Write(0), Write(0), TurnBack, Write(0), Due(1), TICK, Write(0), Restart(1, 0)]);
 }
 
 #[test]

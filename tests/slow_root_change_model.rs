@@ -11,6 +11,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests make real keys")]
 #![expect(clippy::print_stdout, reason = "what was explored is printed")]
 
+#[path = "support/simulated/ending.rs"]
+mod ending;
 #[path = "support/simulated/model.rs"]
 mod model;
 #[path = "support/simulated/mod.rs"]

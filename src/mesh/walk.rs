@@ -135,7 +135,7 @@ impl<'a> Walk<'a> {
             }
             // It got this set anew in the middle of the removal, and not by it.
             (Place::Removed, Some(_)) if !party.was_removed(self.convoy.pair) => {
-                self.sight_of_signer(party).or_else(|| self.restart(party, Stage::Remove)).unwrap_or(Move::Stay)
+                self.restart(party, Stage::Remove).or_else(|| self.sight_of_signer(party)).unwrap_or(Move::Stay)
             }
             (Place::Removed, _) => self.restart(party, Stage::Remove).unwrap_or(Move::Stay),
             (Place::Nowhere, _) | (_, None) => Move::Stay,

@@ -1,16 +1,17 @@
 //! Every order in which a root change can meet its faults, for the model checker.
 
 use std::collections::BTreeSet;
-use std::sync::{PoisonError, RwLock};
+use std::sync::RwLock;
 
+use meshca::mesh::turn::Wish;
 use stateright::{Model, Property};
 
 use crate::simulated::ages::{Age, next_deadline, snapped};
 use crate::simulated::layout::{ASSUMED, Eyes, Layout};
 use crate::simulated::sight::Seen;
-use crate::simulated::tick::{Planner, reasons};
+use crate::simulated::tick::{Planner, turned};
 use crate::simulated::truth;
-use crate::simulated::world::{Mark, Whereto, World};
+use crate::simulated::world::World;
 
 /// How often each fault may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -68,7 +69,9 @@ pub(crate) enum Event {
     Sync(u8),
     Down(u8),
     Up(u8),
-    Turn(u8, Whereto),
+    /// People turn the walk back by a stage, or forward again; their notes are written like the steps of a tick.
+    TurnBack,
+    TurnForward,
     Due(u8),
     Lose(u8),
     /// Time passes to the next moment at which something changes by itself, or to the second before it.
@@ -83,8 +86,9 @@ pub(crate) struct RootChange {
     pub(crate) planner: Planner,
     /// The number of the root on which the fleet ends.
     pub(crate) last: u8,
-    thresholds: Vec<Age>,
-    ending: RwLock<BTreeSet<World>>,
+    pub(super) thresholds: Vec<Age>,
+    /// From where it is known to end.
+    pub(super) ending: RwLock<BTreeSet<World>>,
 }
 
 impl RootChange {
@@ -103,7 +107,7 @@ impl RootChange {
     }
 
     /// How long until something changes by itself; `None`: it never does, or an istiod must load first.
-    fn patience(&self, world: &World) -> Option<Age> {
+    pub(super) fn patience(&self, world: &World) -> Option<Age> {
         let mut clone = world.clone();
         let ages: Vec<Age> = clone.ages().into_iter().flatten().map(|age| *age).collect();
         let wait = next_deadline(&ages, &self.thresholds)?;
@@ -126,7 +130,7 @@ impl RootChange {
     }
 
     /// The root that people would let go: the oldest that is still published.
-    fn oldest(&self, world: &World) -> Option<u8> {
+    pub(super) fn oldest(&self, world: &World) -> Option<u8> {
         let published = world.primaries.iter().filter_map(|primary| primary.published.as_ref());
         published.flat_map(|it| self.layout.pool.roots_in(it.bundle)).min()
     }
@@ -138,131 +142,6 @@ impl RootChange {
         let has = &primary.replicas[replica];
         let is_behind = primary.published.as_ref().is_some_and(|it| it.bundle != has.bundle || it.bundle != has.takes);
         site.needs_restart() && !site.restart && is_behind
-    }
-
-    /// Whether the fleet gets to its end from here, once there are no more faults; and if not, where it stops.
-    pub(crate) fn stuck(&self, world: &World) -> Option<String> {
-        let mut world = world.clone();
-        world.flight.clear();
-        world.primaries.iter_mut().for_each(|primary| primary.is_down = false);
-        world.remotes.iter_mut().for_each(|remote| remote.is_down = false);
-        let mut path = Vec::new();
-        for _ in 0..400 {
-            world.ages().iter_mut().for_each(|ages| snapped(ages, &self.thresholds));
-            let is_known = self.ending.read().unwrap_or_else(PoisonError::into_inner).contains(&world);
-            if is_known || truth::unfinished(&self.layout, &world, self.last).is_none() {
-                self.ending.write().unwrap_or_else(PoisonError::into_inner).extend(path);
-                return None;
-            }
-            path.push(world.clone());
-            self.settle(&mut world);
-            if let Some(why) = truth::broken(&self.layout, &world) {
-                return Some(why);
-            }
-            if self.tick(&mut world) {
-                continue;
-            }
-            match self.patience(&world) {
-                Some(wait) => world.wait(wait),
-                None => {
-                    if !self.nudge(&mut world)
-                        && let Some(why) = self.turned(&mut world)
-                    {
-                        return Some(why);
-                    }
-                }
-            }
-        }
-        Some("it never ends".to_owned())
-    }
-
-    /// Every istiod loads what it can, and people restart what is theirs to restart.
-    fn settle(&self, world: &mut World) {
-        for at in 0..world.primaries.len() {
-            for replica in 0..world.primaries[at].replicas.len() {
-                let is_restart =
-                    world.primaries[at].replicas[replica].is_to_restart || self.is_for_people(world, at, replica);
-                if is_restart || world.lags(at, replica) {
-                    world.load(&self.layout, at, replica, is_restart);
-                }
-            }
-        }
-        for remote in 0..world.remotes.len() {
-            world.sync(&self.layout, remote);
-        }
-    }
-
-    /// Where a trust bundle was changed and changed back before its istiod saw either, that istiod has nothing to load, and
-    /// is not seen to have loaded anything since. `report` says so after a tick, and people restart it.
-    fn nudge(&self, world: &mut World) -> bool {
-        let mut is_any = false;
-        for at in 0..world.primaries.len() {
-            for replica in 0..world.primaries[at].replicas.len() {
-                let primary = &world.primaries[at];
-                let written = primary.published.as_ref().map_or(0, |it| it.written);
-                if !world.lags(at, replica) && primary.replicas[replica].loaded > written {
-                    world.load(&self.layout, at, replica, true);
-                    is_any = true;
-                }
-            }
-        }
-        is_any
-    }
-
-    /// One whole tick; whether it did anything.
-    fn tick(&self, world: &mut World) -> bool {
-        let approved = self.oldest(world);
-        let mut later = world.clone();
-        later.wait(1);
-        let plan = self.planner.plan(&self.layout, Seen::all(&later), approved);
-        if plan.is_empty() {
-            return false;
-        }
-        *world = later;
-        for step in plan.iter() {
-            world.take(step.clone());
-        }
-        true
-    }
-
-    /// Where people turned the walk, it has come to rest there; then they turn it forward. Else it hangs.
-    fn turned(&self, world: &mut World) -> Option<String> {
-        let marks = world.primaries.iter().filter_map(|it| it.published.as_ref()?.mark.as_ref()?.turn);
-        let (number, whereto) = marks.max().unwrap_or((0, Whereto::Forward));
-        let (old, pool) = (self.last - 1, &self.layout.pool);
-        let rests = world.primaries.iter().all(|primary| {
-            primary.published.as_ref().is_some_and(|it| {
-                it.signer.root == old && (whereto == Whereto::Trust || !pool.trusts(it.bundle, self.last))
-            })
-        });
-        if whereto == Whereto::Forward || !rests {
-            let removal = self.oldest(world).map(|root| self.layout.pool.root(root).fingerprint());
-            let says = reasons(&self.layout, &Seen::all(world), removal).join("; ");
-            return Some(format!("it hangs: {}; {says}", truth::unfinished(&self.layout, world, self.last)?));
-        }
-        self.turn(world, 0, number + 1, Whereto::Forward);
-        None
-    }
-
-    fn turn(&self, world: &mut World, at: usize, number: u32, whereto: Whereto) -> bool {
-        let clusters = u8::try_from(self.layout.mesh.clusters.len()).unwrap();
-        let Some(published) = &mut world.primaries[at].published else { return false };
-        let fresh = Mark {
-            to: self.last,
-            roster: clusters,
-            bundled: None,
-            shown: None,
-            signs: None,
-            removed: None,
-            turn: None,
-        };
-        let mark = published.mark.get_or_insert(fresh);
-        (mark.turn, mark.bundled) = (Some((number, whereto)), mark.bundled.or(Some(published.written)));
-        published.written = 0;
-        for pending in world.flight.iter_mut().filter(|it| usize::from(it.cluster) == at) {
-            pending.is_overtaken = true;
-        }
-        true
     }
 
     fn happens(&self, state: &mut State, event: Event) -> bool {
@@ -316,16 +195,16 @@ impl RootChange {
                 *world.is_down(at.into()) = true;
             }
             Event::Up(at) => *world.is_down(at.into()) = false,
-            Event::Turn(at, whereto) => {
+            Event::TurnBack | Event::TurnForward => {
                 faults.turns -= 1;
-                let visible = world.primaries.iter().filter(|primary| !primary.is_down);
-                let turns = visible.filter_map(|it| it.published.as_ref()?.mark.as_ref()?.turn);
-                let number = turns.map(|(number, _)| number).max().unwrap_or(0) + 1;
-                let earlier = Seen::of(world, at.into());
-                if faults.stale_reads > 0 {
-                    state.earlier[usize::from(at)] = Some(earlier);
+                if !self.may_wait(world, 1) {
+                    return false;
                 }
-                return self.turn(world, at.into(), number, whereto);
+                world.wait(1);
+                state.earlier.iter_mut().flatten().for_each(|seen| seen.wait(1));
+                let wish = if event == Event::TurnBack { Wish::Back } else { Wish::Forward };
+                world.flight = turned(layout, &Seen::all(world), wish);
+                return !world.flight.is_empty();
             }
             Event::Due(at) => {
                 faults.renewals -= 1;
@@ -384,6 +263,9 @@ impl Model for RootChange {
                 events.extend(begun.then_some(Event::Tick { approves: true, stale }));
             }
             events.push(Event::Wait);
+            if faults.turns > 0 {
+                events.extend([Event::TurnBack, Event::TurnForward]);
+            }
             events.extend((faults.close_calls > 0).then_some(Event::Almost));
         } else {
             // The canary's step comes first, and alone.
@@ -407,12 +289,6 @@ impl Model for RootChange {
                 if faults.restarts > 0 && primary.published.is_some() {
                     events.push(Event::Stumble(at, replica));
                 }
-            }
-            if faults.turns > 0
-                && !primary.is_down
-                && world.primaries.iter().any(|it| it.published.as_ref().is_some_and(|it| it.mark.is_some()))
-            {
-                events.extend([Whereto::Forward, Whereto::Trust, Whereto::Start].map(|to| Event::Turn(at, to)));
             }
             if faults.renewals > 0 && primary.published.as_ref().is_some_and(|it| !it.signer.is_due) {
                 events.push(Event::Due(at));

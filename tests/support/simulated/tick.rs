@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use meshca::mesh::gates::Approvals;
 use meshca::mesh::plan::{self, Act, Step};
+use meshca::mesh::turn::{self, Wish};
 use meshca::pki::fingerprint::Fingerprint;
 use time::OffsetDateTime;
 
@@ -60,6 +61,22 @@ pub(crate) fn reasons(layout: &Layout, seen: &[Seen], removal: Option<Fingerprin
         Ok(plan) => plan.steps.iter().map(|step| format!("{}: {}", step.cluster, step.reason)).collect(),
         Err(problem) => vec![problem.what().to_owned()],
     }
+}
+
+/// The notes by which people turn a walk (`rollback`), as steps; none, where it cannot be turned.
+pub(crate) fn turned(layout: &Layout, seen: &[Seen], wish: Wish) -> Vec<Pending> {
+    let observed = observed(layout, seen, START);
+    let notes = turn::turned(&layout.mesh, &layout.holdings, &observed, wish, START).map(|turned| turned.notes);
+    let step = |(cluster, mark, bundle)| Step {
+        cluster,
+        act: Act::Note,
+        reason: String::new(),
+        stage: None,
+        bundle: Some(bundle),
+        mark: Some(mark),
+        taints: false,
+    };
+    notes.unwrap_or_default().into_iter().map(|note| pending(layout, seen, step(note), START)).collect()
 }
 
 fn pending(layout: &Layout, seen: &[Seen], step: Step, now: OffsetDateTime) -> Pending {
