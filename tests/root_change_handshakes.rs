@@ -9,6 +9,7 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests make real keys")]
 
+#[expect(dead_code, reason = "each test crate uses only some of this")]
 #[path = "support/simulated/mod.rs"]
 mod simulated;
 #[path = "support/simulated/workload.rs"]

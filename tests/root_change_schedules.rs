@@ -12,8 +12,10 @@
 
 #[path = "support/simulated/ending.rs"]
 mod ending;
+#[expect(dead_code, reason = "each test crate uses only some of this")]
 #[path = "support/simulated/model.rs"]
 mod model;
+#[expect(dead_code, reason = "each test crate uses only some of this")]
 #[path = "support/simulated/mod.rs"]
 mod simulated;
 
