@@ -102,9 +102,27 @@ impl What {
 pub(super) const SAME_DAY: Duration = Duration::hours(8);
 
 impl Need {
-    /// Whether they begin later than is safe.
+    /// Whether they begin on a later day than is safe. Who is asked in the morning of the last day is not late.
     #[must_use]
     pub fn is_late(&self) -> bool {
-        self.begin_by.is_some_and(|by| self.begins > by)
+        self.begin_by.is_some_and(|by| self.begins.date() > by.date())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::macros::datetime;
+
+    #[test]
+    fn the_last_safe_day_is_not_late_and_the_next_one_is() {
+        let by = datetime!(2027-11-01 0:00 UTC);
+        let late = |begins, begin_by| {
+            let (what, why) = (What::Approval { root: 1 }, String::new());
+            Need { what, why, asked: by, begin_by, begins, done: begins }.is_late()
+        };
+        assert!(!late(datetime!(2027-11-01 23:59:59 UTC), Some(by)));
+        assert!(late(datetime!(2027-11-02 0:00 UTC), Some(by)));
+        assert!(!late(datetime!(2027-11-02 0:00 UTC), None));
     }
 }

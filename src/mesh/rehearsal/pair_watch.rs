@@ -49,8 +49,10 @@ impl PairWatch {
         let mut parties: Vec<Party<'_>> = Vec::new();
         for cluster in mesh.clusters.iter().filter(|cluster| is_party(cluster, now)) {
             let signer = mesh.signer_of(cluster).and_then(|it| clusters.get(&it.name));
-            let Some((signer, end)) = signer.and_then(|it| Some((it, it.istiod.signer_ends()?))) else { continue };
-            if cluster.role.has_cacerts() {
+            let Some(signer) = signer.filter(|it| it.istiod.has_run()) else { continue };
+            if cluster.role.has_cacerts()
+                && let Some(end) = signer.istiod.signer_ends()
+            {
                 events.extend(self.ends(cluster, signer, end, now));
             }
             parties.push((cluster, signer.istiod.alive(life, now).collect()));

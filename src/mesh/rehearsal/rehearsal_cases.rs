@@ -168,6 +168,16 @@ fn a_backup_from_before_a_change_of_root_breaks_pairs_and_the_watch_sees_it() {
 }
 
 #[test]
+fn an_istiod_that_cannot_start_with_an_expired_backup_signs_nothing_until_it_gets_a_set() {
+    let went = went(&story(), 200, &[format!("restore:east:{}:100d", on(110))]);
+    let told: Vec<String> = went.timeline.iter().map(|it| it.event.to_string()).collect();
+    assert!(told.iter().any(|it| it.starts_with("istiod in east drops an update: failed to create")), "{told:#?}");
+    let renewed = went.timeline.iter().filter(|it| matches!(&it.event, Event::Renewed(names) if names.len() == 1));
+    assert_eq!(renewed.map(|it| it.at).min(), Some(NOW + Duration::days(110)), "at the tick of the same day");
+    assert_eq!(went.outcome(), Outcome::Fine, "ten hours without an istiod are less than a workload certificate lives");
+}
+
+#[test]
 fn a_hand_that_takes_the_chain_out_is_put_right_at_the_next_tick() {
     let went = went(&story(), 60, &[format!("drift:west:{}", on(20))]);
     assert_eq!(went.outcome(), Outcome::Fine);

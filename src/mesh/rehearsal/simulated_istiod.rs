@@ -81,6 +81,9 @@ impl SimulatedIstiod {
     ) -> Option<String> {
         let verdict = istiod_start::verdict(&Material::gather(files, &circumstances(cluster, None), now));
         if !verdict.accepts() {
+            // It exits, and signs nothing any more until it can start.
+            self.loaded = None;
+            self.served.iter_mut().filter(|it| it.until.is_none()).for_each(|it| it.until = Some(now));
             self.dropped = Some(verdict.reason.clone());
             return Some(verdict.reason);
         }
@@ -104,7 +107,7 @@ impl SimulatedIstiod {
         if before.is_none_or(|it| it.bundle != bundle) {
             self.bundle_since = Some(now);
         }
-        if before.is_none_or(|it| (it.chain, it.bundle) != (chain, bundle)) {
+        if before.is_none_or(|it| (it.chain, it.bundle) != (chain, bundle) || it.until.is_some()) {
             self.served.iter_mut().filter(|it| it.until.is_none()).for_each(|it| it.until = Some(now));
             self.served.push(Served { chain, bundle, ends: signer.not_after(), until: None });
         }
@@ -121,6 +124,11 @@ impl SimulatedIstiod {
     /// Forgets what nothing lives of any more.
     pub(super) fn forgets(&mut self, life: Duration, now: OffsetDateTime) {
         self.served.retain(|it| it.until.is_none_or(|until| until + life > now));
+    }
+
+    /// Whether it has ever run.
+    pub(super) const fn has_run(&self) -> bool {
+        self.bundle_since.is_some()
     }
 
     /// When what it signs with ends; `None`: it signs with nothing.
