@@ -128,7 +128,7 @@ pub fn next(
 ) -> Result<Plan, Problem> {
     let trusted = holdings.trusted(mesh)?;
     let footing = footing(mesh, holdings, &trusted, observed, now)?;
-    clock_is_plausible(holdings, observed, now)?;
+    clock_is_plausible(holdings, &trusted, observed, now)?;
     let renewals = Renewals { mesh, holdings, now };
     let walk = footing.next.map(|new| {
         let pair = Pair { old: footing.current, new };
@@ -362,10 +362,13 @@ fn act_of(way: Way) -> Act {
 /// A clock that jumped back would mint certificates that end too early, or judge an ended one as good.
 fn clock_is_plausible(
     holdings: &Holdings,
+    trusted: &[&Held],
     observed: &BTreeMap<ClusterName, Observed>,
     now: OffsetDateTime,
 ) -> Result<(), Problem> {
-    let held = holdings.roots.iter().chain(&holdings.issuing).map(|held| &held.certificate);
+    // What merely lies in the folder says nothing of the time: else whoever puts a file there could stop every tick.
+    let issuing = trusted.iter().flat_map(|root| holdings.issuing_under(&root.certificate));
+    let held = trusted.iter().copied().chain(issuing).map(|held| &held.certificate);
     let used = observed.values().filter_map(|it| it.secret.as_ref().ok()?.as_ref()?.signer.as_ref().ok());
     let newest = held.chain(used).max_by_key(|certificate| certificate.validity().not_before());
     match newest {
@@ -692,6 +695,21 @@ mod tests {
         assert_eq!(broken(|there| there.key_spki = None), renewed);
         assert_eq!(broken(|there| there.names.retain(|name| name != "cert-chain.pem")), renewed);
         assert_eq!(broken(|there| there.signer = Err(Problem::new(Code::CertificateMalformed, "x"))), renewed);
+    }
+
+    #[test]
+    fn a_root_from_the_future_that_merely_lies_in_the_folder_stops_nothing() {
+        let mut story = Story::new();
+        let planted = story.root_within("planted", Validity::new(NOW + days(10), NOW + days(900)));
+        story.holdings.roots.push(held(9, &planted));
+        let planned = |story: &Story| {
+            next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW)
+                .map(|_| ())
+                .map_err(|it| it.code())
+        };
+        assert_eq!(planned(&story), Ok(()));
+        story.mesh.root.trusted = vec![story.root.certificate.fingerprint(), planted.certificate.fingerprint()];
+        assert_eq!(planned(&story), Err(Code::ClockImplausible));
     }
 
     #[test]
