@@ -9,7 +9,7 @@ use crate::simulated::ages::snapped;
 use crate::simulated::sight::Seen;
 use crate::simulated::tick::{reasons, turned};
 use crate::simulated::truth;
-use crate::simulated::world::{Whereto, World};
+use crate::simulated::world::{Whereto, World, digest};
 
 impl RootChange {
     /// Whether the fleet gets to its end from here, once there are no more faults; and if not, where it stops.
@@ -21,12 +21,12 @@ impl RootChange {
         let mut path = Vec::new();
         for _ in 0..400 {
             world.ages().iter_mut().for_each(|ages| snapped(ages, &self.thresholds));
-            let is_known = self.ending.read().unwrap_or_else(PoisonError::into_inner).contains(&world);
+            let is_known = self.ending.read().unwrap_or_else(PoisonError::into_inner).contains(&digest(&world));
             if is_known || truth::unfinished(&self.layout, &world, self.last).is_none() {
                 self.ending.write().unwrap_or_else(PoisonError::into_inner).extend(path);
                 return None;
             }
-            path.push(world.clone());
+            path.push(digest(&world));
             self.settle(&mut world);
             if let Some(why) = truth::broken(&self.layout, &world) {
                 return Some(why);
@@ -86,7 +86,7 @@ impl RootChange {
         let approved = self.oldest(world);
         let mut later = world.clone();
         later.wait(1);
-        let plan = self.planner.plan(&self.layout, Seen::all(&later), approved);
+        let plan = self.planner.plan(&self.layout, &Seen::all(&later), approved);
         if plan.is_empty() {
             return false;
         }
@@ -99,12 +99,13 @@ impl RootChange {
 
     /// Where people turned the walk, it has come to rest there; then they turn it forward. Else it hangs.
     fn turned(&self, world: &mut World) -> Option<String> {
-        let marks = world.primaries.iter().filter_map(|it| it.published.as_ref()?.mark.as_ref()?.turn);
-        let (_, whereto) = marks.max().unwrap_or((0, Whereto::Forward));
-        let (old, pool) = (self.last - 1, &self.layout.pool);
+        let (old, pool) = (self.oldest(world).unwrap_or(1), &self.layout.pool);
+        let marks = world.primaries.iter().filter_map(|it| it.published.as_ref()?.mark.as_ref());
+        let turns = marks.filter(|mark| mark.to == old + 1).filter_map(|mark| mark.turn);
+        let (_, whereto) = turns.max().unwrap_or((0, Whereto::Forward));
         let rests = world.primaries.iter().all(|primary| {
             primary.published.as_ref().is_some_and(|it| {
-                it.signer.root == old && (whereto == Whereto::Trust || !pool.trusts(it.bundle, self.last))
+                it.signer.root == old && (whereto == Whereto::Trust || !pool.trusts(it.bundle, old + 1))
             })
         });
         if whereto == Whereto::Forward || !rests {

@@ -88,7 +88,7 @@ pub(crate) struct RootChange {
     pub(crate) last: u8,
     pub(super) thresholds: Vec<Age>,
     /// From where it is known to end.
-    pub(super) ending: RwLock<BTreeSet<World>>,
+    pub(super) ending: RwLock<BTreeSet<u64>>,
 }
 
 impl RootChange {
@@ -165,7 +165,7 @@ impl RootChange {
                     }
                 }
                 let approved = if approves { self.oldest(world) } else { None };
-                world.flight = (*self.planner.plan(layout, seen, approved)).clone();
+                world.flight = (*self.planner.plan(layout, &seen, approved)).clone();
                 for pending in world.flight.iter_mut().filter(|it| Some(it.cluster) == stale) {
                     pending.is_overtaken = true;
                 }

@@ -12,25 +12,23 @@ use time::OffsetDateTime;
 use super::layout::Layout;
 use super::pool::{Bundle, START, Signer};
 use super::sight::{self, Seen, observed};
-use super::world::{Deed, Pending, Primary, Published, World};
-
-type Question = (Vec<Seen>, Option<u8>);
+use super::world::{Deed, Pending, Primary, Published, World, digest};
 
 /// The plans that were made, by what was seen: the planner is a pure function.
 #[derive(Default)]
 pub(crate) struct Planner {
-    known: RwLock<BTreeMap<Question, Arc<Vec<Pending>>>>,
+    known: RwLock<BTreeMap<u64, Arc<Vec<Pending>>>>,
 }
 
 impl Planner {
     /// The steps that write something, for what is seen at the beginning of time; `approved` is the root that may go.
-    pub(crate) fn plan(&self, layout: &Layout, seen: Vec<Seen>, approved: Option<u8>) -> Arc<Vec<Pending>> {
-        let question = (seen, approved);
+    pub(crate) fn plan(&self, layout: &Layout, seen: &[Seen], approved: Option<u8>) -> Arc<Vec<Pending>> {
+        let question = digest(&(seen, approved));
         if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&question) {
             return Arc::clone(known);
         }
         let removal = approved.map(|root| layout.pool.root(root).fingerprint());
-        let steps = Arc::new(planned(layout, &question.0, removal, START));
+        let steps = Arc::new(planned(layout, seen, removal, START));
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(question, Arc::clone(&steps));
         steps
     }

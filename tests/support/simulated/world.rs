@@ -2,9 +2,18 @@
 //! certificates and trust bundles are alive in workloads. Rules of istiod: Istio, `pilot/pkg/bootstrap/istio_ca.go`
 //! (`handleEvent`) and `security/pkg/pki/ca/ca.go`.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use super::ages::Age;
 use super::layout::{Layout, TTL};
 use super::pool::{Bundle, Signer};
+
+/// What stands for something in a memory of many; the model checker remembers its states in the same way.
+pub(crate) fn digest(of: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    hasher.finish()
+}
 
 /// Where people send a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
