@@ -111,6 +111,8 @@ fn commands(namespace: &str, manifests: &[&str]) -> Vec<String> {
     lines.extend(
         [
             "ledger verify",
+            "rehearse --for 30d",
+            "rollback --passphrase-file passphrase",
             "init new",
             "manifests cronjob --image meshca:1",
             "manifests daemon --image meshca:1",
@@ -171,11 +173,13 @@ fn no_command_is_left_out() {
 }
 
 /// What makes keys. `~` is a blank within a word.
-const CEREMONIES: [&str; 4] = [
+const CEREMONIES: [&str; 6] = [
     "quickstart lab",
     "root create --passphrase-file passphrase --confirm m1~root~g1",
     "issuing create --passphrase-file passphrase --issuing-passphrase-file passphrase",
     "issue --passphrase-file passphrase",
+    "root create --next --passphrase-file passphrase --next-passphrase-file passphrase --confirm m1~root~g2",
+    "root import material/root/g1/root-cert.pem --key material/root/g1/root-key.pem --passphrase-file passphrase --key-passphrase-file passphrase --confirm another",
 ];
 
 #[test]
@@ -185,7 +189,7 @@ fn no_ceremony_shows_a_key_or_a_passphrase() {
     let mut said: Vec<(&str, Vec<u8>)> = ceremonies.iter().map(|line| (*line, talk(&story, MOMENT, line))).collect();
     let mut taboo = Taboo::default();
     taboo.text(PASSPHRASE.as_bytes());
-    take_keys(&mut taboo, &story, "material", "passphrase", 4);
+    take_keys(&mut taboo, &story, "material", "passphrase", 5);
     said.push((quickstart, talk(&story, MOMENT, quickstart)));
     taboo.text(story.read("lab/passphrase").trim().as_bytes());
     take_keys(&mut taboo, &story, "lab", "lab/passphrase", 3);
