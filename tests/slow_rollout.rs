@@ -299,7 +299,7 @@ fn meshca_looks_and_restarts_with_the_rights_that_it_asks_for_and_not_without() 
     let told = format!("{refused:?}");
     assert!(told.contains("not allowed to list deployments"), "{told}");
     assert!(told.contains("resources [deployments], verbs [list]"), "{told}");
-    assert!(told.contains("meshca manifests rbac east | kubectl"), "{told}");
+    assert!(told.contains("meshca manifests rbac east --subject-user rollout"), "{told}");
 
     // Without `restart: true` it may look and no more.
     grant(server, &written(""), "");
@@ -317,7 +317,7 @@ fn meshca_looks_and_restarts_with_the_rights_that_it_asks_for_and_not_without() 
     deploy(server, "granted", "ingress", "ingress", &json!([]));
     let refused = restart(&with_restart, "east", NOW).unwrap_err();
     assert!(
-        format!("{refused:?}").contains("manifests rbac east --istiod-deployment istiod-1-31 | kubectl"),
+        format!("{refused:?}").contains("manifests rbac east --subject-user rollout --istiod-deployment istiod-1-31"),
         "{refused:?}"
     );
     grant(server, &written("restart: true"), " --istiod-deployment istiod --istiod-deployment istiod-1-31");
