@@ -6,6 +6,7 @@ use crate::mesh::holdings::Held;
 use crate::mesh::progress::{Holdup, Progress};
 use crate::mesh::stage::Stage;
 use crate::mesh::walk_mark::Goal;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::{day, prose, utc};
 use crate::problem::{Code, Problem};
 
@@ -13,7 +14,7 @@ use crate::problem::{Code, Problem};
 #[must_use]
 pub fn headline(progress: &Progress) -> String {
     let Progress { from, to, stage, .. } = progress;
-    let change = format!("the change from {} (ends {}) to {}", root(from), day(from.certificate.not_after()), root(to));
+    let change = format!("the change from {} (ends {}) to {}", Held::names(from), day(progress.old_end()), to.name());
     match progress.goal {
         Goal::Forward => format!("stage {} ({} of 4) of {change}\n", stage.as_str(), stage.number()),
         Goal::Trust => format!("turned back to Trust: {change}; meshca rollback --undo   goes on\n"),
@@ -38,10 +39,10 @@ pub fn footer(progress: &Progress, now: OffsetDateTime) -> String {
             progress.holdups.iter().take(SHOWN).for_each(|holdup| text.push_str(&line(holdup, progress.latest_start)));
         }
         if progress.awaits_approval {
-            let old = progress.from.certificate.fingerprint();
             text.push_str(&format!(
-                "nothing is signed under {} any more; it goes once that is approved:\n  meshca rotate --approve-removal {old}\n",
-                root(&progress.from)
+                "nothing is signed under {} any more; it goes once that is approved:\n  {}\n",
+                Held::names(&progress.from),
+                Progress::approval(&progress.from)
             ));
         }
         let left = progress.latest_start - now;
@@ -51,7 +52,7 @@ pub fn footer(progress: &Progress, now: OffsetDateTime) -> String {
     for name in &progress.excluded {
         text.push_str(&format!(
             "{name} is left out: once the others have left {}, its workloads and theirs refuse each other\n",
-            root(&progress.from)
+            Held::names(&progress.from)
         ));
     }
     if !progress.later.is_empty() {
@@ -69,7 +70,7 @@ pub fn alarms(progress: &Progress, now: OffsetDateTime) -> Vec<Alarm> {
         found.push(Alarm::Error(obstacle.clone()));
     }
     if progress.goal == Goal::Forward && progress.stage == Stage::Sign && !progress.is_usable {
-        let to = root(&progress.to);
+        let to = progress.to.name();
         let problem =
             Problem::new(Code::CeremonyNeeded, format!("the change waits for a signer under {to} for every cluster"))
                 .fact(format!("last safe day to begin Sign    {}", day(progress.latest_start)))
@@ -89,7 +90,7 @@ pub fn alarms(progress: &Progress, now: OffsetDateTime) -> Vec<Alarm> {
         let what = format!("the latest safe start of {} has passed", progress.stage.next().as_str());
         let problem = Problem::new(Code::RootChangeLate, what)
             .fact(format!("it was           {}", day(progress.latest_start)))
-            .fact(format!("{} ends  {}", root(&progress.from), day(progress.from.certificate.not_after())))
+            .fact(format!("{} ends  {}", Held::names(&progress.from), day(progress.old_end())))
             .hint("meshca rotate --dry-run   says what is waited for");
         found.push(Alarm::Critical(problem));
     }
@@ -109,34 +110,30 @@ pub enum Alarm {
 
 /// That the removal of a root was approved that cannot go now; `None`: nothing was approved, or it goes.
 #[must_use]
-pub fn refused_removal(
-    approved: Option<crate::pki::fingerprint::Fingerprint>,
-    progress: Option<&Progress>,
-) -> Option<Problem> {
-    let approved = approved?;
+pub fn refused_removal(approved: &[Fingerprint], progress: Option<&Progress>) -> Option<Problem> {
+    let first = approved.first()?;
     let Some(progress) = progress else {
         return Some(
             Problem::new(Code::RemovalNotDue, "there is no root change under way, so no root is to be removed")
-                .fact(format!("approved  {approved}"))
+                .fact(format!("approved  {first}"))
                 .hint("meshca report"),
         );
     };
-    let old = progress.from.certificate.fingerprint();
-    if approved != old {
-        return Some(
-            Problem::new(
-                Code::RemovalNotDue,
-                "the root whose removal was approved is not the one that the fleet walks away from",
-            )
-            .fact(format!("approved      {approved}"))
-            .fact(format!("walking from  {old}"))
-            .hint(format!("meshca rotate --approve-removal {old}")),
+    let old: Vec<Fingerprint> = progress.from.iter().map(|held| held.certificate.fingerprint()).collect();
+    if let Some(other) = approved.iter().find(|root| !old.contains(root)) {
+        let problem = Problem::new(
+            Code::RemovalNotDue,
+            "the root whose removal was approved is not the one that the fleet walks away from",
         );
+        let problem = old
+            .iter()
+            .fold(problem.fact(format!("approved      {other}")), |it, root| it.fact(format!("walking from  {root}")));
+        return Some(problem.hint(Progress::approval(&progress.from)));
     }
     (progress.stage != Stage::Remove).then(|| {
         let problem = Problem::new(
             Code::RemovalNotDue,
-            format!("{} cannot go yet: the fleet is in stage {}", root(&progress.from), progress.stage.as_str()),
+            format!("{} cannot go yet: the fleet is in stage {}", Held::names(&progress.from), progress.stage.as_str()),
         );
         let problem = progress
             .holdups
@@ -152,10 +149,6 @@ fn line(holdup: &Holdup, latest_start: OffsetDateTime) -> String {
     let alarm =
         if holdup.alarm == latest_start { String::new() } else { format!("; an alarm from {}", utc(holdup.alarm)) };
     format!("  {}: {}{alarm}\n", holdup.cluster, holdup.why)
-}
-
-fn root(held: &Held) -> String {
-    format!("root g{}", held.generation)
 }
 
 /// How many are named at most.

@@ -41,8 +41,9 @@ pub struct RotateArguments {
     #[arg(long, hide = true, env = "JOB_COMPLETION_INDEX", value_name = "I")]
     pub(in crate::cli) completion_index: Option<usize>,
     /// Allow the old root, by its SHA-256, to be removed from the trust bundles once nothing is signed under it any more.
+    /// May be given many times: clusters that are adopted come with roots of their own.
     #[arg(long, value_name = "SHA256", value_parser = fingerprint, conflicts_with_all = ["watch", "shard"])]
-    pub(in crate::cli) approve_removal: Option<Fingerprint>,
+    pub(in crate::cli) approve_removal: Vec<Fingerprint>,
     /// Give this cluster a new key and intermediate at once, since the present key may be in other hands; with --reason.
     #[arg(long, value_name = "CLUSTER", value_parser = cluster, requires = "reason", conflicts_with_all = ["watch", "shard"])]
     pub(in crate::cli) now: Option<ClusterName>,
@@ -75,7 +76,7 @@ impl RotateArguments {
             every: None,
             shard: None,
             completion_index: None,
-            approve_removal: None,
+            approve_removal: Vec::new(),
             now: None,
             reason: None,
             #[cfg(feature = "k8s")]
@@ -85,7 +86,7 @@ impl RotateArguments {
 
     /// What people allow by this command.
     pub(in crate::cli) fn approvals(&self) -> Approvals {
-        Approvals { removal: self.approve_removal, urgent: self.now.clone() }
+        Approvals { removal: self.approve_removal.clone(), urgent: self.now.clone() }
     }
 
     /// The part of the fleet to work on; `None`: all of it.

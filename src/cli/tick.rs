@@ -71,7 +71,8 @@ impl Desk<'_> {
             self.voice.problem(&problem_words::warning(untold, &self.shared.file));
         }
         let mut exit = self.end_of(&tick);
-        if let Some(refused) = root_change_words::refused_removal(order.approve_removal, tick.plan.root_change.as_ref())
+        if let Some(refused) =
+            root_change_words::refused_removal(&order.approve_removal, tick.plan.root_change.as_ref())
         {
             self.voice.problem(&self.error(&refused));
             exit = exit.max(Exit::Error);

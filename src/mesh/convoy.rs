@@ -9,7 +9,8 @@ use crate::mesh::evidence::{Evidence, Lack};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::footing::is_party;
 use crate::mesh::observed::Observed;
-use crate::mesh::party::{Pair, Party, Place};
+use crate::mesh::pair::Pair;
+use crate::mesh::party::{Party, Place};
 use crate::mesh::progress::Holdup;
 use crate::mesh::renewal::Renewals;
 use crate::mesh::stage::Stage;
@@ -95,16 +96,16 @@ impl<'a> Convoy<'a> {
     /// The latest moment to begin a stage so that all is done before the old root ends.
     pub(in crate::mesh) fn latest_start(&self, stage: Stage) -> OffsetDateTime {
         let bound = self.parties.values().map(|party| party.bound).max().unwrap_or(Duration::ZERO);
-        latest_start(self.evidence.mesh, stage, bound, self.pair.old.certificate.not_after())
+        latest_start(self.evidence.mesh, stage, bound, self.pair.old_end())
     }
 
     /// The old root in words.
     pub(in crate::mesh) fn old_name(&self) -> String {
-        format!("root g{}", self.pair.old.generation)
+        self.pair.old_name()
     }
 
     /// The new root in words.
     pub(in crate::mesh) fn new_name(&self) -> String {
-        format!("root g{}", self.pair.new.generation)
+        self.pair.new.name()
     }
 }

@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::mesh::cacerts::CONTROL_PLANES;
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Istiod, Mesh, Role};
+use crate::mesh::holdings::Held;
 use crate::mesh::istiod_deployment::DEFAULT_MAX_WORKLOAD_TTL;
 use crate::mesh::loaded::loaded;
 use crate::mesh::observed::{Grade, Observed, Owner, Replica, SecretSight, Way, certificates};
@@ -42,13 +43,25 @@ impl Lack {
     }
 }
 
-/// The bundle that is wanted: this root in it, and that one no more.
+/// The bundle that is wanted: this root in it, and those no more.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::mesh) struct Wanted<'a> {
     pub(in crate::mesh) present: &'a Certificate,
-    pub(in crate::mesh) absent: Option<&'a Certificate>,
-    /// The other root of the walk, which may be there or not.
-    pub(in crate::mesh) other: &'a Certificate,
+    pub(in crate::mesh) absent: &'a [Held],
+    /// The other roots of the walk, which may be there or not.
+    pub(in crate::mesh) others: &'a [Held],
+}
+
+impl Wanted<'_> {
+    /// Whether these are such a bundle's, by whatever tells one root's from another's.
+    fn is_met(&self, has: impl Fn(&Certificate) -> bool) -> bool {
+        has(self.present) && !self.absent.iter().any(|held| has(&held.certificate))
+    }
+
+    /// Whether none of the other roots is among these.
+    fn is_alone(&self, roots: &[Certificate]) -> bool {
+        !self.others.iter().any(|held| roots.contains(&held.certificate))
+    }
 }
 
 /// What evidence is read from. Moments come from outside, and may be any that there is.
@@ -114,7 +127,7 @@ impl<'a> Evidence<'a> {
         // The replica that leads writes the object; what the others hand out changed when they loaded.
         let since = loaded.map_or(since, |loaded| since.max(loaded));
         let since = mark.and_then(|mark| mark.shown_since).unwrap_or(since);
-        Ok(Shown { grade: Grade::Seen, since, alone: !roots.contains(wanted.other) })
+        Ok(Shown { grade: Grade::Seen, since, alone: wanted.is_alone(&roots) })
     }
 
     /// By the published set, where its istiod shows nothing else of the bundle.
@@ -131,7 +144,7 @@ impl<'a> Evidence<'a> {
             None => (Grade::Assumed, self.assumed(cluster, bundled_at(observed), true)?),
         };
         let since = mark_of(observed).and_then(|mark| mark.shown_since).unwrap_or(since);
-        Ok(Shown { grade, since, alone: !roots.contains(wanted.other) })
+        Ok(Shown { grade, since, alone: wanted.is_alone(&roots) })
     }
 
     /// Whether its istiod signs with the published signer, and since when it does so under the root that this signer is
@@ -232,7 +245,7 @@ fn offers(replica: &Replica, wanted: Wanted<'_>, must: bool) -> Result<(), Lack>
         return Ok(());
     }
     let has = |root: &Certificate| names.iter().any(|name| name == root.subject().der());
-    if has(wanted.present) && !wanted.absent.is_some_and(has) {
+    if wanted.is_met(has) {
         return Ok(());
     }
     Err(Lack::new(format!("istiod at {} was not restarted since its trust bundle changed", replica.name)))
@@ -266,7 +279,7 @@ const fn looks_somewhere(istiod: &Istiod) -> bool {
 }
 
 fn holds(roots: &[Certificate], wanted: Wanted<'_>, what: &str) -> Result<(), Lack> {
-    if roots.contains(wanted.present) && !wanted.absent.is_some_and(|root| roots.contains(root)) {
+    if wanted.is_met(|root| roots.contains(root)) {
         return Ok(());
     }
     let named = |root: &Certificate| root.subject().common_name().unwrap_or("a root without a name").to_owned();

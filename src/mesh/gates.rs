@@ -13,6 +13,7 @@ use crate::mesh::party::{Party, Place};
 use crate::mesh::renewal::{Gain, Holder, Way};
 use crate::mesh::stage::Stage;
 use crate::mesh::walk_mark::Goal;
+use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::utc;
 use crate::problem::{Code, Problem};
@@ -20,8 +21,8 @@ use crate::problem::{Code, Problem};
 /// What people have allowed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Approvals {
-    /// That this root may be removed from the trust bundles.
-    pub removal: Option<Fingerprint>,
+    /// That these roots may be removed from the trust bundles.
+    pub removal: Vec<Fingerprint>,
     /// That this cluster gets a new intermediate at once, since the key of the present one may be in other hands.
     pub urgent: Option<ClusterName>,
 }
@@ -78,9 +79,9 @@ fn still_new(convoy: &Convoy<'_>) -> Option<String> {
 /// Who is not seen to trust the old root still; `None`: everybody does. Whoever lost it is beyond the way back, and may
 /// be out of sight.
 fn old_gone(convoy: &Convoy<'_>) -> Option<String> {
-    let old = &convoy.pair.old.certificate;
+    let is_old = |root: &Certificate| convoy.pair.old.iter().any(|held| held.certificate == *root);
     let trusts_old = |party: &Party<'_>| match party.observed.map(|it| &it.system_roots) {
-        Some(Ok(shown)) => shown.as_ref().is_none_or(|bytes| certificates(bytes).contains(old)),
+        Some(Ok(shown)) => shown.as_ref().is_none_or(|bytes| certificates(bytes).iter().any(is_old)),
         Some(Err(_)) | None => false,
     };
     let is_behind = |party: &Party<'_>| {
@@ -94,7 +95,8 @@ fn old_gone(convoy: &Convoy<'_>) -> Option<String> {
 /// Why the first target may not begin the walk yet; `None`: it may.
 fn not_begun(convoy: &Convoy<'_>) -> Option<String> {
     let roots = &convoy.renewals.holdings.roots;
-    let older: Vec<&Held> = roots.iter().filter(|held| held.generation < convoy.pair.old.generation).collect();
+    let [old] = convoy.pair.old else { return None };
+    let older: Vec<&Held> = roots.iter().filter(|held| held.generation < old.generation).collect();
     if older.is_empty() || convoy.has_begun() {
         return None;
     }
@@ -105,8 +107,8 @@ fn not_begun(convoy: &Convoy<'_>) -> Option<String> {
             return Some("it cannot be seen".to_owned());
         }
         older.iter().find_map(|older| {
-            let (present, older) = (&convoy.pair.old.certificate, &older.certificate);
-            let wanted = Wanted { present, absent: Some(older), other: older };
+            let older = std::slice::from_ref(*older);
+            let wanted = Wanted { present: &old.certificate, absent: older, others: older };
             convoy.evidence.bundle(party.cluster, wanted).err().map(|lack| lack.why)
         })
     };
@@ -145,8 +147,12 @@ fn unusable(convoy: &Convoy<'_>) -> Option<String> {
 
 /// Whether the old root may go: people said so now, or it was removed somewhere upon their word, or the mesh file does.
 fn is_approved(convoy: &Convoy<'_>, approvals: &Approvals) -> bool {
-    let old = convoy.pair.old.certificate.fingerprint();
-    if approvals.removal == Some(old) || convoy.parties.values().any(|party| party.was_removed(convoy.pair)) {
+    let was_removed = |root: &Fingerprint| {
+        let marks = convoy.parties.values().filter(|party| party.place == Place::Removed);
+        marks.filter_map(|party| party.mark).any(|mark| mark.removed.contains(root))
+    };
+    let is_allowed = |root: &Fingerprint| approvals.removal.contains(root) || was_removed(root);
+    if convoy.pair.old.iter().all(|held| is_allowed(&held.certificate.fingerprint())) {
         return true;
     }
     let Some(after) = convoy.evidence.mesh.rotation.remove_after else { return false };

@@ -45,6 +45,20 @@ pub struct Prepared {
     pub has_key: bool,
 }
 
+impl Held {
+    /// The root in words.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("root g{}", self.generation)
+    }
+
+    /// Some roots in words.
+    #[must_use]
+    pub fn names(roots: &[Self]) -> String {
+        roots.iter().map(Self::name).collect::<Vec<_>>().join(" and ")
+    }
+}
+
 impl Holdings {
     /// The oldest root that may be used: of those pinned in the mesh file the first, or, where nothing is pinned, the
     /// founding one (generation 1). It is never passed over for being weak: it is then refused.

@@ -44,6 +44,7 @@ mod note;
 pub mod observed;
 pub mod outcome;
 pub mod ownership;
+mod pair;
 mod party;
 pub mod plan;
 pub mod progress;

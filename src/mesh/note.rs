@@ -39,7 +39,7 @@ pub(in crate::mesh) fn note(convoy: &Convoy<'_>, cluster: &Cluster, what: Writte
             mark.bundled_at = if written_at.is_some() { None } else { Some(convoy.evidence.now) };
             mark.shown_since = None;
             if stage == Stage::Remove {
-                mark.removed = Some(convoy.pair.old.certificate.fingerprint());
+                mark.removed = convoy.pair.old.iter().map(|held| held.certificate.fingerprint()).collect();
             }
         }
         (Written::Signer, party) => {
@@ -61,7 +61,7 @@ pub(in crate::mesh) fn note(convoy: &Convoy<'_>, cluster: &Cluster, what: Writte
 
 /// That the cluster's workloads are shown the new root; `None`: it is not known.
 pub(in crate::mesh) fn shown(convoy: &Convoy<'_>, party: &Party<'_>) -> Option<Shown> {
-    let wanted = Wanted { present: &convoy.pair.new.certificate, absent: None, other: &convoy.pair.old.certificate };
+    let wanted = Wanted { present: &convoy.pair.new.certificate, absent: &[], others: convoy.pair.old };
     convoy.evidence.bundle(party.cluster, wanted).ok()
 }
 

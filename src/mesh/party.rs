@@ -7,16 +7,10 @@ use crate::mesh::fleet::Cluster;
 use crate::mesh::footing::signed_under;
 use crate::mesh::holdings::Held;
 use crate::mesh::observed::{Grade, Observed, SecretSight};
+use crate::mesh::pair::Pair;
 use crate::mesh::stage::Stage;
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::moment::utc;
-
-/// The two roots of a change.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::mesh) struct Pair<'a> {
-    pub(in crate::mesh) old: &'a Held,
-    pub(in crate::mesh) new: &'a Held,
-}
 
 /// Where a published set stands between the two roots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +78,8 @@ impl<'a> Party<'a> {
             party.signs = party.signs_under_new(pair, evidence);
             party.drained = party.drained(pair, evidence.now);
         }
-        let (new, old) = (&pair.new.certificate, &pair.old.certificate);
-        party.removed = evidence.bundle(cluster, Wanted { present: new, absent: Some(old), other: old });
+        let Pair { old, new } = pair;
+        party.removed = evidence.bundle(cluster, Wanted { present: &new.certificate, absent: old, others: old });
         party
     }
 
@@ -117,13 +111,12 @@ impl<'a> Party<'a> {
 
     /// Whether its old root was removed by meshca, and so upon an approval.
     pub(in crate::mesh) fn was_removed(&self, pair: Pair<'_>) -> bool {
-        self.place == Place::Removed
-            && self.mark.is_some_and(|mark| mark.removed == Some(pair.old.certificate.fingerprint()))
+        self.place == Place::Removed && self.mark.is_some_and(|mark| mark.removed.iter().any(|root| pair.leaves(root)))
     }
 
     fn trusts(&self, pair: Pair<'_>, evidence: Evidence<'_>) -> Result<Shown, Lack> {
-        let (new, old) = (&pair.new.certificate, &pair.old.certificate);
-        let proof = evidence.bundle(self.cluster, Wanted { present: new, absent: None, other: old });
+        let Pair { old, new } = pair;
+        let proof = evidence.bundle(self.cluster, Wanted { present: &new.certificate, absent: &[], others: old });
         // It got its signer, or lost the old root, because it trusted the new one; loading that changes no trust.
         if self.mark.is_some() && matches!(self.place, Place::Signing | Place::Removed) {
             let grade = proof.as_ref().map_or(Grade::Assumed, |shown| shown.grade);
@@ -144,7 +137,7 @@ impl<'a> Party<'a> {
                 None => Lack::new("it was not looked at"),
             }),
             (Place::Nowhere, Some(_)) => Err(Lack::new("its cacerts is broken, or under neither root")),
-            _ => Err(Lack::new(format!("it signs under g{}", pair.old.generation))),
+            _ => Err(Lack::new(format!("it signs under {}", pair.old_name()))),
         }
     }
 
@@ -165,7 +158,7 @@ impl<'a> Party<'a> {
                 let signs = evidence.signer(self.cluster, there)?;
                 aged(signs, self.bound, "what was signed before ends", evidence.now)
             }
-            _ => Err(Lack::new(format!("it does not sign under g{}", pair.old.generation))),
+            _ => Err(Lack::new(format!("it does not sign under {}", pair.old_name()))),
         }
     }
 }
@@ -184,13 +177,15 @@ fn aged(shown: Shown, bound: Duration, what: &str, now: OffsetDateTime) -> Resul
 
 fn place(there: &SecretSight, pair: Pair<'_>) -> Place {
     let roots = there.roots();
-    let has = |held: &Held| roots.contains(&held.certificate);
-    let signed_by = signed_under(&[pair.old, pair.new], there).map(|held| held.generation);
-    match (has(pair.old), has(pair.new), signed_by) {
-        (true, false, Some(by)) if by == pair.old.generation => Place::Old,
-        (true, true, Some(by)) if by == pair.old.generation => Place::Trusting,
-        (true, true, Some(by)) if by == pair.new.generation => Place::Signing,
-        (false, true, Some(by)) if by == pair.new.generation => Place::Removed,
+    let knows_new = roots.contains(&pair.new.certificate);
+    let knows_old = pair.old.iter().any(|held| roots.contains(&held.certificate));
+    let both: Vec<&Held> = pair.old.iter().chain([pair.new]).collect();
+    let signs_under_new = signed_under(&both, there).map(|held| held.certificate == pair.new.certificate);
+    match (knows_old, knows_new, signs_under_new) {
+        (true, false, Some(false)) => Place::Old,
+        (true, true, Some(false)) => Place::Trusting,
+        (true, true, Some(true)) => Place::Signing,
+        (false, true, Some(true)) => Place::Removed,
         _ => Place::Nowhere,
     }
 }

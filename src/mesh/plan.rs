@@ -16,7 +16,7 @@ use crate::mesh::footing::{Footing, signed_under};
 use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::observed::{Observed, SecretSight};
-use crate::mesh::party::Pair;
+use crate::mesh::pair::Pair;
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
 use crate::mesh::stage::Stage;
@@ -131,7 +131,7 @@ pub fn next(
     clock_is_plausible(holdings, &trusted, observed, now)?;
     let renewals = Renewals { mesh, holdings, now };
     let walk = footing.next.map(|new| {
-        let pair = Pair { old: footing.current, new };
+        let pair = Pair::from(footing.current, new);
         Walk::of(Convoy::of(renewals, observed, pair), approvals)
     });
     let anchors: Vec<Certificate> = trusted.iter().map(|held| held.certificate.clone()).collect();
@@ -198,7 +198,7 @@ pub fn root_change(
     let trusted = holdings.trusted(mesh)?;
     let footing = footing(mesh, holdings, &trusted, observed, now)?;
     Ok(footing.next.map(|new| {
-        let pair = Pair { old: footing.current, new };
+        let pair = Pair::from(footing.current, new);
         let convoy = Convoy::of(Renewals { mesh, holdings, now }, observed, pair);
         Walk::of(convoy, &Approvals::default()).progress(&footing.later)
     }))

@@ -11,8 +11,8 @@ use crate::problem::Problem;
 /// How far a walk has come. Moments are in UTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// The old root.
-    pub from: Held,
+    /// The old root; of clusters that are adopted, the roots that they came with. Never empty.
+    pub from: Vec<Held>,
     /// The new root.
     pub to: Held,
     /// The stage that the fleet is in.
@@ -35,6 +35,22 @@ pub struct Progress {
     pub later: Vec<u32>,
     /// Why no target goes on to another stage, whatever is shown.
     pub obstacle: Option<Problem>,
+}
+
+impl Progress {
+    /// The command that allows these roots to go.
+    #[must_use]
+    pub fn approval(old: &[Held]) -> String {
+        let option = |held: &Held| format!(" --approve-removal {}", held.certificate.fingerprint());
+        format!("meshca rotate{}", old.iter().map(option).collect::<String>())
+    }
+
+    /// When the first of the old roots ends, in UTC.
+    #[must_use]
+    pub fn old_end(&self) -> OffsetDateTime {
+        let ends = self.from.iter().map(|held| held.certificate.not_after());
+        ends.min().unwrap_or_else(|| self.to.certificate.not_after())
+    }
 }
 
 /// A cluster that the others wait for.

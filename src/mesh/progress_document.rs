@@ -11,7 +11,7 @@ use crate::pki::moment::utc;
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProgressPart<'a> {
-    from: RootPart,
+    from: Vec<RootPart>,
     to: RootPart,
     stage: &'static str,
     goal: &'static str,
@@ -49,7 +49,7 @@ impl<'a> ProgressPart<'a> {
     #[must_use]
     pub fn of(progress: &'a Progress) -> Self {
         Self {
-            from: RootPart::of(&progress.from),
+            from: progress.from.iter().map(RootPart::of).collect(),
             to: RootPart::of(&progress.to),
             stage: progress.stage.as_str(),
             goal: progress.goal.as_str(),

@@ -20,13 +20,14 @@ pub fn appended(bundle: &[u8], root: &Certificate) -> Vec<u8> {
     grown
 }
 
-/// The bundle without this root, as one piece of the bytes that are there. `None`: that cannot be had, since other
-/// roots stand on both sides of it, or since it is the only one.
+/// The bundle without these roots, as one piece of the bytes that are there. `None`: that cannot be had, since other
+/// roots stand on both sides of one of them, or since there is no other.
 #[must_use]
-pub fn without(bundle: &[u8], gone: &Certificate) -> Option<Vec<u8>> {
+pub fn without(bundle: &[u8], gone: &[&Certificate]) -> Option<Vec<u8>> {
     let blocks = blocks(bundle);
     let is_gone = |range: &Range<usize>| {
-        bundle.get(range.clone()).and_then(|text| pem::parse(text).ok()).is_some_and(|it| it.contents() == gone.der())
+        let block = bundle.get(range.clone()).and_then(|text| pem::parse(text).ok());
+        block.is_some_and(|block| gone.iter().any(|root| root.der() == block.contents()))
     };
     let verdicts: Vec<bool> = blocks.iter().map(is_gone).collect();
     let first_kept = verdicts.iter().position(|gone| !gone)?;
@@ -92,27 +93,37 @@ mod tests {
     }
 
     #[test]
+    fn several_roots_go_at_once_where_they_stand_together() {
+        let Roots { a, b, c } = roots();
+        let [a_pem, b_pem, c_pem] = [a.pem(), b.pem(), c.pem()];
+        let all = text(&[&a_pem, &b_pem, &c_pem]);
+        assert_eq!(without(&all, &[&a, &b]), Some(text(&[&c_pem])));
+        assert_eq!(without(&all, &[&a, &c]), Some(text(&[&b_pem])));
+        assert_eq!(without(&all, &[&a, &b, &c]), None);
+    }
+
+    #[test]
     fn a_root_goes_at_either_end_and_what_stays_is_a_piece_of_the_bytes() {
         let Roots { a, b, c } = roots();
         let [a_pem, b_pem, c_pem] = [a.pem(), b.pem(), c.pem()];
         let both = text(&["# ours\n", &a_pem, "\n", &b_pem]);
-        assert_eq!(without(&both, &a), Some(text(&[&b_pem])));
-        assert_eq!(without(&both, &b), Some(text(&["# ours\n", &a_pem])));
-        assert_eq!(without(&both, &c), Some(both.clone()));
+        assert_eq!(without(&both, &[&a]), Some(text(&[&b_pem])));
+        assert_eq!(without(&both, &[&b]), Some(text(&["# ours\n", &a_pem])));
+        assert_eq!(without(&both, &[&c]), Some(both.clone()));
         let twice = text(&[&a_pem, &a_pem, &b_pem, &b_pem]);
-        assert_eq!(without(&twice, &a), Some(text(&[&b_pem, &b_pem])));
+        assert_eq!(without(&twice, &[&a]), Some(text(&[&b_pem, &b_pem])));
         let three = text(&[&a_pem, &b_pem, &c_pem]);
-        assert_eq!(without(&three, &a), Some(text(&[&b_pem, &c_pem])));
+        assert_eq!(without(&three, &[&a]), Some(text(&[&b_pem, &c_pem])));
     }
 
     #[test]
     fn a_root_between_others_or_alone_cannot_go() {
         let Roots { a, b, c } = roots();
         let [a_pem, b_pem, c_pem] = [a.pem(), b.pem(), c.pem()];
-        assert_eq!(without(&text(&[&a_pem, &b_pem, &c_pem]), &b), None);
-        assert_eq!(without(&text(&[&a_pem, &b_pem, &a_pem]), &b), None);
-        assert_eq!(without(a_pem.as_bytes(), &a), None);
-        assert_eq!(without(b"", &a), None);
+        assert_eq!(without(&text(&[&a_pem, &b_pem, &c_pem]), &[&b]), None);
+        assert_eq!(without(&text(&[&a_pem, &b_pem, &a_pem]), &[&b]), None);
+        assert_eq!(without(a_pem.as_bytes(), &[&a]), None);
+        assert_eq!(without(b"", &[&a]), None);
     }
 
     #[test]
@@ -120,8 +131,8 @@ mod tests {
         let Roots { a, b, .. } = roots();
         let old = format!("# by hand\n{}", a.pem()).into_bytes();
         let grown = appended(&old, &b);
-        assert_eq!(without(&grown, &b), Some(old));
-        assert_eq!(without(&grown, &a), Some(b.pem().into_bytes()));
+        assert_eq!(without(&grown, &[&b]), Some(old));
+        assert_eq!(without(&grown, &[&a]), Some(b.pem().into_bytes()));
     }
 
     #[test]
@@ -129,7 +140,7 @@ mod tests {
         let Roots { a, b, .. } = roots();
         let old = a.pem().replace('\n', "\r\n").into_bytes();
         let grown = appended(&old, &b);
-        assert_eq!(without(&grown, &a), Some(b.pem().into_bytes()));
-        assert_eq!(without(&grown, &b), Some(old));
+        assert_eq!(without(&grown, &[&a]), Some(b.pem().into_bytes()));
+        assert_eq!(without(&grown, &[&b]), Some(old));
     }
 }

@@ -9,7 +9,8 @@ use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
 use crate::mesh::note::{Written, note};
 use crate::mesh::observed::Observed;
-use crate::mesh::party::{Pair, Place};
+use crate::mesh::pair::Pair;
+use crate::mesh::party::Place;
 use crate::mesh::plan::footing;
 use crate::mesh::renewal::Renewals;
 use crate::mesh::walk_mark::{Goal, Turn, WalkMark};
@@ -52,7 +53,7 @@ pub fn turned(
         Problem::new(Code::NoRootChange, what).hint("meshca rotate --dry-run   shows where the fleet stands")
     };
     let new = footing.next.ok_or_else(|| none("there is no root change under way"))?;
-    let pair = Pair { old: footing.current, new };
+    let pair = Pair::from(footing.current, new);
     let mut convoy = Convoy::of(Renewals { mesh, holdings, now }, observed, pair);
     if let Some(gone) = convoy.parties.values().find(|party| party.place == Place::Removed) {
         return Err(Problem::new(

@@ -17,7 +17,8 @@ use crate::mesh::gates::{Approvals, Gates};
 use crate::mesh::holdings::Held;
 use crate::mesh::note::{self, Written};
 use crate::mesh::observed::{Grade, certificates};
-use crate::mesh::party::{Pair, Party, Place};
+use crate::mesh::pair::Pair;
+use crate::mesh::party::{Party, Place};
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Way};
 use crate::mesh::stage::Stage;
@@ -67,7 +68,7 @@ impl<'a> Walk<'a> {
         let excluded =
             self.convoy.evidence.mesh.clusters.iter().filter(is_excluded).map(|it| it.name.clone()).collect();
         Progress {
-            from: self.convoy.pair.old.clone(),
+            from: self.convoy.pair.old.to_vec(),
             to: self.convoy.pair.new.clone(),
             stage,
             goal: self.convoy.goal(),
@@ -161,18 +162,22 @@ impl<'a> Walk<'a> {
             return Move::Wait { why };
         }
         if !self.gates.is_approved {
-            let old = self.convoy.pair.old.certificate.fingerprint();
             let why = format!(
-                "{} may go once that is approved: meshca rotate --approve-removal {old}",
-                self.convoy.old_name()
+                "{} may go once that is approved: {}",
+                self.convoy.old_name(),
+                Progress::approval(self.convoy.pair.old)
             );
             return Move::Wait { why };
         }
-        self.shrunk(party, bundle, &self.convoy.pair.old.certificate, Stage::Remove)
+        let gone: Vec<&Certificate> = self.convoy.pair.old.iter().map(|held| &held.certificate).collect();
+        self.shrunk(party, bundle, &gone, Stage::Remove)
     }
 
-    fn shrunk(&self, party: &Party<'_>, bundle: &[u8], gone: &Certificate, stage: Stage) -> Move {
-        let name = gone.subject().common_name().unwrap_or("a root").to_owned();
+    fn shrunk(&self, party: &Party<'_>, bundle: &[u8], gone: &[&Certificate], stage: Stage) -> Move {
+        let roots = certificates(bundle);
+        let named = |root: &&&Certificate| roots.contains(root);
+        let names = gone.iter().filter(named).map(|root| root.subject().common_name().unwrap_or("a root"));
+        let name = names.collect::<Vec<_>>().join(" and ");
         match trust_bundle::without(bundle, gone) {
             Some(bundle) => {
                 let why = format!("root-cert.pem loses {name}, which nothing is signed under any more");
@@ -190,14 +195,14 @@ impl<'a> Walk<'a> {
 
     /// The same backwards: signers under the old root again, and, if so wished, the new one out of the trust bundles.
     fn back(&self, party: &Party<'a>) -> Move {
-        let old = &self.convoy.pair.old.certificate;
         match (party.place, party.there) {
-            (Place::Signing, Some(_)) => {
+            (Place::Signing, Some(there)) => {
                 if let Some(why) = self.gates.old_gone.clone() {
                     return Move::Wait { why };
                 }
+                let Some(old) = self.convoy.pair.old_in(there) else { return Move::Stay };
                 let holder = Holder::of(party.there);
-                let way = self.convoy.renewals.under(old, party.cluster, &holder, Gain::Lasting);
+                let way = self.convoy.renewals.under(&old.certificate, party.cluster, &holder, Gain::Lasting);
                 let why = format!("the walk was turned back: it gets a signer under {} again", self.convoy.old_name());
                 Move::Sign { way, stage: Stage::Sign, why }
             }
@@ -206,7 +211,7 @@ impl<'a> Walk<'a> {
                     .restart(party, Stage::Trust)
                     .or_else(|| self.sight_of_signer(party))
                     .unwrap_or(Move::Wait { why }),
-                None => self.shrunk(party, there.bundle(), &self.convoy.pair.new.certificate, Stage::Trust),
+                None => self.shrunk(party, there.bundle(), &[&self.convoy.pair.new.certificate], Stage::Trust),
             },
             // Until its istiod has taken its trust bundle, it takes no renewed signer either.
             (Place::Old | Place::Trusting, _) => self.restart(party, Stage::Trust).unwrap_or(Move::Stay),
@@ -279,6 +284,7 @@ impl<'a> Walk<'a> {
     /// the new one, and none got such a signer before all trusted both.
     pub(in crate::mesh) fn footing_of(&self, cluster: &Cluster) -> Result<(&'a Held, Vec<u8>), String> {
         let Pair { old, new } = self.convoy.pair;
+        let [old, ..] = old else { return Err("there is no root to leave".to_owned()) };
         let own = self.convoy.parties.get(&cluster.name);
         let others = || {
             self.convoy.parties.values().filter(|it| it.cluster.name != cluster.name && it.cluster.role.has_cacerts())
@@ -320,7 +326,7 @@ impl<'a> Walk<'a> {
     fn shows_new_alone(&self, party: &Party<'_>) -> bool {
         let shown = party.observed.and_then(|it| it.system_roots.as_ref().ok()?.as_deref()).map(certificates);
         let has = |held: &Held| shown.as_ref().is_some_and(|roots| roots.contains(&held.certificate));
-        has(self.convoy.pair.new) && !has(self.convoy.pair.old)
+        has(self.convoy.pair.new) && !self.convoy.pair.old.iter().any(has)
     }
 
     /// The trust bundle that a target's istiod still hands out, byte for byte, where it has no other roots than those of
@@ -328,8 +334,10 @@ impl<'a> Walk<'a> {
     fn handed_out(&self, party: &Party<'_>) -> Option<Vec<u8>> {
         let bytes = party.observed?.system_roots.as_ref().ok()?.as_ref()?;
         let roots = certificates(bytes);
-        let of_the_walk = [&self.convoy.pair.old.certificate, &self.convoy.pair.new.certificate];
-        let is_ours = !roots.is_empty() && roots.iter().all(|root| of_the_walk.contains(&root));
+        let Pair { old, new } = self.convoy.pair;
+        let is_of_the_walk =
+            |root: &Certificate| *root == new.certificate || old.iter().any(|held| held.certificate == *root);
+        let is_ours = !roots.is_empty() && roots.iter().all(|root| is_of_the_walk(root));
         (is_ours && pem_lines::are_clean(bytes)).then(|| bytes.clone())
     }
 

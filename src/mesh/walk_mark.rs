@@ -21,8 +21,8 @@ pub struct WalkMark {
     pub shown_since: Option<OffsetDateTime>,
     /// Since when its istiod is known to sign under the root that its signer is under, in UTC; renewals keep it.
     pub signs_since: Option<OffsetDateTime>,
-    /// The root that was removed from its trust bundle.
-    pub removed: Option<Fingerprint>,
+    /// The roots that were removed from its trust bundle.
+    pub removed: Vec<Fingerprint>,
     /// Where people turned the walk round, or forward again.
     pub turn: Option<Turn>,
 }
@@ -75,8 +75,8 @@ struct Written {
     shown_since: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signs_since: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    removed: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    removed: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     turn: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -93,7 +93,7 @@ impl WalkMark {
             bundled_at: None,
             shown_since: None,
             signs_since: None,
-            removed: None,
+            removed: Vec::new(),
             turn: None,
         }
     }
@@ -107,7 +107,7 @@ impl WalkMark {
             bundled_at: self.bundled_at.map(OffsetDateTime::unix_timestamp),
             shown_since: self.shown_since.map(OffsetDateTime::unix_timestamp),
             signs_since: self.signs_since.map(OffsetDateTime::unix_timestamp),
-            removed: self.removed.map(|root| root.to_string()),
+            removed: self.removed.iter().map(ToString::to_string).collect(),
             turn: self.turn.map(|turn| turn.number),
             goal: self.turn.map(|turn| turn.goal),
         };
@@ -125,10 +125,7 @@ impl WalkMark {
             Some(seconds) => OffsetDateTime::from_unix_timestamp(seconds).map(Some),
             None => Ok(None),
         };
-        let removed = match &written.removed {
-            Some(root) => Some(Fingerprint::parse(root)?),
-            None => None,
-        };
+        let removed = written.removed.iter().map(|root| Fingerprint::parse(root)).collect::<Option<_>>()?;
         Some(Self {
             to: Fingerprint::parse(&written.to)?,
             roster: written.roster,
@@ -155,7 +152,7 @@ mod tests {
             bundled_at: Some(NOW),
             shown_since: Some(NOW),
             signs_since: Some(NOW),
-            removed: Some(Fingerprint::of(b"old")),
+            removed: vec![Fingerprint::of(b"old")],
             turn: Some(Turn { number: 3, goal: Goal::Trust }),
             ..bare.clone()
         };

@@ -100,9 +100,10 @@ impl Simulation<'_> {
     }
 
     fn ask_for_approval(&mut self, progress: &Progress, now: OffsetDateTime) {
-        let what = What::Approval { root: progress.from.generation };
+        let Some(old) = progress.from.first() else { return };
+        let what = What::Approval { root: old.generation };
         if progress.awaits_approval && !self.errands.is_pending(|it| *it == what) {
-            let why = format!("nothing is signed under root g{} any more", progress.from.generation);
+            let why = format!("nothing is signed under {} any more", old.name());
             self.ask_for(what, &why, Some(progress.latest_start), now);
         }
     }
@@ -159,7 +160,7 @@ impl Simulation<'_> {
                 }
             }
             What::Approval { root } => {
-                let removal = self.root(*root).map(|held| held.certificate.fingerprint());
+                let removal = self.root(*root).iter().map(|held| held.certificate.fingerprint()).collect();
                 self.tell(now, Event::Done(format!("people approve that root g{root} goes")));
                 return self.tick(&Approvals { removal, ..Approvals::default() }, now);
             }

@@ -22,7 +22,7 @@ impl RootChangeWatch {
     /// Looks at how far it has come, and tells what is new.
     pub(super) fn follow(&mut self, progress: Option<&Progress>, now: OffsetDateTime) -> Vec<Event> {
         let mut events = Vec::new();
-        let at = progress.map(|it| (it.from.generation, it.to.generation, it.stage));
+        let at = progress.and_then(|it| Some((it.from.first()?.generation, it.to.generation, it.stage)));
         match (self.at, at) {
             (before, Some((from, to, stage))) if before != at => events.push(Event::Stage(stage, from, to)),
             (Some((from, to, _)), None) => events.push(Event::Changed(from, to)),

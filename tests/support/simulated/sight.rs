@@ -142,7 +142,7 @@ fn note(layout: &Layout, mark: &Mark, now: OffsetDateTime) -> WalkMark {
         bundled_at: moment(mark.bundled),
         shown_since: moment(mark.shown),
         signs_since: moment(mark.signs),
-        removed: mark.removed.map(root),
+        removed: mark.removed.map(root).into_iter().collect(),
         turn: mark.turn.map(|(number, whereto)| Turn { number, goal: goal(whereto) }),
         ..WalkMark::to(root(mark.to))
     }
@@ -202,7 +202,7 @@ pub(crate) fn mark(layout: &Layout, mark: &WalkMark, now: OffsetDateTime) -> Mar
         bundled: age(mark.bundled_at),
         shown: age(mark.shown_since),
         signs: age(mark.signs_since),
-        removed: mark.removed.map(root),
+        removed: mark.removed.first().copied().map(root),
         turn: mark.turn.map(|turn| (turn.number, whereto(turn.goal))),
     }
 }

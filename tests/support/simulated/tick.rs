@@ -47,7 +47,13 @@ pub(crate) fn planned(
     now: OffsetDateTime,
 ) -> Vec<Pending> {
     let observed = observed(layout, seen, now);
-    let plan = plan::next(&layout.mesh, &layout.holdings, &observed, &Approvals { removal, urgent: None }, now);
+    let plan = plan::next(
+        &layout.mesh,
+        &layout.holdings,
+        &observed,
+        &Approvals { removal: removal.into_iter().collect(), urgent: None },
+        now,
+    );
     let steps = plan.map(|plan| plan.steps).unwrap_or_default();
     steps.into_iter().filter(|step| step.act.writes()).map(|step| pending(layout, seen, step, now)).collect()
 }
@@ -55,7 +61,13 @@ pub(crate) fn planned(
 /// What the planner says to each cluster.
 pub(crate) fn reasons(layout: &Layout, seen: &[Seen], removal: Option<Fingerprint>) -> Vec<String> {
     let observed = observed(layout, seen, START);
-    match plan::next(&layout.mesh, &layout.holdings, &observed, &Approvals { removal, urgent: None }, START) {
+    match plan::next(
+        &layout.mesh,
+        &layout.holdings,
+        &observed,
+        &Approvals { removal: removal.into_iter().collect(), urgent: None },
+        START,
+    ) {
         Ok(plan) => plan.steps.iter().map(|step| format!("{}: {}", step.cluster, step.reason)).collect(),
         Err(problem) => vec![problem.what().to_owned()],
     }

@@ -1,0 +1,44 @@
+//! The roots of a change: those that the fleet walks away from, and the one that it walks to.
+
+use time::OffsetDateTime;
+
+use crate::mesh::holdings::Held;
+use crate::mesh::observed::SecretSight;
+use crate::pki::fingerprint::Fingerprint;
+
+/// The roots of a change.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::mesh) struct Pair<'a> {
+    /// One root; or, while clusters are adopted, the roots that they came with.
+    pub(in crate::mesh) old: &'a [Held],
+    pub(in crate::mesh) new: &'a Held,
+}
+
+impl<'a> Pair<'a> {
+    /// From one root to the next.
+    pub(in crate::mesh) const fn from(old: &'a Held, new: &'a Held) -> Self {
+        Self { old: std::slice::from_ref(old), new }
+    }
+
+    /// Whether this root is left behind.
+    pub(in crate::mesh) fn leaves(self, root: &Fingerprint) -> bool {
+        self.old.iter().any(|held| held.certificate.fingerprint() == *root)
+    }
+
+    /// Of the old roots, the first that is in this set's trust bundle; `None`: none is.
+    pub(in crate::mesh) fn old_in(self, there: &SecretSight) -> Option<&'a Held> {
+        let roots = there.roots();
+        self.old.iter().find(|held| roots.contains(&held.certificate))
+    }
+
+    /// When the first of the old roots ends, in UTC.
+    pub(in crate::mesh) fn old_end(self) -> OffsetDateTime {
+        let ends = self.old.iter().map(|held| held.certificate.not_after());
+        ends.min().unwrap_or_else(|| self.new.certificate.not_after())
+    }
+
+    /// The old roots in words.
+    pub(in crate::mesh) fn old_name(self) -> String {
+        Held::names(self.old)
+    }
+}
