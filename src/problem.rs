@@ -267,6 +267,10 @@ codes! {
         ClusterForgotten = "cluster-forgotten": "a cluster that had a part in the root change under way is not in the mesh file any more; no stage is changed";
         RootChangeLate = "root-change-late": "a root change waits for something that should have come by now, or the latest safe start of its next stage has passed";
         NoRootChange = "no-root-change": "there is no root change to be turned back or forward again";
+        RootChangeUnderWay = "root-change-under-way": "the fleet walks from one root to the next, and clusters are adopted only when that has ended";
+        AdoptionUnsound = "adoption-unsound": "what a cluster signs with could not be used as cacerts, so that it cannot be adopted as it is";
+        NothingToAdopt = "nothing-to-adopt": "a cluster that is to be adopted has neither cacerts nor a CA that istiod made for itself";
+        AdoptedSigner = "adopted-signer": "a cluster signs with what it was adopted with, which cannot be renewed or brought back";
         RemovalBegun = "removal-begun": "an old root was removed from a trust bundle, so the root change cannot be turned back";
         SignerTainted = "signer-tainted": "the key of an intermediate that a cluster had may be in other hands, and the intermediate has not ended";
         RemovalNotDue = "removal-not-due": "the removal of a root was approved that the fleet is not ready to lose, or that it does not walk away from";

@@ -49,6 +49,7 @@ Start:
             "\
 Run:
   publish      Bring what lies in stock to the clusters
+  adopt        Take over what a running cluster signs with, as generation 0
   rotate       One tick: look, plan, renew what is due; with --watch one after another
   rollback     Turn a root change back by a stage, or forward again
 
@@ -202,6 +203,16 @@ pub enum Command {
         #[command(flatten)]
         passphrase: PassphraseFile,
     },
+    /// Take over what a running cluster signs with, as generation 0: nothing that its workloads see changes, and from then
+    /// on rotate walks it to a root of this mesh, without an outage.
+    Adopt {
+        /// The clusters.
+        #[arg(value_name = "CLUSTER", value_parser = cluster, required = true)]
+        clusters: Vec<ClusterName>,
+        /// Say what would be taken over, and change nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// One tick: look, plan, renew what is due; with --watch one after another.
     Rotate(RotateArguments),
     /// Turn a root change back by a stage, until an old root was removed, and take the first steps that way. Later runs of
@@ -336,6 +347,16 @@ pub enum ManifestsCommand {
         /// other names. May be repeated.
         #[arg(long, value_name = "NAME", value_parser = deployment)]
         istiod_deployment: Vec<String>,
+    },
+    /// What a cluster has to grant in addition for as long as it is adopted with the CA that its istiod made for itself: to
+    /// read that one Secret. To be deleted afterwards.
+    Adoption {
+        /// The clusters.
+        #[arg(value_name = "CLUSTER", value_parser = cluster, required = true)]
+        clusters: Vec<ClusterName>,
+        /// Whom the cluster knows meshca as.
+        #[command(flatten)]
+        subject: SubjectArguments,
     },
     /// Everything to run `rotate` in a cluster: namespace, account, mesh file and CronJob. Secrets are only named.
     Cronjob {

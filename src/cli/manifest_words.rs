@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::report_words::quoted;
-use crate::mesh::fleet::{Access, Mesh};
-use crate::mesh::manifests::grant::Grant;
+use crate::mesh::fleet::{Access, Cluster, Mesh};
+use crate::mesh::manifests::grant::{self, Grant};
 use crate::mesh::manifests::installation::Installation;
 use crate::mesh::manifests::kube_object::{NAMESPACE, Object, Subject};
 use crate::mesh::manifests::pod::{KUBECONFIG_SECRET, MATERIAL_SECRET, PASSPHRASE_SECRET};
@@ -33,10 +33,7 @@ pub fn grants(grants: &[Grant<'_>], subject: &Subject, restartable: &[String], f
     let option = restartable.iter().fold(option, |option, name| format!("{option} --istiod-deployment {name}"));
     let mut text = String::new();
     for Grant { cluster, objects } in grants {
-        let kubectl = match &cluster.access {
-            Access::Kubeconfig { context: Some(context), .. } => format!("kubectl --context {}", quoted(context)),
-            _ => "kubectl".to_owned(),
-        };
+        let kubectl = kubectl(cluster);
         let (role, signs) = (cluster.role.as_str(), cluster.role.has_cacerts());
         let may = match signs {
             true => "It reads and applies two Secrets by name, and\nlists Deployments; it watches and deletes nothing.",
@@ -64,6 +61,38 @@ pub fn grants(grants: &[Grant<'_>], subject: &Subject, restartable: &[String], f
         }
     }
     Ok(text)
+}
+
+/// What each cluster has to grant while it is adopted, with the commands that bring it there and take it away again.
+///
+/// # Errors
+/// `output-failed`, when a serializer fails.
+pub fn adoptions(grants: &[Grant<'_>]) -> Result<String, Problem> {
+    let mut text = String::new();
+    for Grant { cluster, objects } in grants {
+        let (kubectl, namespace) = (kubectl(cluster), &cluster.namespace);
+        let about = format!(
+            "Cluster {}: for as long as it is adopted with the CA that its istiod made for itself, to read that: whoever \
+             may, can\nsign for every workload of it. What meshca may do there beside that: meshca manifests rbac {}\nTo be \
+             applied there and nowhere else:\n  {kubectl} apply --server-side -f -\nand deleted once meshca adopt has \
+             done its work:\n  {kubectl} delete role,rolebinding {} -n {namespace}",
+            cluster.name,
+            cluster.name,
+            grant::adoption_role(cluster)
+        );
+        for (index, object) in objects.iter().enumerate() {
+            text.push_str(&yaml(object, if index == 0 { &about } else { "" })?);
+        }
+    }
+    Ok(text)
+}
+
+/// kubectl, as it reaches this cluster.
+pub(in crate::cli) fn kubectl(cluster: &Cluster) -> String {
+    match &cluster.access {
+        Access::Kubeconfig { context: Some(context), .. } => format!("kubectl --context {}", quoted(context)),
+        _ => "kubectl".to_owned(),
+    }
 }
 
 /// The same for machines: one List for each cluster, since no two of them are applied in one place.

@@ -7,7 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::voice::Voice;
 use crate::cli::{document, manifest_words, problem_words};
 use crate::jobs::manifests_installation::{self, Order};
-use crate::jobs::manifests_rbac;
+use crate::jobs::{manifests_adoption, manifests_rbac};
 use crate::mesh::manifests::installation::Runs;
 use crate::mesh::mesh_file;
 use crate::problem::Problem;
@@ -39,6 +39,15 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
             let grants = manifests_rbac::run(&mesh, clusters, &subject, istiod_deployment).map_err(one)?;
             if is_text {
                 manifest_words::grants(&grants, &subject, istiod_deployment, &shared.file)
+            } else {
+                document::written(&manifest_words::grants_document(&grants), shared.output)
+                    .map(Option::unwrap_or_default)
+            }
+        }
+        ManifestsCommand::Adoption { clusters, subject } => {
+            let grants = manifests_adoption::run(&mesh, clusters, &subject.subject()).map_err(one)?;
+            if is_text {
+                manifest_words::adoptions(&grants)
             } else {
                 document::written(&manifest_words::grants_document(&grants), shared.output)
                     .map(Option::unwrap_or_default)

@@ -1,5 +1,6 @@
 //! SPEAK: words in, words out.
 
+mod adopting;
 pub mod args;
 pub mod cadence_words;
 pub mod calendar;

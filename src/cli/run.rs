@@ -73,6 +73,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         Command::Publish { clusters, dry_run, wait, passphrase } => {
             Desk::open(shared, voice, now)?.publish(&clusters, dry_run, wait, passphrase)
         }
+        Command::Adopt { clusters, dry_run } => Desk::open(shared, voice, now)?.adopt(&clusters, dry_run),
         Command::Rotate(order) if order.watch => watch::run(&order, shared, voice, now),
         Command::Rotate(order) => {
             let desk = Desk::open(shared, voice, now)?;

@@ -4,6 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use time::OffsetDateTime;
 
+use crate::mesh::adoption;
 use crate::mesh::cacerts::{CERT_CHAIN, Cacerts};
 use crate::mesh::change::{Change, decide, holds};
 use crate::mesh::checks::judgement::judge;
@@ -70,20 +71,51 @@ impl Courier<'_> {
         mark: &Ownership,
         seen: &Observed,
     ) -> Result<Delivered, Problem> {
+        let before = seen.secret.as_ref().ok().and_then(Option::as_ref);
+        self.bring(Act::Publish, cluster, set, mark, seen, |observed| decide(set, mark, cluster, before, observed))
+    }
+
+    /// Takes over what a cluster signs with, as a set that bears this mark: as [`Courier::deliver`], but in the place of what
+    /// somebody else wrote.
+    ///
+    /// # Errors
+    /// As [`Courier::deliver`].
+    pub fn adopt(
+        &self,
+        cluster: &Cluster,
+        set: &Cacerts,
+        mark: &Ownership,
+        seen: &Observed,
+    ) -> Result<Delivered, Problem> {
+        let decide = |observed: &Observed| adoption::decide(set, mark, cluster, seen, observed);
+        self.bring(Act::Adopt, cluster, set, mark, seen, decide)
+    }
+
+    fn bring(
+        &self,
+        act: Act,
+        cluster: &Cluster,
+        set: &Cacerts,
+        mark: &Ownership,
+        seen: &Observed,
+        decide: impl Fn(&Observed) -> Change,
+    ) -> Result<Delivered, Problem> {
         let (signer, generation) = (set.signer(), Some(mark.generation));
         let about = About { cluster: Some(&cluster.name), generation, certificate: Some(signer) };
-        let before = seen.secret.as_ref().ok().and_then(Option::as_ref);
-        self.examine(cluster, set)?;
+        // What a cluster was adopted with is as weak as it was; it may not get worse, and it is on its way out.
+        if mark.generation > 0 {
+            self.examine(cluster, set)?;
+        }
         let mut known = matches!(seen.secret, Ok(Some(_))).then(|| seen.clone());
         for _ in 0..ATTEMPTS {
             let observed = known.take().unwrap_or_else(|| self.targets.observe(cluster));
-            let change = match decide(set, mark, cluster, before, &observed) {
+            let change = match decide(&observed) {
                 Change::Leave => return Ok(Delivered { change: Change::Leave, seen: None }),
                 Change::Refuse(problem) => return Err(problem),
                 change @ (Change::Create | Change::Replace { .. }) => change,
             };
             self.brake.may_write()?;
-            self.record(|ledger| ledger.intent(Act::Publish, about))?;
+            self.record(|ledger| ledger.intent(act, about))?;
             let written = self.targets.write(cluster, set, mark, &change);
             // Whether a write without an answer was done is not assumed: what is there now says it.
             let unsure = written.as_ref().err().filter(|problem| problem.leaves_open_whether_it_was_done());
@@ -94,11 +126,11 @@ impl Courier<'_> {
             };
             match seen {
                 Ok(seen) => {
-                    self.record(|ledger| ledger.done(Act::Publish, about))?;
+                    self.record(|ledger| ledger.done(act, about))?;
                     return Ok(Delivered { change, seen: Some(seen) });
                 }
                 Err(problem) => {
-                    self.record(|ledger| ledger.failed(Act::Publish, about, &problem))?;
+                    self.record(|ledger| ledger.failed(act, about, &problem))?;
                     if problem.code() != Code::TargetChangedMeanwhile {
                         return Err(problem);
                     }

@@ -1,5 +1,6 @@
 //! ORDER: one file per command: read, decide, act, record, return.
 
+pub mod adopt;
 pub mod check;
 pub mod courier;
 pub mod first_look;
@@ -11,6 +12,7 @@ pub mod issue;
 pub mod issuing_create;
 pub mod ledger_show;
 pub mod loading;
+pub mod manifests_adoption;
 pub mod manifests_installation;
 pub mod manifests_rbac;
 pub mod publish;

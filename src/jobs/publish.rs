@@ -9,7 +9,7 @@ use crate::mesh::holdings::{Holdings, Prepared};
 use crate::mesh::loaded::Loaded;
 use crate::mesh::minting;
 use crate::mesh::observed::{Observed, Owner, SecretSight};
-use crate::mesh::plan;
+use crate::mesh::plan::{self, adopted_signer};
 use crate::mesh::shared_key;
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
@@ -87,8 +87,13 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         if !order.dry_run {
             sweep(mesh, store, &holdings, cluster, &observed);
         }
-        // A signer under another root is a step of a root change, which is rotate's to take.
         let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
+        if let Some(there) = there.filter(|there| there.is_adopted() && signed_under(&trusted, there).is_none()) {
+            let before = there.signer.clone().ok();
+            let change = Err(adopted_signer(cluster));
+            return Delivery { cluster: cluster.name.clone(), before, after: None, change, loaded: None };
+        }
+        // A signer under another root is a step of a root change, which is rotate's to take.
         let root = there.and_then(|there| signed_under(&trusted, there)).unwrap_or(current);
         let ready = holdings.ready(&cluster.name, observed.generation(), &root.certificate, courier.now);
         let change = match ready {

@@ -152,9 +152,7 @@ pub fn may_write<'a>(
                     Ok(signer) => format!("its signer  {}", signer.subject()),
                     Err(problem) => problem.to_string(),
                 })
-                .hint(format!(
-                    "meshca check {name}   shows what it is; taking it over is `adopt`, which is not built yet"
-                )))
+                .hint(format!("meshca adopt {name} --dry-run   says what it is, and whether it can be taken over")))
         }
     }
 }
@@ -202,7 +200,7 @@ fn no_cacerts(cluster: &Cluster, anchors: &[Certificate], observed: &Observed) -
     )
     .fact(format!("its root  {theirs}"))
     .fact("publishing now would swap root and signer at istiod's next restart")
-    .hint("taking it over without an outage is `adopt`, which is not built yet"))
+    .hint(format!("meshca adopt {} --dry-run   says whether it can be taken over without an outage", cluster.name)))
 }
 
 /// Whether a trust bundle holds one or more of these roots, and nothing besides, readable or not.
@@ -213,7 +211,11 @@ fn holds_only(bundle: &[u8], anchors: &[Certificate]) -> bool {
     !roots.is_empty() && roots.len() == blocks && roots.iter().all(|root| anchors.contains(root))
 }
 
-fn belongs(mark: &Ownership, cluster: &Cluster, mesh: &str) -> Result<(), Problem> {
+/// Whether a mark is of this target of this mesh.
+///
+/// # Errors
+/// `owned-by-somebody-else`.
+pub(in crate::mesh) fn belongs(mark: &Ownership, cluster: &Cluster, mesh: &str) -> Result<(), Problem> {
     if mark.mesh == mesh && mark.cluster == cluster.name.as_str() {
         return Ok(());
     }

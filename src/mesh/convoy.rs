@@ -52,7 +52,7 @@ impl<'a> Convoy<'a> {
     /// Where the walk goes. Once an old root was removed somewhere there is no way back.
     pub(in crate::mesh) fn goal(&self) -> Goal {
         match self.turn {
-            Some(turn) if !self.is_anyone_at(&[Place::Removed]) => turn.goal,
+            Some(turn) if !self.is_anyone_beyond() => turn.goal,
             _ => Goal::Forward,
         }
     }
@@ -70,7 +70,12 @@ impl<'a> Convoy<'a> {
 
     /// Whether any target has taken a step.
     pub(in crate::mesh) fn has_begun(&self) -> bool {
-        self.is_anyone_at(&[Place::Trusting, Place::Signing, Place::Removed])
+        self.is_anyone_at(&[Place::Trusting, Place::Signing]) || self.is_anyone_beyond()
+    }
+
+    /// Whether any target has lost an old root.
+    fn is_anyone_beyond(&self) -> bool {
+        self.parties.values().any(|party| party.is_beyond(self.pair))
     }
 
     /// Who keeps the fleet in a stage.

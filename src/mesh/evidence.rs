@@ -195,8 +195,16 @@ impl<'a> Evidence<'a> {
         Err(Lack { why: "its istiod is not assumed to have loaded it yet".to_owned(), by: Some(loaded) })
     }
 
-    /// Whether istiod takes another trust bundle only at a restart. Its own settings count before what is declared.
+    /// Whether istiod takes another trust bundle only at a restart. Its own settings count before what is declared. One
+    /// that began without this set does not watch it at all.
     pub(in crate::mesh) fn needs_restart(&self, cluster: &Cluster) -> bool {
+        let there = self.observed.get(&cluster.name).and_then(|it| it.secret.as_ref().ok()?.as_ref());
+        // It was seen to read the set before it got another signer.
+        let is_unread = |there: &SecretSight| there.is_adopted() && mark_on(there).is_some_and(|mark| mark.own_ca);
+        there.is_some_and(is_unread) || self.is_fixed_at_start(cluster)
+    }
+
+    fn is_fixed_at_start(&self, cluster: &Cluster) -> bool {
         let deployment = self.observed.get(&cluster.name).and_then(|it| it.deployment.as_ref()?.as_ref().ok());
         let multi_root = deployment.and_then(|it| it.multi_root).unwrap_or(cluster.istiod.multi_root);
         !multi_root || cluster.istiod.client_cert_auth

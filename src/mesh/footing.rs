@@ -1,21 +1,25 @@
 //! On which root a fleet stands, and to which it walks, read from what its clusters hold and show.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::OffsetDateTime;
 
-use crate::mesh::evidence::Evidence;
+use crate::mesh::evidence::{Evidence, mark_on};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::Held;
 use crate::mesh::observed::{Observed, SecretSight, certificates};
+use crate::mesh::pair::Pair;
 use crate::pki::certificate::Certificate;
+use crate::pki::fingerprint::Fingerprint;
 
 /// Where a fleet stands among the roots that may be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Footing<'a> {
     /// The root that the fleet runs on: of those that may be used, the oldest that a cluster still has.
     pub current: &'a Held,
-    /// The root that the fleet walks to, or is to walk to.
+    /// Roots that adopted clusters came with and still have. The fleet walks away from them first, to the current one.
+    pub adopted: Vec<Held>,
+    /// The root that the fleet walks to, or is to walk to. `None` as long as clusters are adopted.
     pub next: Option<&'a Held>,
     /// Roots that wait until that walk has ended.
     pub later: Vec<&'a Held>,
@@ -58,9 +62,70 @@ impl<'a> Footing<'a> {
         let current = trusted.get(at)?;
         // A root that has ended, or has not begun, is no place to walk to.
         let mut ahead = trusted.iter().skip(at + 1).copied().filter(is_valid);
+        // A walk that has begun is ended first: an adopted set that comes back then, from a backup, has to wait.
+        let ahead_of_it: Vec<&Certificate> = trusted.iter().skip(at + 1).map(|held| &held.certificate).collect();
+        let adopted = adopted_roots(mesh, trusted, observed, now);
+        if !adopted.is_empty() && !is_anywhere(mesh, &ahead_of_it, observed, now) {
+            return Some(Self { current, adopted, next: None, later: ahead.collect() });
+        }
         let next = ahead.next();
-        Some(Self { current, next, later: ahead.collect() })
+        Some(Self { current, adopted: Vec::new(), next, later: ahead.collect() })
     }
+
+    /// The roots between which the fleet walks, or is to walk; `None`: it stays where it is.
+    pub(in crate::mesh) fn pair(&self) -> Option<Pair<'_>> {
+        if self.adopted.is_empty() {
+            self.next.map(|new| Pair::from(self.current, new))
+        } else {
+            Some(Pair { old: &self.adopted, new: self.current })
+        }
+    }
+}
+
+/// The sets of those who take part.
+fn sets<'a>(
+    mesh: &Mesh,
+    observed: &'a BTreeMap<ClusterName, Observed>,
+    now: OffsetDateTime,
+) -> impl Iterator<Item = &'a SecretSight> {
+    let parties = mesh.clusters.iter().filter(move |cluster| is_party(cluster, now));
+    parties.filter_map(|cluster| observed.get(&cluster.name)?.secret.as_ref().ok()?.as_ref())
+}
+
+fn is_anywhere(
+    mesh: &Mesh,
+    roots: &[&Certificate],
+    observed: &BTreeMap<ClusterName, Observed>,
+    now: OffsetDateTime,
+) -> bool {
+    !roots.is_empty() && sets(mesh, observed, now).any(|there| there.roots().iter().any(|root| roots.contains(&root)))
+}
+
+/// The roots, in a fixed order, that adopted clusters came with, as long as any cluster still has or shows them: those of
+/// adopted sets, and those that a walk has noted on the sets that came after. None of them may be used.
+fn adopted_roots(
+    mesh: &Mesh,
+    trusted: &[&Held],
+    observed: &BTreeMap<ClusterName, Observed>,
+    now: OffsetDateTime,
+) -> Vec<Held> {
+    let own = sets(mesh, observed, now).filter(|there| there.is_adopted()).filter_map(SecretSight::own_root);
+    let mut found: BTreeMap<Fingerprint, Certificate> = own.map(|root| (root.fingerprint(), root)).collect();
+    let marks = sets(mesh, observed, now).filter_map(mark_on);
+    let noted: BTreeSet<Fingerprint> = marks.flat_map(|mark| mark.from.iter().copied()).collect();
+    if !noted.is_empty() {
+        let parties = mesh.clusters.iter().filter(|cluster| is_party(cluster, now));
+        let shown = parties.filter_map(|it| observed.get(&it.name)?.system_roots.as_ref().ok()?.as_deref());
+        let held = sets(mesh, observed, now).map(SecretSight::bundle);
+        for root in shown.chain(held).flat_map(certificates) {
+            let fingerprint = root.fingerprint();
+            if noted.contains(&fingerprint) {
+                found.insert(fingerprint, root);
+            }
+        }
+    }
+    let is_ours = |root: &Certificate| trusted.iter().any(|held| held.certificate == *root);
+    found.into_values().filter(|root| !is_ours(root)).map(Held::adopted).collect()
 }
 
 /// Whether a cluster takes part in what the fleet decides together.

@@ -70,7 +70,8 @@ impl Gates {
 
 /// Who still has, or may have, something that was signed under the new root; `None`: nobody.
 fn still_new(convoy: &Convoy<'_>) -> Option<String> {
-    let lacking = convoy.signing().filter_map(|party| {
+    let is_settled = |party: &&Party<'_>| party.place == Place::Removed && !party.is_beyond(convoy.pair);
+    let lacking = convoy.signing().filter(|party| !is_settled(party)).filter_map(|party| {
         party.drained_of_new(convoy.pair, convoy.evidence).err().map(|lack| (&party.cluster.name, lack.why))
     });
     names(&lacking.collect::<Vec<_>>(), "what was signed under the new root lives on")

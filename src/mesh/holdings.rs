@@ -24,7 +24,7 @@ pub struct Holdings {
 /// A CA certificate and its generation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
-    /// 1, 2, 3 …
+    /// 1, 2, 3 …; 0: it came with an adopted cluster.
     pub generation: u32,
     /// The certificate.
     pub certificate: Certificate,
@@ -46,10 +46,19 @@ pub struct Prepared {
 }
 
 impl Held {
+    /// A root that an adopted cluster came with. It lies in no material folder, and has no generation there.
+    #[must_use]
+    pub const fn adopted(certificate: Certificate) -> Self {
+        Self { generation: 0, certificate }
+    }
+
     /// The root in words.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("root g{}", self.generation)
+        match self.generation {
+            0 => format!("\"{}\" ({})", self.certificate.subject(), self.certificate.fingerprint().short()),
+            generation => format!("root g{generation}"),
+        }
     }
 
     /// Some roots in words.

@@ -55,6 +55,8 @@ pub enum Act {
     MintIntermediate,
     /// A set was published to a target.
     Publish,
+    /// What a cluster signs with was taken over.
+    Adopt,
     /// An istiod was restarted for a root change.
     RestartIstiod,
     /// The key of a cluster's intermediate was said to be in other hands.
@@ -76,6 +78,7 @@ impl Act {
             Act::MintIssuing => "mint-issuing",
             Act::MintIntermediate => "mint-intermediate",
             Act::Publish => "publish",
+            Act::Adopt => "adopt",
             Act::RestartIstiod => "restart-istiod",
             Act::Taint => "taint",
             Act::TurnRootChange => "turn-root-change",

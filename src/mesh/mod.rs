@@ -2,6 +2,7 @@
 
 pub(crate) mod access_rules;
 mod admission;
+pub mod adoption;
 pub mod cacerts;
 pub mod cadence;
 pub mod change;

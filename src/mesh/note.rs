@@ -1,7 +1,7 @@
 //! What is noted on a target's set that is written while the fleet walks from one root to the next.
 
 use crate::mesh::convoy::Convoy;
-use crate::mesh::evidence::{Shown, Wanted};
+use crate::mesh::evidence::{Shown, Wanted, mark_on};
 use crate::mesh::fleet::Cluster;
 use crate::mesh::party::{Party, Place};
 use crate::mesh::stage::Stage;
@@ -28,6 +28,11 @@ pub(in crate::mesh) fn note(convoy: &Convoy<'_>, cluster: &Cluster, what: Writte
     }
     let mut mark = before.unwrap_or_else(|| WalkMark::to(convoy.pair.new.certificate.fingerprint()));
     mark.turn = convoy.turn;
+    let adopted = convoy.pair.old.iter().filter(|held| held.generation == 0);
+    mark.from.extend(adopted.map(|held| held.certificate.fingerprint()));
+    mark.from.sort_unstable();
+    mark.from.dedup();
+    mark.own_ca |= party.and_then(|party| mark_on(party.there?)).is_some_and(|it| it.own_ca);
     let written_at = party.and_then(|party| party.observed?.written_at);
     mark.bundled_at = mark.bundled_at.or(written_at);
     if mark.roster.is_empty() {

@@ -213,6 +213,21 @@ impl SecretSight {
         }
     }
 
+    /// Whether it is a set that was adopted: ours by its mark, with the signer that the cluster came with.
+    #[must_use]
+    pub fn is_adopted(&self) -> bool {
+        let Ok(signer) = &self.signer else { return false };
+        matches!(&self.owner, Owner::Ours(mark) if mark.generation == 0 && mark.serial == signer.serial_text())
+    }
+
+    /// Of the roots in its trust bundle, the first that signed the top of its chain, or is it.
+    #[must_use]
+    pub fn own_root(&self) -> Option<Certificate> {
+        let chain = self.chain();
+        let top = chain.last().or(self.signer.as_ref().ok())?;
+        self.roots().into_iter().find(|root| top == root || is_signed_by(top, root))
+    }
+
     /// The public view of a Secret's values. `key_spki` is the public half of its private key, which the one who read
     /// it worked out; no value whose name says that it is a key is kept.
     #[must_use]

@@ -20,6 +20,11 @@ impl<'a> Pair<'a> {
         Self { old: std::slice::from_ref(old), new }
     }
 
+    /// Whether clusters are adopted by it: then they are on their way from roots that meshca has no key of.
+    pub(in crate::mesh) fn is_adoption(self) -> bool {
+        self.old.iter().any(|held| held.generation == 0)
+    }
+
     /// Whether this root is left behind.
     pub(in crate::mesh) fn leaves(self, root: &Fingerprint) -> bool {
         self.old.iter().any(|held| held.certificate.fingerprint() == *root)

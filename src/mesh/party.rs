@@ -114,6 +114,12 @@ impl<'a> Party<'a> {
         self.place == Place::Removed && self.mark.is_some_and(|mark| mark.removed.iter().any(|root| pair.leaves(root)))
     }
 
+    /// Whether it is past the point from which there is a way back. In an adoption, who never had any of the roots that
+    /// the others came with is not.
+    pub(in crate::mesh) fn is_beyond(&self, pair: Pair<'_>) -> bool {
+        self.place == Place::Removed && (!pair.is_adoption() || self.was_removed(pair))
+    }
+
     fn trusts(&self, pair: Pair<'_>, evidence: Evidence<'_>) -> Result<Shown, Lack> {
         let Pair { old, new } = pair;
         let proof = evidence.bundle(self.cluster, Wanted { present: &new.certificate, absent: &[], others: old });

@@ -11,16 +11,16 @@ use crate::mesh::admission::Admission;
 use crate::mesh::change::{may_write, same_root};
 use crate::mesh::convoy::Convoy;
 use crate::mesh::deadline::{Ceremony, ceremony};
+use crate::mesh::evidence::mark_on;
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::footing::{Footing, signed_under};
 use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::observed::{Observed, SecretSight};
-use crate::mesh::pair::Pair;
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
 use crate::mesh::stage::Stage;
-use crate::mesh::walk::{Move, Walk};
+use crate::mesh::walk::{Move, Walk, own_ca_is_useless};
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
@@ -130,11 +130,8 @@ pub fn next(
     let footing = footing(mesh, holdings, &trusted, observed, now)?;
     clock_is_plausible(holdings, &trusted, observed, now)?;
     let renewals = Renewals { mesh, holdings, now };
-    let walk = footing.next.map(|new| {
-        let pair = Pair::from(footing.current, new);
-        Walk::of(Convoy::of(renewals, observed, pair), approvals)
-    });
-    let anchors: Vec<Certificate> = trusted.iter().map(|held| held.certificate.clone()).collect();
+    let walk = footing.pair().map(|pair| Walk::of(Convoy::of(renewals, observed, pair), approvals));
+    let anchors = trusted.iter().copied().chain(&footing.adopted).map(|held| held.certificate.clone()).collect();
     let view = View {
         mesh,
         trusted: &trusted,
@@ -167,7 +164,9 @@ pub(in crate::mesh) fn footing<'a>(
 ) -> Result<Footing<'a>, Problem> {
     match Footing::of(mesh, trusted, observed, now) {
         Some(footing) => Ok(footing),
-        None => holdings.anchor(mesh).map(|current| Footing { current, next: None, later: Vec::new() }),
+        None => {
+            holdings.anchor(mesh).map(|current| Footing { current, adopted: Vec::new(), next: None, later: Vec::new() })
+        }
     }
 }
 
@@ -185,6 +184,29 @@ pub fn current_root<'a>(
     footing(mesh, holdings, &trusted, observed, now).map(|footing| footing.current)
 }
 
+/// The root that clusters walk to when they are adopted now: the one that the fleet runs on, or else is to begin on.
+///
+/// # Errors
+/// `root-change-under-way`: a walk from one root of ours to the next has begun, and is to end first; `no-usable-root`.
+pub fn root_for_adopted<'a>(
+    mesh: &Mesh,
+    holdings: &'a Holdings,
+    observed: &BTreeMap<ClusterName, Observed>,
+    now: OffsetDateTime,
+) -> Result<&'a Held, Problem> {
+    let trusted = holdings.trusted(mesh)?;
+    let footing = footing(mesh, holdings, &trusted, observed, now)?;
+    if let Some(pair) = footing.pair().filter(|pair| !pair.is_adoption()) {
+        let convoy = Convoy::of(Renewals { mesh, holdings, now }, observed, pair);
+        if convoy.has_begun() {
+            let what = format!("the fleet walks from {} to {}", convoy.old_name(), convoy.new_name());
+            return Err(Problem::new(Code::RootChangeUnderWay, what)
+                .hint("adopt when that has ended; meshca rotate   goes on with it"));
+        }
+    }
+    Ok(footing.current)
+}
+
 /// How far a root change has come, for those who only look; `None`: there is none to be made.
 ///
 /// # Errors
@@ -197,8 +219,7 @@ pub fn root_change(
 ) -> Result<Option<Progress>, Problem> {
     let trusted = holdings.trusted(mesh)?;
     let footing = footing(mesh, holdings, &trusted, observed, now)?;
-    Ok(footing.next.map(|new| {
-        let pair = Pair::from(footing.current, new);
+    Ok(footing.pair().map(|pair| {
         let convoy = Convoy::of(Renewals { mesh, holdings, now }, observed, pair);
         Walk::of(convoy, &Approvals::default()).progress(&footing.later)
     }))
@@ -298,6 +319,11 @@ impl View<'_> {
         Decided { bundle: Some(bundle), is_repair: true, ..Decided::nothing(act_of(way), why) }
     }
 
+    /// Whether its signer is under no root that may be used: it came with that, and nothing can renew it but the walk.
+    fn is_under_another_root(&self, there: &SecretSight) -> bool {
+        there.is_adopted() && signed_under(self.trusted, there).is_none()
+    }
+
     /// A new intermediate at once, with the root and the trust bundle of the present one. Stock helps as well.
     fn replacement(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
         let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
@@ -309,11 +335,13 @@ impl View<'_> {
     /// What is due of a target whose set is sound. A renewal comes before a change of its trust bundle: until istiod has
     /// taken that one, it may drop every later update.
     fn part_or_renewal(&self, cluster: &Cluster, holder: &Holder<'_>) -> Decided {
+        let is_adopted = holder.there.is_some_and(|there| self.is_under_another_root(there));
         if self.urgent == Some(&cluster.name) {
-            return self.replacement(cluster, holder);
+            return if is_adopted { adopted_for_good(cluster) } else { self.replacement(cluster, holder) };
         }
         let part = self.walk.map_or(Move::Stay, |walk| walk.step(cluster));
-        if let Some(why) = self.renewals.due(cluster, holder)
+        if !is_adopted
+            && let Some(why) = self.renewals.due(cluster, holder)
             && !matches!(&part, Move::Sign { way, .. } if !matches!(way, Way::Ceremony(_)))
         {
             let under = holder.there.and_then(|there| signed_under(self.trusted, there)).unwrap_or(self.current);
@@ -340,9 +368,29 @@ impl View<'_> {
             }
             Move::Restart { stage, why } => Decided { stage: Some(stage), ..Decided::nothing(Act::Restart, why) },
             Move::Wait { why } => Decided::nothing(Act::Wait, why),
-            Move::Stay => Decided::nothing(Act::Leave, self.renewals.not_due(cluster, holder)),
+            Move::Stay if is_adopted => Decided::nothing(Act::Leave, "adopted; its signer stays until it walks"),
+            Move::Stay => {
+                let had_own_ca = holder.there.and_then(mark_on).is_some_and(|mark| mark.own_ca) && self.walk.is_none();
+                let useless = if had_own_ca { format!("; {}", own_ca_is_useless(cluster)) } else { String::new() };
+                Decided::nothing(Act::Leave, self.renewals.not_due(cluster, holder) + &useless)
+            }
         }
     }
+}
+
+/// That nothing but the walk replaces what a cluster was adopted with.
+#[must_use]
+pub fn adopted_signer(cluster: &Cluster) -> Problem {
+    let what =
+        format!("{} signs with what it was adopted with, which only the walk to a root of ours replaces", cluster.name);
+    Problem::new(Code::AdoptedSigner, what).hint("meshca rotate   takes the next step of it")
+}
+
+/// A signer that a cluster was adopted with has no issuing CA that could make another.
+fn adopted_for_good(cluster: &Cluster) -> Decided {
+    let problem = adopted_signer(cluster);
+    let reason = problem.what().to_owned();
+    Decided::nothing(Act::Refuse(problem), reason)
 }
 
 /// When the signer ends that a renewal would replace; `None`: it is no renewal.

@@ -9,7 +9,6 @@ use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
 use crate::mesh::note::{Written, note};
 use crate::mesh::observed::Observed;
-use crate::mesh::pair::Pair;
 use crate::mesh::party::Place;
 use crate::mesh::plan::footing;
 use crate::mesh::renewal::Renewals;
@@ -52,10 +51,9 @@ pub fn turned(
     let none = |what: &str| {
         Problem::new(Code::NoRootChange, what).hint("meshca rotate --dry-run   shows where the fleet stands")
     };
-    let new = footing.next.ok_or_else(|| none("there is no root change under way"))?;
-    let pair = Pair::from(footing.current, new);
+    let pair = footing.pair().ok_or_else(|| none("there is no root change under way"))?;
     let mut convoy = Convoy::of(Renewals { mesh, holdings, now }, observed, pair);
-    if let Some(gone) = convoy.parties.values().find(|party| party.place == Place::Removed) {
+    if let Some(gone) = convoy.parties.values().find(|party| party.is_beyond(pair)) {
         return Err(Problem::new(
             Code::RemovalBegun,
             format!("{} has lost {} already, and there is no way back", gone.cluster.name, convoy.old_name()),
@@ -66,6 +64,18 @@ pub fn turned(
     let has_turned = convoy.turn.is_some_and(|turn| turn.goal != Goal::Forward);
     if !convoy.has_begun() && !has_turned {
         return Err(none("the root change has not begun in any cluster that can be seen"));
+    }
+    if pair.is_adoption()
+        && wish == Wish::Back
+        && let Some(party) = convoy.parties.values().find(|party| party.place == Place::Signing)
+    {
+        let name = &party.cluster.name;
+        return Err(Problem::new(
+            Code::AdoptedSigner,
+            format!("{name} has a signer of its own already, and the one that it was adopted with is not kept"),
+        )
+        .fact(format!("it trusts {} still", convoy.old_name()))
+        .hint("meshca rotate   goes on to the end"));
     }
     let goal = match wish {
         Wish::Forward if !has_turned => return Err(none("the root change was not turned back")),

@@ -9,6 +9,7 @@
 //!   `rotation.removeAfter`, have said so;
 //! - back, the same holds with the roots exchanged.
 
+use crate::mesh::cacerts::SELF_SIGNED_SECRET;
 use crate::mesh::convoy::Convoy;
 use crate::mesh::evidence::bundled_at;
 use crate::mesh::fleet::{Access, Cluster, Membership};
@@ -43,6 +44,14 @@ pub(in crate::mesh) enum Move {
     Wait { why: String },
     /// Nothing: it has done its part.
     Stay,
+}
+
+/// What is left of the CA that istiod made for itself.
+pub(in crate::mesh) fn own_ca_is_useless(cluster: &Cluster) -> String {
+    format!(
+        "{SELF_SIGNED_SECRET} there is of no use any more: kubectl delete secret {SELF_SIGNED_SECRET} -n {}",
+        cluster.namespace
+    )
 }
 
 /// A walk.
@@ -170,7 +179,12 @@ impl<'a> Walk<'a> {
             return Move::Wait { why };
         }
         let gone: Vec<&Certificate> = self.convoy.pair.old.iter().map(|held| &held.certificate).collect();
-        self.shrunk(party, bundle, &gone, Stage::Remove)
+        match self.shrunk(party, bundle, &gone, Stage::Remove) {
+            Move::Rebundle { bundle, stage, why } if party.mark.is_some_and(|mark| mark.own_ca) => {
+                Move::Rebundle { bundle, stage, why: format!("{why}; {}", own_ca_is_useless(party.cluster)) }
+            }
+            step => step,
+        }
     }
 
     fn shrunk(&self, party: &Party<'_>, bundle: &[u8], gone: &[&Certificate], stage: Stage) -> Move {
@@ -284,16 +298,19 @@ impl<'a> Walk<'a> {
     /// the new one, and none got such a signer before all trusted both.
     pub(in crate::mesh) fn footing_of(&self, cluster: &Cluster) -> Result<(&'a Held, Vec<u8>), String> {
         let Pair { old, new } = self.convoy.pair;
-        let [old, ..] = old else { return Err("there is no root to leave".to_owned()) };
         let own = self.convoy.parties.get(&cluster.name);
+        let kept =
+            own.and_then(|party| party.there?.kept_bundle()).or_else(|| own.and_then(|party| self.handed_out(party)));
+        if self.convoy.pair.is_adoption() {
+            return self.footing_in_adoption(kept);
+        }
+        let [old, ..] = old else { return Err("there is no root to leave".to_owned()) };
         let others = || {
             self.convoy.parties.values().filter(|it| it.cluster.name != cluster.name && it.cluster.role.has_cacerts())
         };
         let anyone = |places: &[Place]| others().any(|party| places.contains(&party.place));
         let is_past_removal = others().any(|party| party.place == Place::Removed || self.shows_new_alone(party));
         let unseen = others().find(|party| party.observed.is_none_or(|it| it.secret.is_err()));
-        let kept =
-            own.and_then(|party| party.there?.kept_bundle()).or_else(|| own.and_then(|party| self.handed_out(party)));
         let bundle = kept.unwrap_or_else(|| {
             if is_past_removal {
                 new.certificate.pem().into_bytes()
@@ -322,6 +339,20 @@ impl<'a> Walk<'a> {
         Ok((root, bundle))
     }
 
+    /// As [`Walk::footing_of`], while clusters are adopted: the signer that one came with is in its cluster or nowhere.
+    fn footing_in_adoption(&self, kept: Option<Vec<u8>>) -> Result<(&'a Held, Vec<u8>), String> {
+        let Pair { old, new } = self.convoy.pair;
+        let bundle = kept.ok_or("what its workloads trust cannot be seen, and clusters are being adopted")?;
+        let roots = certificates(&bundle);
+        let came_with = old.iter().find(|held| roots.contains(&held.certificate));
+        let may_sign = self.gates.waits_for(Stage::Trust).is_none() || came_with.is_none();
+        if roots.contains(&new.certificate) && may_sign {
+            return Ok((new, bundle));
+        }
+        let name = came_with.map_or_else(|| "a root that is not known".to_owned(), Held::name);
+        Err(format!("it was adopted with a signer under {name}, and that is gone: put its cacerts back from a backup"))
+    }
+
     /// Whether a target's istiod hands out the new root and not the old one, whatever is published.
     fn shows_new_alone(&self, party: &Party<'_>) -> bool {
         let shown = party.observed.and_then(|it| it.system_roots.as_ref().ok()?.as_deref()).map(certificates);
@@ -337,7 +368,7 @@ impl<'a> Walk<'a> {
         let Pair { old, new } = self.convoy.pair;
         let is_of_the_walk =
             |root: &Certificate| *root == new.certificate || old.iter().any(|held| held.certificate == *root);
-        let is_ours = !roots.is_empty() && roots.iter().all(|root| is_of_the_walk(root));
+        let is_ours = !roots.is_empty() && roots.iter().all(is_of_the_walk);
         (is_ours && pem_lines::are_clean(bytes)).then(|| bytes.clone())
     }
 

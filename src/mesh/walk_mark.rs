@@ -21,6 +21,11 @@ pub struct WalkMark {
     pub shown_since: Option<OffsetDateTime>,
     /// Since when its istiod is known to sign under the root that its signer is under, in UTC; renewals keep it.
     pub signs_since: Option<OffsetDateTime>,
+    /// The roots that adopted clusters came with and that the fleet walks away from: they lie in no material folder.
+    pub from: Vec<Fingerprint>,
+    /// Whether its istiod came with a CA that it had made for itself (`istio-ca-secret`): it began without a set, and reads
+    /// one only from its next start on.
+    pub own_ca: bool,
     /// The roots that were removed from its trust bundle.
     pub removed: Vec<Fingerprint>,
     /// Where people turned the walk round, or forward again.
@@ -76,6 +81,10 @@ struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     signs_since: Option<i64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    from: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    own_ca: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     removed: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     turn: Option<u32>,
@@ -93,6 +102,8 @@ impl WalkMark {
             bundled_at: None,
             shown_since: None,
             signs_since: None,
+            from: Vec::new(),
+            own_ca: false,
             removed: Vec::new(),
             turn: None,
         }
@@ -107,6 +118,8 @@ impl WalkMark {
             bundled_at: self.bundled_at.map(OffsetDateTime::unix_timestamp),
             shown_since: self.shown_since.map(OffsetDateTime::unix_timestamp),
             signs_since: self.signs_since.map(OffsetDateTime::unix_timestamp),
+            from: self.from.iter().map(ToString::to_string).collect(),
+            own_ca: self.own_ca,
             removed: self.removed.iter().map(ToString::to_string).collect(),
             turn: self.turn.map(|turn| turn.number),
             goal: self.turn.map(|turn| turn.goal),
@@ -125,13 +138,16 @@ impl WalkMark {
             Some(seconds) => OffsetDateTime::from_unix_timestamp(seconds).map(Some),
             None => Ok(None),
         };
-        let removed = written.removed.iter().map(|root| Fingerprint::parse(root)).collect::<Option<_>>()?;
+        let roots = |written: &[String]| written.iter().map(|root| Fingerprint::parse(root)).collect::<Option<_>>();
+        let (from, removed) = (roots(&written.from)?, roots(&written.removed)?);
         Some(Self {
             to: Fingerprint::parse(&written.to)?,
             roster: written.roster,
             bundled_at: moment(written.bundled_at).ok()?,
             shown_since: moment(written.shown_since).ok()?,
             signs_since: moment(written.signs_since).ok()?,
+            from,
+            own_ca: written.own_ca,
             removed,
             turn: written.turn.zip(written.goal).map(|(number, goal)| Turn { number, goal }),
         })

@@ -156,10 +156,13 @@ pub fn write(
     let name = data_name(entropy, now)?;
     let data = folder.join(&name);
     files::create_folder(&data, Readers::Everybody)?;
-    let written = fill(&data, set, mark)
-        .and_then(|()| show(folder))
-        .and_then(|()| files::point(&folder.join(DATA), Path::new(&name)))
-        .and_then(|()| files::sync_folder(folder));
+    let swap = || files::point(&folder.join(DATA), Path::new(&name)).and_then(|()| files::sync_folder(folder));
+    // Files that were laid out by hand are replaced one by one by links that show the same.
+    let is_by_hand = present.is_none() && files::is_there(&folder.join(CA_KEY));
+    let written = fill(&data, set, mark).and_then(|()| match is_by_hand {
+        true => swap().and_then(|()| show(folder)),
+        false => show(folder).and_then(|()| swap()),
+    });
     if let Err(problem) = written {
         // Where nothing points there, the half-written set, with its key, goes.
         if version(folder).is_ok_and(|shown| shown.as_deref() != Some(name.as_str())) {

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use time::OffsetDateTime;
 
 use crate::mesh::cacerts::{CA_KEY, Cacerts};
+#[cfg(feature = "k8s")]
+use crate::mesh::cacerts::{SECRET_NAME, SELF_SIGNED_SECRET};
 use crate::mesh::change::Change;
 use crate::mesh::event::Event;
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Mesh};
 use crate::mesh::istiod_deployment::IstiodDeployment;
-use crate::mesh::observed::Observed;
+use crate::mesh::observed::{Observed, Owner, SecretKind, SecretSight};
 use crate::mesh::ownership::Ownership;
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
@@ -19,6 +21,9 @@ use crate::world::entropy::Entropy;
 use crate::world::kubernetes::{self, api_servers::ApiServers};
 use crate::world::terminal::Progress;
 use crate::world::{directory, key_half, manifest};
+
+/// A private key, as the value of `ca-key.pem`, and its public half.
+pub type Key = (Secret, Vec<u8>);
 
 /// The targets of a mesh, as they are reached: each observed and written by its kind of access.
 #[derive(Debug)]
@@ -145,10 +150,29 @@ impl<'a> Targets<'a> {
     ///
     /// # Errors
     /// As [`Targets::values`].
-    pub fn key(&self, cluster: &Cluster) -> Result<Option<(Secret, Vec<u8>)>, Problem> {
+    pub fn key(&self, cluster: &Cluster) -> Result<Option<Key>, Problem> {
         let Some(mut values) = self.values(cluster)? else { return Ok(None) };
         let spki = key_half::of(&values, self.entropy);
         Ok(values.remove(CA_KEY).zip(spki))
+    }
+
+    /// The CA that istiod made for itself in a target (`istio-ca-secret`): its public view, and its key as the value of
+    /// `ca-key.pem` with the public half; `None`: it has none, or is not reached through the Kubernetes API.
+    ///
+    /// # Errors
+    /// As [`Targets::values`].
+    pub fn own_ca(&self, cluster: &Cluster) -> Result<Option<(SecretSight, Option<Key>)>, Problem> {
+        let values = match &cluster.access {
+            Access::Directory(_) | Access::Manifest(_) => BTreeMap::new(),
+            Access::Kubeconfig { .. } | Access::InCluster => self.own_ca_through_kubernetes(cluster)?,
+        };
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let spki = key_half::of(&values, self.entropy);
+        let public = values.iter().map(|(name, value)| (name.clone(), value.expose().to_vec())).collect();
+        let sight = SecretSight::new(SecretKind::Opaque, Owner::Istiod, public, spki.clone());
+        Ok(Some((sight, values.get(CA_KEY).cloned().zip(spki))))
     }
 
     /// Writes a set to a target, if it is still what was decided on.
@@ -191,7 +215,11 @@ impl Targets<'_> {
     }
 
     fn values_through_kubernetes(&self, cluster: &Cluster) -> Result<BTreeMap<String, Secret>, Problem> {
-        kubernetes::target::values(&self.api_servers, cluster)
+        kubernetes::target::values(&self.api_servers, cluster, SECRET_NAME)
+    }
+
+    fn own_ca_through_kubernetes(&self, cluster: &Cluster) -> Result<BTreeMap<String, Secret>, Problem> {
+        kubernetes::target::values(&self.api_servers, cluster, SELF_SIGNED_SECRET)
     }
 
     fn deployments_through_kubernetes(&self, cluster: &Cluster) -> Result<IstiodDeployment, Problem> {
@@ -225,6 +253,11 @@ impl Targets<'_> {
 
     #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
     fn values_through_kubernetes(&self, cluster: &Cluster) -> Result<BTreeMap<String, Secret>, Problem> {
+        Err(without_kubernetes(cluster))
+    }
+
+    #[expect(clippy::unused_self, reason = "the build that speaks to API servers needs it")]
+    fn own_ca_through_kubernetes(&self, cluster: &Cluster) -> Result<BTreeMap<String, Secret>, Problem> {
         Err(without_kubernetes(cluster))
     }
 

@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 use serde_saphyr::FlowSeq;
 
-use crate::mesh::cacerts::{ROOT_CONFIG_MAP, SECRET_NAME, WAITING_SECRET};
+use crate::mesh::cacerts::{ROOT_CONFIG_MAP, SECRET_NAME, SELF_SIGNED_SECRET, WAITING_SECRET};
 use crate::mesh::fleet::{Cluster, TrustBundle};
 
 /// One rule: these verbs, on these kinds of objects, of these names.
@@ -38,6 +38,12 @@ impl Rule {
 /// A list as `[a, b]` where it becomes YAML.
 pub(in crate::mesh) fn on_one_line<T: Serialize, S: Serializer>(list: &T, to: S) -> Result<S::Ok, S::Error> {
     FlowSeq(list).serialize(to)
+}
+
+/// What it needs in addition to take over the CA that istiod made for itself.
+#[must_use]
+pub fn own_ca() -> Rule {
+    Rule::new("", "secrets", &[SELF_SIGNED_SECRET], &["get"])
 }
 
 /// What it needs in the namespace of the cluster's istiod.

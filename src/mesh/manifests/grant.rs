@@ -40,6 +40,27 @@ pub fn grants<'a>(
     Ok(chosen.into_iter().map(|cluster| Grant { cluster, objects: objects(cluster, subject, restartable) }).collect())
 }
 
+/// What these clusters have to grant in addition while they are adopted with the CA that their istiod made for itself: to
+/// read it. A Role of its own, so that it can be deleted afterwards.
+///
+/// # Errors
+/// `unknown-cluster`, `remote-gets-no-cacerts`, `no-api-access`.
+pub fn adoption<'a>(mesh: &'a Mesh, names: &[ClusterName], subject: &Subject) -> Result<Vec<Grant<'a>>, Problem> {
+    let grant = |cluster: &'a Cluster| {
+        let rules = vec![api_rule::own_ca()];
+        let name = adoption_role(cluster);
+        let objects = Object::role_and_binding(Some(&cluster.namespace), &name, rules, subject);
+        Grant { cluster, objects: objects.into_iter().collect() }
+    };
+    mesh.signing_clusters(names)?.into_iter().map(|cluster| through_the_api(cluster).map(grant)).collect()
+}
+
+/// The name of that Role and of its binding.
+#[must_use]
+pub fn adoption_role(cluster: &Cluster) -> String {
+    format!("meshca-{}-adoption", cluster.name)
+}
+
 const WAYS: &str = "access: { kubeconfig: FILE, context: NAME } or access: { inCluster: true } in the mesh file";
 
 fn through_the_api(cluster: &Cluster) -> Result<&Cluster, Problem> {

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::mesh::cacerts::SELF_SIGNED_SECRET;
 use crate::mesh::fleet::{Access, Cluster};
 use crate::mesh::istiod_deployment::ISTIOD;
 use crate::pki::plain_text::plain;
@@ -84,11 +85,12 @@ fn not_allowed(cluster: &Cluster, object: &Object, verb: Verb, forbidden: Option
     // A list has no name either.
     let is_nameless = verb == Verb::Create || object.name.is_empty();
     let names = if is_nameless { String::new() } else { format!("resourceNames [{}], ", object.name) };
+    let what = if object.name == SELF_SIGNED_SECRET { "adoption" } else { "rbac" };
     let option = forbidden.map_or_else(String::new, |it| it.subject()) + &deployment(object);
     Problem::new(Code::NotAllowed, format!("{name}/{namespace}: not allowed to {} {object}", verb.as_str()))
         .fact(format!("rule     {group}resources [{}], {names}verbs [{lacking}]", object.resource))
         .hint(format!(
-            "meshca manifests rbac {name}{option}   prints what grants it, to be applied by who may in {name}"
+            "meshca manifests {what} {name}{option}   prints what grants it, to be applied by who may in {name}"
         ))
 }
 

@@ -34,7 +34,7 @@ pub fn observe(
     let seen = servers.converse(cluster, async |talk: Conversation<'_>| {
         let secret = async {
             match cluster.role.has_cacerts() {
-                true => read(&talk, cluster).await,
+                true => read(&talk, cluster, SECRET_NAME).await,
                 false => Ok(None),
             }
         };
@@ -82,12 +82,12 @@ pub fn observe(
     }
 }
 
-/// The values of a target's `cacerts` as they are, a private key included; none where there is no such Secret.
+/// The values of one of a target's Secrets as they are, a private key included; none where there is no such Secret.
 ///
 /// # Errors
 /// What the way to the API server refuses; `api-answer-malformed`.
-pub fn values(servers: &ApiServers, cluster: &Cluster) -> Result<BTreeMap<String, Secret>, Problem> {
-    let there = servers.converse(cluster, async |talk: Conversation<'_>| read(&talk, cluster).await)?;
+pub fn values(servers: &ApiServers, cluster: &Cluster, name: &str) -> Result<BTreeMap<String, Secret>, Problem> {
+    let there = servers.converse(cluster, async |talk: Conversation<'_>| read(&talk, cluster, name).await)?;
     Ok(there.map(|manifest| manifest.values).unwrap_or_default())
 }
 
@@ -142,10 +142,10 @@ pub fn write(
     servers.converse(cluster, async |talk: Conversation<'_>| talk.apply(&cacerts, &parameters, &body).await)
 }
 
-async fn read(talk: &Conversation<'_>, cluster: &Cluster) -> Result<Option<SecretManifest>, Problem> {
-    let cacerts = secret(cluster, SECRET_NAME);
-    let Some(text) = talk.get(&cacerts).await? else { return Ok(None) };
-    SecretManifest::from_json(&text).map(Some).ok_or_else(|| talk.malformed(&cacerts, "it is not a Secret"))
+async fn read(talk: &Conversation<'_>, cluster: &Cluster, name: &str) -> Result<Option<SecretManifest>, Problem> {
+    let object = secret(cluster, name);
+    let Some(text) = talk.get(&object).await? else { return Ok(None) };
+    SecretManifest::from_json(&text).map(Some).ok_or_else(|| talk.malformed(&object, "it is not a Secret"))
 }
 
 /// What matters where there is no `cacerts`: whether its namespace is there at all, and whether istiod keeps a CA of
