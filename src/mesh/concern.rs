@@ -74,9 +74,14 @@ fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster, rows: &[Row]) -> Vec<F
         && !is_foreign
     {
         let problem = root_differs(cluster, &roots, &anchor.certificate)
-            .fact("its workloads and those of the other clusters refuse each other")
-            .hint("a change of root is walked in stages; pin its root in root.trusted if it is the right one");
-        found.push(find(Severity::Critical, problem));
+            .fact("its workloads and those of the other clusters refuse each other");
+        // What was adopted refused the others before, and is on its way.
+        found.push(if sighting.is_adopted(cluster) {
+            find(Severity::Warning, problem.hint("it was adopted: meshca rotate   walks it to ours"))
+        } else {
+            let hint = "a change of root is walked in stages; pin its root in root.trusted if it is the right one";
+            find(Severity::Critical, problem.hint(hint))
+        });
     }
     found.extend(tainted(sighting, cluster).into_iter().map(|problem| find(Severity::Warning, problem)));
     found.extend(unclaimed(sighting, cluster).map(|problem| find(Severity::Warning, problem)));

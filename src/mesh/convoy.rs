@@ -101,7 +101,13 @@ impl<'a> Convoy<'a> {
     /// The latest moment to begin a stage so that all is done before the old root ends.
     pub(in crate::mesh) fn latest_start(&self, stage: Stage) -> OffsetDateTime {
         let bound = self.parties.values().map(|party| party.bound).max().unwrap_or(Duration::ZERO);
-        latest_start(self.evidence.mesh, stage, bound, self.pair.old_end())
+        let before_the_roots_end = latest_start(self.evidence.mesh, stage, bound, self.pair.old_end());
+        // Nothing renews what a cluster was adopted with: it has to get a signer of ours before that ends.
+        let signers = self.signing().filter(|party| stage <= Stage::Sign && party.is_adopted()).filter_map(|party| {
+            let end = party.there?.signer.as_ref().ok()?.not_after();
+            Some(end - party.bound - if stage == Stage::Trust { bound } else { Duration::ZERO })
+        });
+        signers.min().map_or(before_the_roots_end, |end| end.min(before_the_roots_end))
     }
 
     /// The old root in words.

@@ -208,7 +208,7 @@ impl Ledger {
     pub fn knows(&self, intermediate: &Certificate) -> bool {
         let fingerprint = intermediate.fingerprint().to_string();
         self.entries.iter().any(|entry| {
-            matches!(entry.act, Act::MintIntermediate | Act::Publish)
+            matches!(entry.act, Act::MintIntermediate | Act::Publish | Act::Adopt)
                 && entry.certificate.as_ref().is_some_and(|minted| minted.sha256 == fingerprint)
         })
     }

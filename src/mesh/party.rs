@@ -114,6 +114,11 @@ impl<'a> Party<'a> {
         self.place == Place::Removed && self.mark.is_some_and(|mark| mark.removed.iter().any(|root| pair.leaves(root)))
     }
 
+    /// Whether it still signs with what it was adopted with.
+    pub(in crate::mesh) fn is_adopted(&self) -> bool {
+        self.there.is_some_and(SecretSight::is_adopted) && matches!(self.place, Place::Old | Place::Trusting)
+    }
+
     /// Whether it is past the point from which there is a way back. In an adoption, who never had any of the roots that
     /// the others came with is not.
     pub(in crate::mesh) fn is_beyond(&self, pair: Pair<'_>) -> bool {

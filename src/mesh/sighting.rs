@@ -6,6 +6,7 @@ use time::{Duration, OffsetDateTime};
 
 use crate::mesh::deadline::{Ceremony, intermediate_renewal, renewal};
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership, Mesh, Role};
+use crate::mesh::footing::signed_under;
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::loaded::{Loaded, loaded};
 use crate::mesh::observed::{Observed, Owner, SecretSight, certificates};
@@ -133,12 +134,19 @@ impl Sighting<'_> {
         let is_told = !loaded.is_loaded && !observed.replicas.is_empty();
         let why = is_told.then(|| loaded.why.clone());
         row.loaded = Some(Loaded { why: plain(&loaded.why, LONGEST_REASON), ..loaded });
-        row.remark(defect.map(str::to_owned)).remark(why)
+        let adopted = self.is_adopted(cluster).then(|| "adopted; the walk replaces it".to_owned());
+        row.remark(adopted).remark(defect.map(str::to_owned)).remark(why)
+    }
+
+    /// Whether a cluster still signs with what it was adopted with, under a root that is not ours.
+    pub(in crate::mesh) fn is_adopted(&self, cluster: &Cluster) -> bool {
+        self.signing_set(cluster).is_some_and(|there| there.is_adopted() && signed_under(self.trusted, there).is_none())
     }
 
     /// Whether meshca renews what lies there.
     fn renews(&self, cluster: &Cluster, there: &SecretSight) -> bool {
-        matches!(&there.owner, Owner::Ours(mark) if mark.mesh == self.mesh.name && mark.cluster == cluster.name.as_str())
+        !self.is_adopted(cluster)
+            && matches!(&there.owner, Owner::Ours(mark) if mark.mesh == self.mesh.name && mark.cluster == cluster.name.as_str())
     }
 
     /// What stands between the intermediate and the root in the chain that workloads get, each once.
