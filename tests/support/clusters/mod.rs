@@ -21,6 +21,7 @@ mod etcd;
 mod folder;
 mod identity;
 mod istiod;
+mod kubelet;
 mod process;
 pub(crate) mod programs;
 mod request;
@@ -32,6 +33,7 @@ pub(crate) use api_server::{ApiServer, kubeconfig};
 pub(crate) use etcd::Etcd;
 use folder::Folder;
 pub(crate) use istiod::Istiod;
+pub(crate) use kubelet::Kubelet;
 pub(crate) use request::Answer;
 
 /// One etcd and API servers that know nothing of each other. The servers end before etcd, and the folder goes last.
@@ -61,6 +63,7 @@ const _: () = {
         Istiod::log,
         Istiod::pid,
     );
+    let _ = Kubelet::start;
     let _ = |answer: Answer| (answer.status, answer.json(), answer.body);
 };
 
