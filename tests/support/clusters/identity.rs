@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use rustls::pki_types::CertificateDer;
 
 /// An API server's own authority and certificate, its key for ServiceAccounts, and its users' tokens.
@@ -56,6 +58,14 @@ impl Identity {
             fs::write(identity.file(name), text).unwrap();
         }
         identity
+    }
+
+    /// The signature of the key for ServiceAccounts, as a JSON Web Token has it (ES256).
+    pub(crate) fn signed_by_accounts(&self, bytes: &[u8]) -> Vec<u8> {
+        let random = SystemRandom::new();
+        let key = pem::parse(fs::read(self.file("accounts.key")).unwrap()).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.contents(), &random).unwrap();
+        key.sign(&random, bytes).unwrap().as_ref().to_vec()
     }
 
     pub(crate) fn file(&self, name: &str) -> PathBuf {

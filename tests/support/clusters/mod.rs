@@ -51,7 +51,13 @@ const _: () = {
     let _ = (ApiServer::url, ApiServer::port, ApiServer::authority, ApiServer::authority_file, ApiServer::token);
     let _ = (ApiServer::kubeconfig, ApiServer::kubeconfig_with_token, kubeconfig, ApiServer::start, ApiServer::stop);
     let _ = (ApiServer::create_namespace, ApiServer::create, ApiServer::create_secret, ApiServer::secret);
-    let _ = (ApiServer::service_account_token, ApiServer::kubectl_with_input, ApiServer::ask, ApiServer::log);
+    let _ = (
+        ApiServer::service_account_token,
+        ApiServer::service_account_token_until,
+        ApiServer::kubectl_with_input,
+        ApiServer::ask,
+        ApiServer::log,
+    );
     let _ = (|server: &ApiServer| server.kubectl([""]), |server: &ApiServer| server.kubectl_as("", [""]));
     let _ = |server: &ApiServer| server.listen("", "", std::time::Duration::ZERO).is_ok();
     let _ = (
