@@ -192,6 +192,29 @@ fn nothing_is_left_when_the_test_program_is_killed() {
     assert!(becomes_true(|| left(&pids, &folder).is_empty()), "{:?}", left(&pids, &folder));
 }
 
+#[test]
+fn servers_are_those_of_kubebuilder_assets_where_nothing_else_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log").display().to_string();
+    for name in ["kube-apiserver", "etcd", "kubectl"] {
+        let real = clusters::programs::program(name).display().to_string();
+        let script = folder.path().join("script");
+        fs::write(&script, format!("#!/bin/sh\necho {name} >> '{log}'\nexec '{real}' \"$@\"\n")).unwrap();
+        // Copied by another program: a test beside this one that starts a process would inherit the open file, and what
+        // is open for writing cannot be run.
+        let installed = Command::new("install").arg(&script).arg(folder.path().join(name)).status().unwrap();
+        assert!(installed.success());
+    }
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", "a_role_gives_a_service_account_its_rights"]);
+    let ran = program.env_remove("MESHCA_TEST_KUBE").env("KUBEBUILDER_ASSETS", folder.path()).output().unwrap();
+    assert!(ran.status.success(), "{}", words(&ran));
+    let started = fs::read_to_string(&log).unwrap();
+    for name in ["kube-apiserver", "etcd", "kubectl"] {
+        assert!(started.lines().any(|line| line == name), "{name} was not started from there: {started}");
+    }
+}
+
 /// A static, which nobody drops, as tests use it.
 #[test]
 #[ignore = "only for nothing_is_left_when_the_test_program_is_killed, which starts it"]
