@@ -326,13 +326,23 @@ pub struct Problem {
     what: String,
     facts: Vec<String>,
     hint: Option<String>,
+    remedy: Option<Box<Remedy>>,
+}
+
+/// What somebody else can apply in a cluster, so that a problem does not come again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remedy {
+    /// The cluster in which it is to be applied.
+    pub cluster: String,
+    /// Kubernetes objects, as YAML that `kubectl apply -f -` takes. It may be the same for many clusters.
+    pub manifest: String,
 }
 
 impl Problem {
     /// A problem with its sentence.
     #[must_use]
     pub fn new(code: Code, what: impl Into<String>) -> Self {
-        Self { code, what: what.into(), facts: Vec::new(), hint: None }
+        Self { code, what: what.into(), facts: Vec::new(), hint: None, remedy: None }
     }
 
     /// Adds one line of evidence, shown indented below the sentence.
@@ -346,6 +356,13 @@ impl Problem {
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Sets what would keep it from coming again.
+    #[must_use]
+    pub fn remedy(mut self, remedy: Option<Remedy>) -> Self {
+        self.remedy = remedy.map(Box::new);
         self
     }
 
@@ -377,6 +394,12 @@ impl Problem {
     #[must_use]
     pub fn advice(&self) -> Option<&str> {
         self.hint.as_deref()
+    }
+
+    /// What would keep it from coming again, where that is something to apply.
+    #[must_use]
+    pub fn to_apply(&self) -> Option<&Remedy> {
+        self.remedy.as_deref()
     }
 }
 

@@ -1,6 +1,11 @@
 //! Credentials that end, on real API servers: a token that ran out, and a credential plug-in that hands one out.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a cluster that does not answer is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a cluster that does not answer is a failed test"
+)]
 #![expect(clippy::disallowed_methods, reason = "tests wait for processes and ask for the time")]
 
 use std::fs;

@@ -64,11 +64,20 @@ pub(in crate::cli) struct ProblemDocument<'a> {
     what: &'a str,
     facts: &'a [String],
     hint: Option<&'a str>,
+    /// What would keep it from coming again, for `kubectl apply`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<&'a str>,
 }
 
 impl<'a> From<&'a Problem> for ProblemDocument<'a> {
     fn from(problem: &'a Problem) -> Self {
-        Self { code: problem.code().as_str(), what: problem.what(), facts: problem.facts(), hint: problem.advice() }
+        Self {
+            code: problem.code().as_str(),
+            what: problem.what(),
+            facts: problem.facts(),
+            hint: problem.advice(),
+            manifest: problem.to_apply().map(|it| it.manifest.as_str()),
+        }
     }
 }
 

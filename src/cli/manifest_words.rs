@@ -220,11 +220,8 @@ fn comment(text: &str) -> String {
 
 /// One document of a YAML stream.
 fn yaml(object: &Object, about: &str) -> Result<String, Problem> {
-    // Texts of one line stay on it, however long: an image's digest is easier to read so.
-    let options = serde_saphyr::ser_options! { folded_wrap_chars: 1_000_000 };
-    let mut text = String::new();
-    serde_saphyr::to_fmt_writer_with_options(&mut text, object, options)
-        .map_err(|error| Problem::new(Code::OutputFailed, format!("the result cannot be written: {error}")))?;
+    let failed = || Problem::new(Code::OutputFailed, format!("the {} cannot be written as YAML", object.kind()));
+    let text = object.yaml().ok_or_else(failed)?;
     Ok(format!("---\n{}{text}", comment(about)))
 }
 

@@ -23,6 +23,7 @@ pub mod passphrase_file;
 pub mod problem_words;
 pub mod rehearsal_words;
 pub mod rehearse_arguments;
+mod remedy_words;
 pub mod report_words;
 pub mod rollback_arguments;
 pub mod root_change_words;

@@ -31,7 +31,7 @@ fn lines(word: &str, problem: &Problem, mesh_file: &Path) -> String {
 
 /// A hint that can be pasted: a command of ours names the mesh file, unless it is the usual one or the command needs
 /// none.
-fn typed(hint: &str, mesh_file: &Path) -> String {
+pub(in crate::cli) fn typed(hint: &str, mesh_file: &Path) -> String {
     match hint.strip_prefix("meshca ") {
         Some(rest) if mesh_file != Path::new(USUAL) && !rest.starts_with("-f ") && !rest.starts_with("init") => {
             format!("meshca -f {} {rest}", mesh_file.display())

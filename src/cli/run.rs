@@ -19,7 +19,7 @@ use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
 use crate::cli::{
     cadence_words, calendar, check_words, discovery, document, errand_words, first_look_words, fleet_words,
-    inspect_words, manifests, problem_words, rehearsal_words, report_words, watch,
+    inspect_words, manifests, rehearsal_words, report_words, watch,
 };
 use crate::jobs::check::Checked;
 use crate::jobs::publish::{self, Delivery};
@@ -41,9 +41,7 @@ pub fn run(arguments: Arguments, now: OffsetDateTime) -> Exit {
     match command(arguments.command, &arguments.shared, voice, now) {
         Ok(exit) => exit,
         Err(problems) => {
-            for problem in problems {
-                voice.problem(&problem_words::error(&problem, &arguments.shared.file));
-            }
+            voice.errors(&problems, &arguments.shared.file);
             Exit::Error
         }
     }

@@ -158,6 +158,12 @@ impl Desk<'_> {
             self.voice.problem(&self.error(problem));
             exit = exit.max(Exit::Error);
         }
+        let refused = tick.plan.steps.iter().filter_map(|step| match &step.act {
+            Act::Refuse(problem) => Some(problem),
+            _ => None,
+        });
+        let failed = tick.done.values().filter_map(|outcome| outcome.as_ref().err());
+        self.voice.remedies(refused.chain(failed).chain(&tick.untold), &self.shared.file);
         exit
     }
 }

@@ -35,6 +35,8 @@ impl Desk<'_> {
                 Err(problem) => self.voice.problem(&self.error(problem)),
             }
         }
+        let failed = turned.noted.values().filter_map(|result| result.as_ref().err());
+        self.voice.remedies(failed, &self.shared.file);
         drop(lock);
         if order.dry_run {
             return Ok(Exit::Fine);

@@ -4,11 +4,12 @@
 #![expect(clippy::disallowed_methods, reason = "whether colour is wanted stands in the environment (no-color.org)")]
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
 
 use serde::Serialize;
 
 use crate::cli::args::Shared;
-use crate::cli::document;
+use crate::cli::{document, problem_words, remedy_words};
 use crate::problem::{Code, Problem};
 use crate::world::files;
 
@@ -84,6 +85,21 @@ impl Voice {
     pub fn words(self, text: &str) {
         if !self.quiet {
             self.problem(text);
+        }
+    }
+
+    /// Errors, to standard error, always; and below them what somebody could apply so that they do not come again.
+    pub(in crate::cli) fn errors<'p>(self, problems: impl IntoIterator<Item = &'p Problem> + Clone, mesh_file: &Path) {
+        for problem in problems.clone() {
+            self.problem(&problem_words::error(problem, mesh_file));
+        }
+        self.remedies(problems, mesh_file);
+    }
+
+    /// What somebody could apply so that problems that were told do not come again.
+    pub(in crate::cli) fn remedies<'p>(self, problems: impl IntoIterator<Item = &'p Problem>, mesh_file: &Path) {
+        if let Some(text) = remedy_words::remedies(problems, mesh_file) {
+            self.problem(&text);
         }
     }
 

@@ -7,7 +7,6 @@ use time::{Duration, OffsetDateTime};
 use crate::cli::args::Shared;
 use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
-use crate::cli::problem_words;
 use crate::cli::rotate_arguments::RotateArguments;
 use crate::cli::voice::Voice;
 use crate::mesh::fleet::Mesh;
@@ -69,7 +68,7 @@ impl Watch<'_> {
         loop {
             match self.brake.wait_for_turn(next) {
                 Turn::End => return Ok(exit),
-                Turn::Tell(News::Trouble(problem)) => self.tell(&problem),
+                Turn::Tell(News::Trouble(problem)) => self.tell(&[problem]),
                 Turn::Tell(News::StandsBy(words)) => self.voice.words(&words),
                 Turn::Tell(News::Holds(words)) => {
                     self.voice.words(&words);
@@ -77,7 +76,7 @@ impl Watch<'_> {
                 }
                 Turn::Begin => {
                     exit = self.tick(&mut mesh).unwrap_or_else(|problems| {
-                        problems.iter().for_each(|problem| self.tell(problem));
+                        self.tell(&problems);
                         Exit::Error
                     });
                     next = clock::steady() + self.pause(&mesh).unsigned_abs();
@@ -104,7 +103,7 @@ impl Watch<'_> {
         desk.rotate(self.order)
     }
 
-    fn tell(&self, problem: &Problem) {
-        self.voice.problem(&problem_words::error(problem, &self.shared.file));
+    fn tell(&self, problems: &[Problem]) {
+        self.voice.errors(problems, &self.shared.file);
     }
 }

@@ -12,7 +12,7 @@ use crate::mesh::fleet::{Cluster, TrustBundle};
 pub struct Rule {
     /// The groups; the core group has an empty name.
     #[serde(serialize_with = "on_one_line")]
-    pub api_groups: [&'static str; 1],
+    pub api_groups: [String; 1],
     /// The kinds of objects, as paths name them.
     #[serde(serialize_with = "on_one_line")]
     pub resources: [&'static str; 1],
@@ -25,9 +25,14 @@ pub struct Rule {
 }
 
 impl Rule {
-    fn new(group: &'static str, resource: &'static str, names: &[&str], verbs: &[&'static str]) -> Self {
+    pub(in crate::mesh::manifests) fn new(
+        group: &str,
+        resource: &'static str,
+        names: &[&str],
+        verbs: &[&'static str],
+    ) -> Self {
         Self {
-            api_groups: [group],
+            api_groups: [group.to_owned()],
             resources: [resource],
             resource_names: names.iter().map(|name| (*name).to_owned()).collect(),
             verbs: verbs.to_vec(),
@@ -206,7 +211,7 @@ mod tests {
                         lists || rule.verbs.iter().all(|verb| ["get", "patch", "create"].contains(verb)),
                         "{rule:?}"
                     );
-                    let words = rule.api_groups.iter().chain(&rule.resources).copied();
+                    let words = rule.api_groups.iter().map(String::as_str).chain(rule.resources);
                     assert!(words.chain(rule.resource_names.iter().map(String::as_str)).all(|word| word != "*"));
                     assert_eq!(rule.resource_names.is_empty(), lists || rule.resources == ["events"], "{rule:?}");
                 }

@@ -178,6 +178,15 @@ impl Object {
         Self::new("apps/v1", "Deployment", Some(NAMESPACE), name, Body::Deployment { spec: Box::new(spec) })
     }
 
+    /// It as YAML; `None`: the serializer failed.
+    #[must_use]
+    pub fn yaml(&self) -> Option<String> {
+        // Texts of one line stay on it, however long: an image's digest is easier to read so.
+        let options = serde_saphyr::ser_options! { folded_wrap_chars: 1_000_000 };
+        let mut text = String::new();
+        serde_saphyr::to_fmt_writer_with_options(&mut text, self, options).ok().map(|()| text)
+    }
+
     /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> &'static str {

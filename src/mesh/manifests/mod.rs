@@ -9,6 +9,7 @@ pub mod installation;
 pub mod job_spec;
 pub mod kube_object;
 mod label;
+pub mod missing_right;
 pub mod pod;
 pub mod pod_files;
 pub mod schedule;

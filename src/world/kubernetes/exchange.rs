@@ -18,6 +18,13 @@ pub(super) struct Object {
     pub(super) name: String,
 }
 
+impl Object {
+    /// The group of its kind; the core group has an empty name.
+    pub(super) fn group(&self) -> &str {
+        self.path.strip_prefix("/apis/").and_then(|rest| rest.split('/').next()).unwrap_or_default()
+    }
+}
+
 /// What is done to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verb {
@@ -72,6 +79,14 @@ impl std::fmt::Display for Object {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_group_of_an_object_stands_in_its_path() {
+        let group = |path: &str| Object { path: path.to_owned(), resource: "", name: String::new() }.group().to_owned();
+        assert_eq!(group("/api/v1/namespaces/istio-system/secrets"), "");
+        assert_eq!(group("/apis/apps/v1/namespaces/istio-system/deployments"), "apps");
+        assert_eq!(group("/apis/certificates.k8s.io/v1/clustertrustbundles"), "certificates.k8s.io");
+    }
 
     #[test]
     fn a_date_is_read_as_servers_write_it_and_in_no_other_form() {

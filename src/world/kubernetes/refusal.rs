@@ -5,8 +5,10 @@ use serde::Deserialize;
 use crate::mesh::cacerts::SELF_SIGNED_SECRET;
 use crate::mesh::fleet::{Access, Cluster};
 use crate::mesh::istiod_deployment::ISTIOD;
+use crate::mesh::manifests::kube_object::Subject;
+use crate::mesh::manifests::missing_right::MissingRight;
 use crate::pki::plain_text::plain;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Problem, Remedy};
 use crate::world::kubernetes::exchange::{Answer, Object, Verb};
 
 /// The longest part of a server's message that is shown.
@@ -74,24 +76,42 @@ pub(super) fn refusal(cluster: &Cluster, object: &Object, verb: Verb, answer: &A
     }
 }
 
-/// The problem of a missing right: the rule that would give it, and the command that prints what grants it to whoever
-/// asked.
+/// The problem of a missing right: the rule that would give it, what grants that to whoever asked, and the command that
+/// prints all that the cluster has to grant.
 fn not_allowed(cluster: &Cluster, object: &Object, verb: Verb, forbidden: Option<Forbidden<'_>>) -> Problem {
     let Cluster { name, namespace, .. } = cluster;
+    let (group, resource) = (object.group(), object.resource);
     // Where an apply meets nothing, the right that is missing is the one to create.
-    let lacking = forbidden.as_ref().map_or_else(|| verb.as_str(), |it| it.verb);
-    let group = forbidden.as_ref().map(|it| format!("apiGroups [\"{}\"], ", it.group)).unwrap_or_default();
-    // Who creates by POST gives the name in the body, which no rule sees.
-    // A list has no name either.
-    let is_nameless = verb == Verb::Create || object.name.is_empty();
-    let names = if is_nameless { String::new() } else { format!("resourceNames [{}], ", object.name) };
-    let what = if object.name == SELF_SIGNED_SECRET { "adoption" } else { "rbac" };
-    let option = forbidden.map_or_else(String::new, |it| it.subject()) + &deployment(object);
+    let is_creation = verb == Verb::Create || forbidden.as_ref().is_some_and(|it| it.verb == Verb::Create.as_str());
+    let lacking = if is_creation { Verb::Create } else { verb }.as_str();
+    // Who creates by POST gives the name in the body, which no rule sees. A list has no name either.
+    let named = Some(object.name.as_str()).filter(|name| verb != Verb::Create && !name.is_empty());
+    let names = named.map(|name| format!("resourceNames [{name}], ")).unwrap_or_default();
+    let subject = forbidden.as_ref().and_then(Forbidden::subject);
+    let is_of_the_cluster = resource == "clustertrustbundles";
+    let granted_in = if is_of_the_cluster { None } else { Some(namespace.as_str()) };
+    let right = MissingRight { namespace: granted_in, group, resource, name: named, verb: lacking };
+    // What an adoption needs is granted for as long as it lasts, by what `manifests adoption` prints.
+    let is_for_adoption = object.name == SELF_SIGNED_SECRET;
+    let what = if is_for_adoption { "adoption" } else { "rbac" };
+    let manifest = subject.as_ref().filter(|_| !is_for_adoption).and_then(|subject| right.manifest(subject));
+    let option = forbidden.map_or_else(String::new, |_| option(subject.as_ref())) + &deployment(object);
     Problem::new(Code::NotAllowed, format!("{name}/{namespace}: not allowed to {} {object}", verb.as_str()))
-        .fact(format!("rule     {group}resources [{}], {names}verbs [{lacking}]", object.resource))
+        .fact(format!("rule     apiGroups [\"{group}\"], resources [{resource}], {names}verbs [{lacking}]"))
         .hint(format!(
-            "meshca manifests {what} {name}{option}   prints what grants it, to be applied by who may in {name}"
+            "meshca manifests {what} {name}{option}   prints all that it needs there, to be applied by who may in {name}"
         ))
+        .remedy(manifest.map(|manifest| Remedy { cluster: name.to_string(), manifest }))
+}
+
+/// The option of `manifests rbac` that names who was refused; none, where it is whom that command means by itself.
+fn option(subject: Option<&Subject>) -> String {
+    match subject {
+        None => " --subject-user NAME".to_owned(),
+        Some(usual) if *usual == Subject::default() => String::new(),
+        Some(Subject::Account { namespace, name }) => format!(" --service-account {namespace}/{name}"),
+        Some(Subject::User(name)) => format!(" --subject-user {name}"),
+    }
 }
 
 /// Who may not do what, in the words of an API server's authorizer.
@@ -101,33 +121,27 @@ fn not_allowed(cluster: &Cluster, object: &Object, verb: Verb, forbidden: Option
 struct Forbidden<'m> {
     user: &'m str,
     verb: &'m str,
-    group: &'m str,
 }
 
 impl<'m> Forbidden<'m> {
     fn read(message: &'m str) -> Option<Self> {
         let (_, rest) = message.split_once("User \"")?;
         let (user, rest) = rest.split_once("\" cannot ")?;
-        let (verb, rest) = rest.split_once(" resource \"")?;
-        let (_, rest) = rest.split_once("\" in API group \"")?;
-        let (group, _) = rest.split_once('"')?;
-        Some(Self { user, verb, group })
+        let (verb, _) = rest.split_once(" resource \"")?;
+        Some(Self { user, verb })
     }
 
-    /// The option of `manifests rbac` that names who was refused; none, where it is whom that command means by itself.
-    fn subject(&self) -> String {
-        const USUAL: &str = "meshca/meshca";
-        let account = self.user.strip_prefix("system:serviceaccount:").and_then(|it| it.split_once(':'));
+    /// Who was refused; none, where a shell might take the name for something else: that is left to people.
+    fn subject(&self) -> Option<Subject> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/+".contains(c);
-        match account {
-            // What a shell might take for something else is left to people.
-            _ if self.user.is_empty() || !self.user.chars().all(is_plain) => " --subject-user NAME".to_owned(),
-            Some((namespace, name)) => match format!("{namespace}/{name}") {
-                usual if usual == USUAL => String::new(),
-                account => format!(" --service-account {account}"),
-            },
-            None => format!(" --subject-user {}", self.user),
+        if self.user.is_empty() || !self.user.chars().all(is_plain) {
+            return None;
         }
+        let account = self.user.strip_prefix("system:serviceaccount:").and_then(|it| it.split_once(':'));
+        Some(match account {
+            Some((namespace, name)) => Subject::Account { namespace: namespace.to_owned(), name: name.to_owned() },
+            None => Subject::User(self.user.to_owned()),
+        })
     }
 }
 
@@ -175,7 +189,7 @@ mod tests {
     fn the_words_of_an_authorizer_say_who_lacks_which_right() {
         let message = "secrets \"cacerts\" is forbidden: User \"plain\" cannot create resource \"secrets\" in API group \"\" in \
                        the namespace \"istio-system\"";
-        assert_eq!(Forbidden::read(message), Some(Forbidden { user: "plain", verb: "create", group: "" }));
+        assert_eq!(Forbidden::read(message), Some(Forbidden { user: "plain", verb: "create" }));
         assert_eq!(Forbidden::read("secrets is forbidden: a webhook says no"), None);
     }
 
@@ -190,7 +204,7 @@ mod tests {
             ("(not shown)", " --subject-user NAME"),
             ("", " --subject-user NAME"),
         ] {
-            assert_eq!(Forbidden { user, verb: "get", group: "" }.subject(), option);
+            assert_eq!(super::option(Forbidden { user, verb: "get" }.subject().as_ref()), option);
         }
     }
 
