@@ -8,10 +8,14 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use support::judges;
 use support::story::{Said, Story};
 
@@ -234,12 +238,16 @@ fn a_context_that_is_missing_is_named_with_those_that_are_there() {
 
 /// A kubeconfig whose user is this script.
 fn with_plugin(port: u16, script: &str) -> Story {
+    with_plugin_within(port, script, "2s")
+}
+
+fn with_plugin_within(port: u16, script: &str, deadline: &str) -> Story {
     let story = story(
         &kubeconfig(
             &format!("http://127.0.0.1:{port}"),
             "{ exec: { apiVersion: client.authentication.k8s.io/v1, command: ./log-in, interactiveMode: Never } }",
         ),
-        "2s",
+        deadline,
     );
     story.write("log-in.text", format!("#!/bin/sh\n{script}\n"));
     judges::install(&story.path("log-in.text"), &story.path("log-in"));
@@ -303,6 +311,82 @@ fn a_credential_plugin_that_hangs_is_ended_with_what_it_started() {
     let still: Vec<&str> = family.split_whitespace().filter(|pid| runs(pid)).collect();
     assert_eq!(family.split_whitespace().count(), 2);
     assert!(still.is_empty(), "{still:?} of {family:?} are left");
+}
+
+/// Longer than any of these tests: what ends before it ends for another reason.
+const LONG: &str = "30m";
+
+/// A plug-in that hangs and leaves word of itself and of what it started.
+const HANGING_FAMILY: &str = "sleep 3000 & echo $$ $! > family.part; mv family.part family; wait";
+
+/// Waits for the family of that plug-in: two processes.
+fn family(story: &Story) -> Vec<String> {
+    let begins = (0..10_000).any(|_| {
+        thread::sleep(Duration::from_millis(20));
+        story.path("family").exists()
+    });
+    assert!(begins, "the plug-in was never run");
+    let family: Vec<String> = story.read("family").split_whitespace().map(str::to_owned).collect();
+    assert!(family.len() == 2 && family.iter().all(|pid| runs(pid)), "{family:?}");
+    family
+}
+
+/// Whether all of them are gone; a kill takes a moment.
+fn are_gone(family: &[String]) -> bool {
+    (0..1000).any(|_| {
+        thread::sleep(Duration::from_millis(20));
+        !family.iter().any(|pid| runs(pid))
+    })
+}
+
+#[test]
+fn a_signal_to_meshca_ends_a_plugin_that_hangs_with_all_that_it_started() {
+    let watch = "rotate --watch --passphrase-file passphrase";
+    let tick = "rotate --passphrase-file passphrase";
+    for (line, signal, end) in [
+        // As it would have ended without a plug-in.
+        ("check east", Signal::INT, None),
+        ("check east", Signal::TERM, None),
+        ("report", Signal::INT, None),
+        // A run that ends when what it writes is written.
+        (tick, Signal::TERM, Some(1)),
+        (tick, Signal::INT, Some(1)),
+        (watch, Signal::TERM, Some(0)),
+        (watch, Signal::INT, Some(0)),
+    ] {
+        let story = with_plugin_within(1, HANGING_FAMILY, LONG);
+        let story = if line.starts_with("rotate") { story.founded("m1", "2026-11-23T10:00:00Z") } else { story };
+        let mut command = story.command(line);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let family = family(&story);
+        // To meshca alone, as a terminal does where the plug-in is in a group of its own.
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), end, "{line}: {:?}", Said::of(&output));
+        if end.is_none() {
+            assert_eq!(output.status.signal(), Some(signal.as_raw()), "{line}");
+        }
+        assert!(are_gone(&family), "{line}: some of {family:?} are left");
+    }
+}
+
+#[test]
+fn ctrl_c_on_a_terminal_ends_meshca_and_its_plugin() {
+    let story = with_plugin_within(1, HANGING_FAMILY, LONG);
+    let meshca = story.command("check east");
+    let words: Vec<String> = std::iter::once(meshca.get_program())
+        .chain(meshca.get_args())
+        .map(|word| format!("'{}'", word.display()))
+        .collect();
+    let mut script = Command::new(judges::program("script"));
+    script.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]).current_dir(story.path(""));
+    let mut terminal = script.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let family = family(&story);
+    let mut keyboard = terminal.stdin.take().unwrap();
+    keyboard.write_all(b"\x03").unwrap();
+    let ended = terminal.wait().unwrap();
+    assert_eq!(ended.code(), Some(128 + Signal::INT.as_raw()));
+    assert!(are_gone(&family), "some of {family:?} are left");
 }
 
 #[test]

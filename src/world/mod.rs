@@ -1,6 +1,8 @@
 //! TOUCH: everything that can fail for reasons of its own.
 
 pub mod brake;
+#[cfg(feature = "k8s")]
+mod child_groups;
 pub mod clock;
 pub mod core_dump;
 pub mod directory;

@@ -1,20 +1,21 @@
-//! A credential plug-in of a kubeconfig (`exec`): run once, without a terminal, and ended when it takes too long.
+//! A credential plug-in of a kubeconfig (`exec`): run once, without a terminal, and ended when it takes too long or
+//! meshca is asked to end. Many a plug-in is a script: it runs in a group of its own, so that what it started is ended with
+//! it, and only that.
 //!
 //! Protocol: `client.authentication.k8s.io/v1`, `ExecCredential`.
 
 use std::io::Read;
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use kube::config::{AuthInfo, Cluster, ExecAuthCluster, ExecConfig};
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::pki::plain_text::plain;
 use crate::problem::{Code, Problem};
+use crate::world::child_groups::{ChildGroup, NotStarted};
 
 /// More than any credential or complaint.
 const LARGEST: u64 = 1024 * 1024;
@@ -44,14 +45,18 @@ pub(super) fn run(plugin: &ExecConfig, cluster: Option<&Cluster>, deadline: Dura
         problem
             .hint(plugin.install_hint.as_deref().map_or_else(|| "run it by hand".to_owned(), |hint| plain(hint, 200)))
     };
-    let mut child =
-        command(plugin, &name, cluster).spawn().map_err(|error| failed(&format!("it cannot be started: {error}")))?;
-    let Some((said, complaint)) = listen(&mut child).recv_timeout(deadline).ok() else {
-        end(&mut child);
+    let started = ChildGroup::start(&mut command(plugin, &name, cluster));
+    let mut group = started.map_err(|why| match why {
+        NotStarted::Refused(error) => failed(&format!("it cannot be started: {error}")),
+        NotStarted::Ends => failed("it was not started: this run was asked to end"),
+        NotStarted::Unheard(problem) => problem,
+    })?;
+    let Some((said, complaint)) = listen(group.child()).recv_timeout(deadline).ok() else {
+        group.end();
         return Err(failed(&format!("it said nothing within {} seconds", deadline.as_secs())));
     };
-    let Some(status) = ended(&mut child, deadline) else {
-        end(&mut child);
+    let Some(status) = ended(&mut group, deadline) else {
+        group.end();
         return Err(failed(&format!("it did not end within {} seconds", deadline.as_secs())));
     };
     if !status.success() {
@@ -84,8 +89,6 @@ fn command(plugin: &ExecConfig, name: &str, cluster: Option<&Cluster>) -> Comman
     let info = serde_json::json!({ "apiVersion": version, "kind": "ExecCredential", "spec": spec });
     command.env("KUBERNETES_EXEC_INFO", info.to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    // Many a plug-in is a script: what it started is ended with it, and only that.
-    command.process_group(0);
     command
 }
 
@@ -113,23 +116,17 @@ fn read(pipe: Option<impl Read>) -> Bytes {
 }
 
 /// How it ended, which comes right after it closed its ends; `None`: it did not.
-fn ended(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
+fn ended(group: &mut ChildGroup, deadline: Duration) -> Option<ExitStatus> {
     const PAUSE: Duration = Duration::from_millis(10);
     let rounds = deadline.as_millis() / PAUSE.as_millis();
     for _ in 0..=rounds {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
+        let status = group.ended();
+        if status.is_some() {
+            return status;
         }
         std::thread::sleep(PAUSE);
     }
     None
-}
-
-/// Ends the plug-in with all that it started, by the id of its group, and takes its end, so that no process is left half
-/// dead.
-fn end(child: &mut Child) {
-    let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
-    let _ = child.wait();
 }
 
 /// The credential as a kubeconfig would hold it: certificate and key in base64.
