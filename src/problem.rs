@@ -175,6 +175,8 @@ codes! {
         BadTrustDomain = "bad-trust-domain": "the trust domain is not one of SPIFFE";
         BadNamespace = "bad-namespace": "a namespace is not a DNS label";
         BadPin = "bad-pin": "a trusted root is not given as the SHA-256 of its certificate";
+        BadLeaked = "bad-leaked": "a leaked key is not given as the SHA-256 of its certificate";
+        LeakedTwice = "leaked-twice": "a leaked key is named twice";
         RenewBeforeTooLong = "renew-before-too-long": "a certificate would be due for renewal from its first moment";
         WorkloadOutlivesRenewal = "workload-outlives-renewal": "workload certificates may live longer than their intermediate has left when it is renewed";
         IntermediateOutlivesIssuing = "intermediate-outlives-issuing": "an intermediate may live longer than its issuing CA has left when that is renewed";
@@ -273,6 +275,7 @@ codes! {
         AdoptedSigner = "adopted-signer": "a cluster signs with what it was adopted with, which cannot be renewed or brought back";
         RemovalBegun = "removal-begun": "an old root was removed from a trust bundle, so the root change cannot be turned back";
         SignerTainted = "signer-tainted": "the key of an intermediate that a cluster had may be in other hands, and the intermediate has not ended";
+        KeyLeaked = "key-leaked": "the private key of a root or an issuing CA may be in other hands; it endorses or signs nothing new, and whoever has it can make certificates that clusters accept until its root is removed from them";
         RemovalNotDue = "removal-not-due": "the removal of a root was approved that the fleet is not ready to lose, or that it does not walk away from";
         CeremonyNeeded = "ceremony-needed": "nothing that may be used without people can renew this certificate";
     }

@@ -220,6 +220,17 @@ fn refused() -> Vec<(Code, String, &'static str)> {
             and("root: { trusted: [8f0c] }"),
             "root.trusted `8f0c` is not the SHA-256 of a certificate at mesh.yml:19:19",
         ),
+        (BadLeaked, and("leaked: [8f0c]"), "leaked `8f0c` is not the SHA-256 of a certificate at mesh.yml:19:10"),
+        (
+            LeakedTwice,
+            and(&format!("leaked: [{0}, {0}]", "ab".repeat(32))),
+            "leaked names `abababababababababababababababababababababababababababababababab` twice at mesh.yml:19:76",
+        ),
+        (
+            BadValue,
+            and(&format!("leaked: [{}]", vec!["ab".repeat(32); 65].join(", "))),
+            "leaked has 65 entries, more than 64 at mesh.yml:19:10",
+        ),
         (
             KeyKindRefused,
             and("root: { key: rsa-2048 }"),

@@ -39,12 +39,15 @@ impl Desk<'_> {
         let next = PassphraseSource::new(order.next_passphrase_file);
         let passphrases = Passphrases { opens: &named, seals: if order.next { &next } else { &named } };
         let mut ledger = self.ledger_file();
-        let made = root_create::run(mesh, store, prospect, &passphrases, &self.entropy, &mut ledger, now);
+        let made = root_create::run(mesh, store, &prospect, &passphrases, &self.entropy, &mut ledger, now);
         let recorded = self.finish(ledger);
         let root = made.map_err(one)?;
         recorded.map_err(one)?;
         let certificate = || fleet_words::certificate(&root.certificate);
         let words = || match endorser {
+            None if order.next => {
+                format!("created root g{} of {}, endorsed by none\n\n{}", root.generation, mesh.name, certificate())
+            }
             None => format!("created the root of {}\n\n{}", mesh.name, certificate()),
             Some(by) => {
                 let Held { generation, .. } = root;
@@ -52,6 +55,11 @@ impl Desk<'_> {
             }
         };
         self.voice.answer(self.shared, &document::root(&root, endorser), words)?;
+        let pins = prospect.pins(&root);
+        if !pins.is_empty() {
+            self.voice.words("the key of the newest root is leaked, so that it endorses nothing");
+            self.voice.words(&pin_words(&pins));
+        }
         let (file, folder) = (self.shared.file.display(), store.root(root.generation));
         let key = folder.key_path();
         let carry =
@@ -205,13 +213,17 @@ fn confirm_import(root: &Held, confirm: Option<String>) -> Result<(), Vec<Proble
 
 /// What makes the mesh use a root that was taken in.
 fn import_words(candidate: &Candidate) -> String {
-    let pins: String = candidate.pins().iter().map(|pin| format!("\n    - {pin}")).collect();
-    match pins.as_str() {
-        "" => "it is used from now on, as the founding root or because the mesh file pins it already".to_owned(),
-        pins => format!(
-            "it is not used before the mesh file pins it; what is used now must be pinned as well then:\n\nroot:\n  trusted:{pins}\n"
-        ),
+    match candidate.pins() {
+        [] => "it is used from now on, as the founding root or because the mesh file pins it already".to_owned(),
+        pins => pin_words(pins),
     }
+}
+
+fn pin_words(pins: &[Fingerprint]) -> String {
+    let pins: String = pins.iter().map(|pin| format!("\n    - {pin}")).collect();
+    format!(
+        "it is not used before the mesh file pins it; what is used now must be pinned as well then:\n\nroot:\n  trusted:{pins}\n"
+    )
 }
 
 /// The whole main job, in one folder.

@@ -9,6 +9,7 @@ use crate::jobs::rotate::Tick;
 use crate::mesh::change::Change;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::holdings::{Held, Prepared};
+use crate::mesh::leak_document::LeakPart;
 use crate::mesh::ledger::{Entry, Ledger};
 use crate::mesh::loaded::Loaded;
 use crate::mesh::plan::Act;
@@ -225,6 +226,7 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
         steps: Vec<One<'a>>,
         next_ceremony: Option<CeremonyDocument>,
         root_change: Option<ProgressPart<'a>>,
+        leaks: Vec<LeakPart<'a>>,
     }
     #[derive(Serialize)]
     struct One<'a> {
@@ -260,6 +262,7 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
         steps: steps.collect(),
         next_ceremony: tick.plan.ceremonies.first().map(CeremonyDocument::from),
         root_change: tick.plan.root_change.as_ref().map(ProgressPart::of),
+        leaks: tick.plan.leaks.iter().map(LeakPart::of).collect(),
     }
 }
 

@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use crate::cli::root_change_words;
 use crate::cli::table::{Cell, Line, aligned, painted};
 use crate::mesh::fleet::ClusterName;
+use crate::mesh::leak::Leak;
 use crate::mesh::loaded::Loaded;
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
@@ -186,6 +187,9 @@ fn next_command(status: &Status, mesh_file: &str) -> Option<String> {
     let meshca = format!("meshca -f {}", quoted(mesh_file));
     if has(Code::NoUsableRoot) {
         return Some(format!("{meshca} root create"));
+    }
+    if let Some(command) = status.leaks.iter().find_map(Leak::next_command) {
+        return Some(format!("{meshca} {command}"));
     }
     let is_due = |row: &&Row| {
         let due = row.renews_at.is_some_and(|at| at <= status.generated_at);

@@ -12,13 +12,14 @@ use crate::cli::{document, fleet_words, problem_words, root_change_words};
 use crate::jobs::courier::Courier;
 use crate::jobs::rotate::{self, Tick};
 use crate::mesh::deadline::Ceremony;
+use crate::mesh::leak::Leak;
 use crate::mesh::ledger;
 use crate::mesh::plan::Act;
 use crate::mesh::status::Status;
 #[cfg(feature = "k8s")]
 use crate::mesh::status_part;
 use crate::pki::profile::Tier;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, Finding, Problem, Severity};
 #[cfg(feature = "k8s")]
 use crate::world::kubernetes::status_map;
 use crate::world::ledger_file::About;
@@ -120,6 +121,20 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// Says whom each leaked key reaches: critical as long as there is anybody.
+    fn end_of_leaks(&self, leaks: &[Leak]) -> Exit {
+        let mut exit = Exit::Fine;
+        for Finding { severity, problem, .. } in leaks.iter().map(|leak| leak.finding(&self.mesh.name)) {
+            let (problem, bad) = match severity {
+                Severity::Critical => (self.error(&problem), Exit::Critical),
+                Severity::Warning => (problem_words::warning(&problem, &self.shared.file), Exit::Warning),
+            };
+            self.voice.problem(&problem);
+            exit = exit.max(bad);
+        }
+        exit
+    }
+
     /// How a tick ends: 1, if something could not be done; 3, if people are asked for a ceremony; 4, if a target is due,
     /// nothing can renew it, and the ceremony should have begun.
     fn end_of(&self, tick: &Tick) -> Exit {
@@ -154,6 +169,7 @@ impl Desk<'_> {
             self.voice.problem(&problem);
             exit = exit.max(bad);
         }
+        exit = exit.max(self.end_of_leaks(&tick.plan.leaks));
         for problem in tick.done.values().filter_map(|outcome| outcome.as_ref().err()) {
             self.voice.problem(&self.error(problem));
             exit = exit.max(Exit::Error);

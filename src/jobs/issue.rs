@@ -104,7 +104,8 @@ pub fn run(
     let mut orders = Vec::new();
     for cluster in clusters {
         let first = store.next_prepared(&cluster.name)?.max(targets.observe(cluster).generation().saturating_add(1));
-        for (generation, start) in (first..).zip(starts(mesh, &stock_of(&holdings, anchor, cluster), order.until, now))
+        for (generation, start) in
+            (first..).zip(starts(mesh, &stock_of(mesh, &holdings, anchor, cluster), order.until, now))
         {
             orders.push((cluster, generation, start));
         }
@@ -166,13 +167,18 @@ fn open_signer(
         let key = root_key::open(store, anchor, order.opens, mesh.lab, entropy)?;
         return Ok((anchor.clone(), key, Vec::new()));
     }
-    let issuing = holdings.live_issuing(&anchor.certificate, now).ok_or_else(|| {
+    let issuing = holdings.live_issuing(mesh, &anchor.certificate, now).ok_or_else(|| {
         let generation = anchor.generation;
-        Problem::new(
+        let leaked = holdings.issuing_under(&anchor.certificate);
+        let leaked = leaked.into_iter().filter(|held| mesh.is_leaked(&held.certificate));
+        let problem = Problem::new(
             Code::CeremonyNeeded,
             format!("{} has no issuing CA that is valid now under root g{generation}", mesh.name),
         )
-        .hint(format!("meshca issuing create --root {generation}"))
+        .hint(format!("meshca issuing create --root {generation}"));
+        leaked.fold(problem, |problem, held| {
+            problem.fact(format!("issuing CA g{} is named in `leaked`, and signs nothing", held.generation))
+        })
     })?;
     let key = issuing_key::open(store, issuing, order.opens, mesh.lab, entropy)?;
     Ok((issuing.clone(), key, vec![issuing.certificate.clone()]))
@@ -187,7 +193,7 @@ fn chosen<'a>(
 ) -> Result<Vec<&'a Cluster>, Problem> {
     if names.is_empty() {
         let needs = |cluster: &&Cluster| {
-            let stock = || stock_of(holdings, anchor, cluster);
+            let stock = || stock_of(mesh, holdings, anchor, cluster);
             cluster.role.has_cacerts()
                 && cluster.state == Membership::Member
                 && stock().iter().map(|it| it.generation).max().unwrap_or(0) <= targets.observe(cluster).generation()
@@ -197,7 +203,8 @@ fn chosen<'a>(
     mesh.signing_clusters(names)
 }
 
-/// What lies in stock for this cluster under this root.
-fn stock_of<'a>(holdings: &'a Holdings, anchor: &Held, cluster: &Cluster) -> Vec<&'a Prepared> {
-    holdings.stock.iter().filter(|it| it.cluster == cluster.name && it.leads_to(&anchor.certificate)).collect()
+/// What lies in stock for this cluster under this root, and may be used.
+fn stock_of<'a>(mesh: &Mesh, holdings: &'a Holdings, anchor: &Held, cluster: &Cluster) -> Vec<&'a Prepared> {
+    let of_cluster = holdings.stock.iter().filter(|it| it.cluster == cluster.name && !it.is_tainted(mesh));
+    of_cluster.filter(|it| it.leads_to(&anchor.certificate)).collect()
 }

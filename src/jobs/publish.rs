@@ -95,7 +95,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         }
         // A signer under another root is a step of a root change, which is rotate's to take.
         let root = there.and_then(|there| signed_under(&trusted, there)).unwrap_or(current);
-        let ready = holdings.ready(&cluster.name, observed.generation(), &root.certificate, courier.now);
+        let ready = holdings.ready(mesh, &cluster.name, observed.generation(), &root.certificate, courier.now);
         let change = match ready {
             None => nothing_ready(&holdings, cluster, &observed),
             Some(prepared) => shared_key::refuse(prepared.signer.spki(), &cluster.name, &fleet).and_then(|()| {

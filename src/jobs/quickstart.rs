@@ -60,7 +60,7 @@ pub fn run(folder: &Path, entropy: &Entropy, now: OffsetDateTime) -> Result<Quic
     let mut ledger = LedgerFile::new(&mesh.records, now);
     let prospect = root_create::first(&store, &mesh, now).map_err(one)?;
     let passphrases = root_create::Passphrases { opens: &source, seals: &source };
-    let root = root_create::run(&mesh, &store, prospect, &passphrases, entropy, &mut ledger, now).map_err(one)?;
+    let root = root_create::run(&mesh, &store, &prospect, &passphrases, entropy, &mut ledger, now).map_err(one)?;
     let order = issuing_create::Order { root: None, opens: &source, seals: &source };
     issuing_create::run(&mesh, &store, &order, entropy, &mut ledger, now).map_err(one)?;
     let (opens, shows_progress, seals) = (&source, false, None);

@@ -9,6 +9,7 @@ use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::ledger::Act;
 use crate::mesh::minting::{self, Ingredients};
 use crate::pki::endorsement::Endorsement;
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::moment::utc;
 use crate::pki::signing_key::SigningKey;
 use crate::pki::validity::BACKDATE;
@@ -32,6 +33,7 @@ pub struct Prospect {
     generation: u32,
     endorser: Option<Held>,
     others: Vec<u32>,
+    used: Vec<Fingerprint>,
 }
 
 impl Prospect {
@@ -41,10 +43,21 @@ impl Prospect {
         self.generation
     }
 
-    /// The root whose key will endorse it: the newest trusted one. The first root has none.
+    /// The root whose key will endorse it: the newest trusted one. The first root has none; nor has one after a root whose
+    /// key is leaked, whose word counts for nothing.
     #[must_use]
     pub const fn endorser(&self) -> Option<&Held> {
         self.endorser.as_ref()
+    }
+
+    /// What the mesh file must pin so that it is used: itself, and besides it what is used now. Empty: it is the first, or
+    /// endorsed.
+    #[must_use]
+    pub fn pins(&self, made: &Held) -> Vec<Fingerprint> {
+        if self.endorser.is_some() || self.generation == FIRST {
+            return Vec::new();
+        }
+        self.used.iter().copied().chain([made.certificate.fingerprint()]).collect()
     }
 
     /// The generations of the other roots that are trusted already: while a fleet may still be on its way from one of
@@ -71,7 +84,7 @@ pub struct Passphrases<'a> {
 pub fn first(store: &Store, mesh: &Mesh, now: OffsetDateTime) -> Result<Prospect, Problem> {
     clock_is_plausible(EARLIEST, "the time in which this program was written", now)?;
     match store.next_root()? {
-        FIRST => Ok(Prospect { generation: FIRST, endorser: None, others: Vec::new() }),
+        FIRST => Ok(Prospect { generation: FIRST, endorser: None, others: Vec::new(), used: Vec::new() }),
         next => Err(Problem::new(
             Code::RootExists,
             format!("{} holds a root already, generation {}", mesh.material.display(), next - 1),
@@ -90,12 +103,17 @@ pub fn next(store: &Store, mesh: &Mesh, now: OffsetDateTime) -> Result<Prospect,
     let holdings = store.holdings()?;
     let generation = store.next_root()?;
     let mut trusted = holdings.trusted(mesh)?.into_iter().cloned().collect::<Vec<Held>>();
-    let newest = trusted.pop();
-    if let Some(endorser) = &newest {
+    let used = trusted.iter().map(|root| root.certificate.fingerprint()).collect();
+    let endorser = trusted.pop_if(|newest| !mesh.is_leaked(&newest.certificate));
+    if let Some(endorser) = &endorser {
         lives(endorser, now)?;
     }
     subject_is_new(mesh, &holdings, generation)?;
-    Ok(Prospect { generation, endorser: newest, others: trusted.iter().map(|root| root.generation).collect() })
+    let others = match &endorser {
+        Some(_) => trusted.iter().map(|root| root.generation).collect(),
+        None => Vec::new(),
+    };
+    Ok(Prospect { generation, endorser, others, used })
 }
 
 /// Mints, seals and writes the root, with its endorsement. Its folder appears when all of it lies in it.
@@ -106,14 +124,14 @@ pub fn next(store: &Store, mesh: &Mesh, now: OffsetDateTime) -> Result<Prospect,
 pub fn run(
     mesh: &Mesh,
     store: &Store,
-    prospect: Prospect,
+    prospect: &Prospect,
     passphrases: &Passphrases<'_>,
     entropy: &Entropy,
     ledger: &mut LedgerFile,
     now: OffsetDateTime,
 ) -> Result<Held, Problem> {
-    let Prospect { generation, endorser, .. } = prospect;
-    let endorser = match &endorser {
+    let Prospect { generation, ref endorser, .. } = *prospect;
+    let endorser = match endorser {
         None => None,
         Some(root) => Some((root, root_key::open(store, root, passphrases.opens, mesh.lab, entropy)?)),
     };

@@ -83,7 +83,8 @@ pub fn run(
         Ok(observed) => observed,
         Err(hold) => {
             // Nothing can be planned upon half of a mesh.
-            let (plan, done) = (Plan { steps: Vec::new(), ceremonies: Vec::new(), root_change: None }, BTreeMap::new());
+            let plan = Plan { steps: Vec::new(), ceremonies: Vec::new(), root_change: None, leaks: Vec::new() };
+            let done = BTreeMap::new();
             return Ok(Tick { plan, done, observed: BTreeMap::new(), holdings, hold: Some(hold), untold: None });
         }
     };

@@ -6,6 +6,7 @@ use crate::mesh::cacerts::CONTROL_PLANES;
 use crate::mesh::change::may_write;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::{Cluster, ClusterName, Role};
+use crate::mesh::leak::Leak;
 use crate::mesh::observed::Owner;
 use crate::mesh::plan::root_differs;
 use crate::mesh::row::{LONGEST_REASON, Row};
@@ -20,8 +21,14 @@ use crate::pki::profile::Tier;
 use crate::problem::{Code, Finding, Problem, Severity};
 
 /// Every finding, worst first.
-pub(in crate::mesh) fn concerns(sighting: &Sighting<'_>, rows: &[Row], ceremonies: &[Ceremony]) -> Vec<Finding> {
-    let mut found = shared_keys(sighting);
+pub(in crate::mesh) fn concerns(
+    sighting: &Sighting<'_>,
+    rows: &[Row],
+    ceremonies: &[Ceremony],
+    leaks: &[Leak],
+) -> Vec<Finding> {
+    let mut found: Vec<Finding> = leaks.iter().map(|leak| leak.finding(&sighting.mesh.name)).collect();
+    found.extend(shared_keys(sighting));
     found.extend(sighting.mesh.clusters.iter().flat_map(|cluster| of_cluster(sighting, cluster, rows)));
     found.extend(paused(sighting, rows));
     found.extend(people_needed(sighting, ceremonies));

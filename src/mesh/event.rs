@@ -143,7 +143,7 @@ mod tests {
             mark: None,
             taints: false,
         };
-        Plan { steps: vec![step], ceremonies: Vec::new(), root_change: None }
+        Plan { steps: vec![step], ceremonies: Vec::new(), root_change: None, leaks: Vec::new() }
     }
 
     fn told(story: &Story, act: Act, done: Option<Result<Change, Problem>>) -> Option<(String, &'static str, String)> {

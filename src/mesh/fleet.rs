@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use time::Duration;
 
 use crate::mesh::windows::Windows;
+use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::key_kind::KeyKind;
 use crate::problem::{Code, Problem};
@@ -40,6 +41,8 @@ pub struct Mesh {
     pub workload: Workload,
     /// How the unattended side works.
     pub rotation: Rotation,
+    /// The roots and issuing CAs whose private key may be in other hands, each once, in the order of the file.
+    pub leaked: Vec<Fingerprint>,
     /// The clusters, in the order of the file. Names are unique.
     pub clusters: Vec<Cluster>,
 }
@@ -276,6 +279,12 @@ pub enum TrustBundle {
 }
 
 impl Mesh {
+    /// Whether the private key to this certificate of a root or an issuing CA may be in other hands.
+    #[must_use]
+    pub fn is_leaked(&self, authority: &Certificate) -> bool {
+        !self.leaked.is_empty() && self.leaked.contains(&authority.fingerprint())
+    }
+
     /// The cluster of this name.
     #[must_use]
     pub fn cluster(&self, name: &ClusterName) -> Option<&Cluster> {

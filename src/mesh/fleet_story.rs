@@ -101,6 +101,7 @@ fn mesh() -> Mesh {
             windows: Windows::default(),
             remove_after: None,
         },
+        leaked: Vec::new(),
         clusters: vec![
             cluster("east", Role::Primary),
             cluster("west", Role::Primary),
@@ -148,6 +149,19 @@ impl Story {
         let made = Endorsement::sign(&by.certificate, &by.key, &next.certificate, generation, &random).unwrap();
         self.holdings.roots.push(held(generation, next));
         self.holdings.endorsements.push(made);
+    }
+
+    /// Lays down a root of this generation with its endorsement by the root of the story.
+    pub(crate) fn endorse_next(&mut self, next: &Made, generation: u32) {
+        let (by, random) = (&self.root, SystemRandom::new());
+        let made = Endorsement::sign(&by.certificate, &by.key, &next.certificate, generation, &random).unwrap();
+        self.holdings.roots.push(held(generation, next));
+        self.holdings.endorsements.push(made);
+    }
+
+    /// An issuing CA under that root, with exactly this window.
+    pub(crate) fn issuing_of(&self, by: &Made, common_name: &str, window: Validity) -> Made {
+        mint(&self.serial, Tier::Issuing, common_name, window, Some(by))
     }
 
     /// Two certificates of one root, of one name and one key, that end then.

@@ -38,7 +38,9 @@ impl<'a> Footing<'a> {
         now: OffsetDateTime,
     ) -> Option<Self> {
         let is_valid = |held: &&Held| held.certificate.validity().contains(now);
+        let is_sound = |held: &&Held| is_valid(held) && !mesh.is_leaked(&held.certificate);
         let evidence = Evidence { mesh, observed, now };
+        let roots: Vec<&Certificate> = trusted.iter().map(|held| &held.certificate).collect();
         let mut lowest: Option<usize> = None;
         let mut is_all_seen = true;
         for cluster in mesh.clusters.iter().filter(|cluster| is_party(cluster, now)) {
@@ -47,21 +49,24 @@ impl<'a> Footing<'a> {
                 continue;
             };
             is_all_seen &= observed.secret.is_ok();
-            let place = oldest_of(trusted, observed, evidence.needs_restart(cluster));
+            let place = oldest_of(&roots, observed, evidence.needs_restart(cluster));
             lowest = match (lowest, place) {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
             };
         }
-        let newest = || trusted.iter().rposition(|held| held.certificate.validity().contains(now));
+        let newest = || trusted.iter().rposition(|held| is_sound(&held));
         let at = match lowest {
             Some(lowest) => lowest,
             None if is_all_seen => newest().unwrap_or(0),
             None => 0,
         };
         let current = trusted.get(at)?;
-        // A root that has ended, or has not begun, is no place to walk to.
-        let mut ahead = trusted.iter().skip(at + 1).copied().filter(is_valid);
+        // A root that has ended, or has not begun, is no place to walk to; nor is one whose key is leaked, unless a cluster
+        // has it already.
+        let is_taken = |root: &Certificate| observed.values().any(|it| oldest_of(&[root], it, false).is_some());
+        let is_goal = |held: &&Held| is_sound(held) || (is_valid(held) && is_taken(&held.certificate));
+        let mut ahead = trusted.iter().skip(at + 1).copied().filter(is_goal);
         // A walk that has begun is ended first: an adopted set that comes back then, from a backup, has to wait.
         let ahead_of_it: Vec<&Certificate> = trusted.iter().skip(at + 1).map(|held| &held.certificate).collect();
         let adopted = adopted_roots(mesh, trusted, observed, now);
@@ -152,15 +157,11 @@ fn is_signed_by(top: &Certificate, root: &Certificate) -> bool {
 
 /// The place, in the list, of the oldest root that a cluster holds or shows. An istiod that takes another trust bundle only at
 /// a restart has the roots of its start, and offers their names to its clients.
-fn oldest_of(trusted: &[&Held], observed: &Observed, is_of_its_start: bool) -> Option<usize> {
+fn oldest_of(trusted: &[&Certificate], observed: &Observed, is_of_its_start: bool) -> Option<usize> {
     let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
     let held = there.map(SecretSight::roots).unwrap_or_default();
     let shown = observed.system_roots.as_ref().ok().and_then(Option::as_deref).map(certificates).unwrap_or_default();
     let names = || observed.replicas.iter().flat_map(|replica| &replica.client_ca_names);
     let offers = |root: &Certificate| is_of_its_start && names().any(|name| name == root.subject().der());
-    let has = |root: &&Held| {
-        let root = &root.certificate;
-        held.contains(root) || shown.contains(root) || offers(root)
-    };
-    trusted.iter().position(has)
+    trusted.iter().position(|root| held.contains(root) || shown.contains(root) || offers(root))
 }

@@ -58,7 +58,7 @@ impl Gates {
             still_new: if convoy.goal() == Goal::Start { still_new(convoy) } else { None },
             is_approved: is_approved(convoy, approvals),
             old_gone: if convoy.goal() == Goal::Forward { None } else { old_gone(convoy) },
-            obstacle: forgotten(convoy).or_else(|| clocks_differ(convoy)),
+            obstacle: forgotten(convoy).or_else(|| clocks_differ(convoy)).or_else(|| leaked_goal(convoy)),
         }
     }
 
@@ -180,6 +180,16 @@ fn forgotten(convoy: &Convoy<'_>) -> Option<Problem> {
         .fact(format!("walking from {} to {}", convoy.old_name(), convoy.new_name()))
         .hint(format!("put {first} back, with `state: leaving` if it is on its way out")),
     )
+}
+
+/// Nobody walks on to a root whose key is leaked, as long as there is a way back.
+fn leaked_goal(convoy: &Convoy<'_>) -> Option<Problem> {
+    let is_leaked = convoy.evidence.mesh.is_leaked(&convoy.pair.new.certificate);
+    if !is_leaked || convoy.goal() != Goal::Forward || convoy.is_anyone_at(&[Place::Removed]) {
+        return None;
+    }
+    let what = format!("the change goes to {}, whose key may be in other hands", convoy.new_name());
+    Some(Problem::new(Code::KeyLeaked, what).hint("meshca rollback --reason TEXT"))
 }
 
 fn clocks_differ(convoy: &Convoy<'_>) -> Option<Problem> {

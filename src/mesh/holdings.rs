@@ -87,19 +87,36 @@ impl Holdings {
     /// trusted root below it endorses. A root that merely appears in the folder is not among them.
     ///
     /// Only the newest one endorses: whoever gets hold of the key of a root that was walked away from cannot name the
-    /// next. A root whose key is weak or published is passed over, and endorses nothing. A certificate counts once, at
-    /// its lowest generation. Ends are not looked at: an endorsement outlives the root that gave it.
+    /// next. One whose key is leaked, by the mesh file, endorses nothing: whoever has the key could have made that
+    /// endorsement. A root whose key is weak or published is passed over, and endorses nothing. A certificate counts
+    /// once, at its lowest generation. Ends are not looked at: an endorsement outlives the root that gave it.
     ///
     /// # Errors
     /// Where none is left: the code of the weakness of the first that was passed over; else `no-usable-root`.
     pub fn trusted(&self, mesh: &Mesh) -> Result<Vec<&Held>, Problem> {
+        self.usable(mesh, |root| !mesh.is_leaked(&root.certificate))
+    }
+
+    /// The roots that may not be used only because the key of the root that endorses them, or one of them, is leaked.
+    pub(in crate::mesh) fn unheard(&self, mesh: &Mesh) -> Vec<&Held> {
+        if mesh.leaked.is_empty() {
+            return Vec::new();
+        }
+        let trusted = self.trusted(mesh).unwrap_or_default();
+        let mut all = self.usable(mesh, |_| true).unwrap_or_default();
+        all.retain(|root| trusted.iter().all(|it| it.certificate != root.certificate));
+        all
+    }
+
+    fn usable(&self, mesh: &Mesh, may_endorse: impl Fn(&Held) -> bool) -> Result<Vec<&Held>, Problem> {
         let mut by_generation: Vec<&Held> = self.roots.iter().collect();
         by_generation.sort_by_key(|root| root.generation);
         let mut trusted: Vec<&Held> = Vec::new();
         let mut weakness = None;
         for root in by_generation {
             let is_there = trusted.iter().any(|it| it.certificate == root.certificate);
-            let is_endorsed = || trusted.last().is_some_and(|newest| self.endorses(newest, root));
+            let is_endorsed =
+                || trusted.last().is_some_and(|newest| may_endorse(newest) && self.endorses(newest, root));
             if is_there || !(is_given(mesh, root) || is_endorsed()) {
                 continue;
             }
@@ -140,20 +157,23 @@ impl Holdings {
             .collect()
     }
 
-    /// Of the issuing CAs under the anchor, the one that ends last among those that are valid now.
+    /// Of the issuing CAs under the anchor, the one that ends last among those that are valid now. One whose key is leaked,
+    /// by the mesh file, is none.
     #[must_use]
-    pub fn live_issuing(&self, anchor: &Certificate, now: OffsetDateTime) -> Option<&Held> {
+    pub fn live_issuing(&self, mesh: &Mesh, anchor: &Certificate, now: OffsetDateTime) -> Option<&Held> {
         self.issuing_under(anchor)
             .into_iter()
             .filter(|held| held.certificate.validity().contains(now) && anchor.validity().contains(now))
+            .filter(|held| !mesh.is_leaked(&held.certificate))
             .max_by_key(|held| held.certificate.not_after())
     }
 
     /// What lies in stock for this cluster with its key, newer than this generation, valid now and signed up to the
-    /// anchor: the oldest of it. Every signature on the way is verified.
+    /// anchor by no CA whose key is leaked: the oldest of it. Every signature on the way is verified.
     #[must_use]
     pub fn ready(
         &self,
+        mesh: &Mesh,
         cluster: &ClusterName,
         after: u32,
         anchor: &Certificate,
@@ -164,6 +184,7 @@ impl Holdings {
                 && prepared.generation > after
                 && prepared.has_key
                 && prepared.signer.validity().contains(now)
+                && !prepared.is_tainted(mesh)
                 && prepared.leads_to(anchor)
         })
     }
@@ -184,6 +205,12 @@ fn is_given(mesh: &Mesh, root: &Held) -> bool {
 }
 
 impl Prepared {
+    /// Whether a CA between it and the root has a key that is leaked, by the mesh file.
+    #[must_use]
+    pub fn is_tainted(&self, mesh: &Mesh) -> bool {
+        self.upper.iter().any(|authority| mesh.is_leaked(authority))
+    }
+
     /// Whether every certificate is signed by the next one, and the last by the anchor.
     #[must_use]
     pub fn leads_to(&self, anchor: &Certificate) -> bool {
@@ -272,6 +299,38 @@ mod tests {
         let (twin, second) = (story.other_root("mesh1 root g1"), story.other_root("g2"));
         story.endorse(&twin, &second, 2);
         assert_eq!(generations(&story), [1]);
+    }
+
+    #[test]
+    fn a_root_whose_key_is_leaked_endorses_nothing_and_a_pin_takes_its_place() {
+        let (mut story, first) = founded();
+        let second = story.other_root("g2");
+        story.endorse(&first, &second, 2);
+        assert!(story.holdings.unheard(&story.mesh).is_empty());
+        story.mesh.leaked = vec![first.certificate.fingerprint()];
+        assert_eq!(generations(&story), [1]);
+        let unheard = story.holdings.unheard(&story.mesh);
+        assert_eq!(unheard.iter().map(|held| held.generation).collect::<Vec<_>>(), [2]);
+        story.mesh.root.trusted = vec![first.certificate.fingerprint(), second.certificate.fingerprint()];
+        assert_eq!(generations(&story), [1, 2]);
+        assert!(story.holdings.unheard(&story.mesh).is_empty());
+    }
+
+    #[test]
+    fn an_issuing_ca_whose_key_is_leaked_signs_nothing_and_stock_under_it_is_not_ready() {
+        let mut story = Story::new();
+        let made = story.intermediate("east", 7, NOW + Duration::days(80));
+        story.prepare("east", 7, &made);
+        let root = story.root.certificate.clone();
+        let live = |story: &Story| story.holdings.live_issuing(&story.mesh, &root, NOW).map(|held| held.generation);
+        let ready =
+            |story: &Story| story.holdings.ready(&story.mesh, &name("east"), 1, &root, NOW).map(|it| it.generation);
+        assert_eq!((live(&story), ready(&story)), (Some(1), Some(7)));
+        story.mesh.leaked = vec![story.issuing.certificate.fingerprint()];
+        assert_eq!((live(&story), ready(&story)), (None, None));
+        let other = story.other_issuing("mesh1 issuing g2", NOW - Duration::days(2), NOW + Duration::days(100));
+        story.holdings.issuing.push(held(2, &other));
+        assert_eq!((live(&story), ready(&story)), (Some(2), None), "though the leaked one lasts longer");
     }
 
     #[test]

@@ -74,6 +74,7 @@ impl Judge<'_> {
 
         let root = name.as_deref().and_then(|name| self.root(root, name, &written.mesh, root_tier.wish()));
         let clusters = self.clusters(written);
+        let leaked = self.leaked(&written.leaked);
         let rotation = self.rotation(&written.rotation, tick.as_ref(), jitter.as_ref(), windows);
 
         let issuing = match issuing_tier {
@@ -93,6 +94,7 @@ impl Judge<'_> {
             include_root: written.chain.include_root,
             workload: Workload { max_ttl: max_ttl?.length, margin: margin?.length },
             rotation: rotation?,
+            leaked,
             clusters,
         })
     }
@@ -154,17 +156,40 @@ impl Judge<'_> {
         // X.520 bounds both at 64; the generation that is added to the name takes at most 8 (` g999999`).
         let organization = self.subject_part("root.subject.organization", &organization, 64);
         let common_name = self.subject_part("root.subject.commonName", &common_name, 56);
-        let mut trusted = Vec::new();
-        for pin in &written.trusted {
-            if let Some(pin) = Fingerprint::parse(&pin.value) {
-                trusted.push(pin);
-                continue;
-            }
-            let what = format!("root.trusted `{}` is not the SHA-256 of a certificate", pin.value);
-            let hint = "write 64 hexadecimal digits: openssl x509 -in root-cert.pem -noout -fingerprint -sha256";
-            self.refuse(Code::BadPin, pin.place, &what, hint);
-        }
+        let pins = written.trusted.iter();
+        let trusted = pins.filter_map(|pin| self.fingerprint("root.trusted", Code::BadPin, pin)).collect();
         Some(RootWish { organization: organization?, common_name: common_name?, tier: tier?, trusted })
+    }
+
+    fn fingerprint(&mut self, key: &str, code: Code, written: &Placed<String>) -> Option<Fingerprint> {
+        let read = Fingerprint::parse(&written.value);
+        if read.is_none() {
+            let what = format!("{key} `{}` is not the SHA-256 of a certificate", written.value);
+            let hint = "write 64 hexadecimal digits: openssl x509 -in root-cert.pem -noout -fingerprint -sha256";
+            self.refuse(code, written.place, &what, hint);
+        }
+        read
+    }
+
+    /// The keys that may be in other hands, each named once.
+    fn leaked(&mut self, written: &[Placed<String>]) -> Vec<Fingerprint> {
+        let mut leaked = Vec::new();
+        if written.len() > MOST_LEAKED {
+            let place = written.first().and_then(|first| first.place);
+            let what = format!("leaked has {} entries, more than {MOST_LEAKED}", written.len());
+            self.refuse(Code::BadValue, place, &what, "take out those whose roots no cluster trusts any more");
+            return leaked;
+        }
+        for one in written {
+            let Some(read) = self.fingerprint("leaked", Code::BadLeaked, one) else { continue };
+            if leaked.contains(&read) {
+                let what = format!("leaked names `{}` twice", one.value);
+                self.refuse(Code::LeakedTwice, one.place, &what, "keep one of the two");
+            } else {
+                leaked.push(read);
+            }
+        }
+        leaked
     }
 
     fn subject_part(&mut self, key: &str, part: &Placed<String>, longest: usize) -> Option<String> {
@@ -240,6 +265,9 @@ impl Judge<'_> {
         width
     }
 }
+
+/// More keys than this in other hands are no list to walk by.
+const MOST_LEAKED: usize = 64;
 
 /// How many targets may be read or written at once.
 const WIDEST: usize = 1024;

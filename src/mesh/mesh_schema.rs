@@ -60,6 +60,9 @@ pub(crate) struct WrittenMesh {
     pub(crate) workload: WrittenWorkload,
     /// How the unattended side works.
     pub(crate) rotation: WrittenRotation,
+    /// SHA-256 (64 hexadecimal digits) of each root or issuing CA whose private key may be in other hands. Such a root
+    /// endorses nothing, such an issuing CA signs nothing, and the change of root does not wait for a window.
+    pub(crate) leaked: Vec<Placed<String>>,
     /// The clusters of the mesh, at least one.
     #[schemars(with = "Vec<WrittenCluster>", extend("minItems" = 1, "maxItems" = MOST_CLUSTERS))]
     #[serde(skip_serializing)]

@@ -30,6 +30,11 @@ pub mod holdings;
 pub mod istiod_deployment;
 pub mod istiod_gauges;
 pub(crate) mod judge;
+pub mod leak;
+#[cfg(test)]
+mod leak_cases;
+pub mod leak_document;
+pub mod leak_finding;
 pub mod lease;
 pub mod ledger;
 pub(crate) mod lifetime_rules;

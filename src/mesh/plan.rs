@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use crate::mesh::admission::Admission;
+use crate::mesh::admission::{Admission, Deed};
 use crate::mesh::change::{may_write, same_root};
 use crate::mesh::convoy::Convoy;
 use crate::mesh::deadline::{Ceremony, ceremony};
@@ -16,9 +16,11 @@ use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::footing::{Footing, signed_under};
 use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::{Held, Holdings};
+use crate::mesh::leak::{self, Leak};
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
+use crate::mesh::signing_root::pins;
 use crate::mesh::stage::Stage;
 use crate::mesh::walk::{Move, Walk, own_ca_is_useless};
 use crate::mesh::walk_mark::WalkMark;
@@ -37,6 +39,8 @@ pub struct Plan {
     pub ceremonies: Vec<Ceremony>,
     /// How far a root change has come; `None`: there is none to be made.
     pub root_change: Option<Progress>,
+    /// The keys that the mesh file calls leaked, and whom each still reaches.
+    pub leaks: Vec<Leak>,
 }
 
 /// What should happen to one cluster, and why now.
@@ -139,6 +143,9 @@ pub fn next(
         current: footing.current,
         renewals,
         walk: walk.as_ref(),
+        latest: walk.as_ref().and_then(Walk::latest_starts),
+        flees: footing.pair().and_then(|pair| pair.old.iter().find_map(|root| leak::flees(mesh, holdings, root))),
+        unheard: holdings.unheard(mesh),
         urgent: approvals.urgent.as_ref(),
         now,
     };
@@ -148,7 +155,8 @@ pub fn next(
     let mut ceremonies = ceremonies(mesh, holdings, footing.current, observed);
     ceremonies.sort_by_key(|ceremony| ceremony.due);
     let root_change = walk.as_ref().map(|walk| walk.progress(&footing.later));
-    Ok(Plan { steps, ceremonies, root_change })
+    let leaks = leak::leaks(mesh, holdings, observed, root_change.as_ref(), now);
+    Ok(Plan { steps, ceremonies, root_change, leaks })
 }
 
 /// On which root the fleet stands.
@@ -232,6 +240,12 @@ struct View<'a> {
     current: &'a Held,
     renewals: Renewals<'a>,
     walk: Option<&'a Walk<'a>>,
+    /// The latest safe start of each stage; `None`: there is no walk, or it goes back.
+    latest: Option<[OffsetDateTime; 4]>,
+    /// Why the walk waits for no maintenance window.
+    flees: Option<String>,
+    /// Roots that only a leaked one speaks for.
+    unheard: Vec<&'a Held>,
     urgent: Option<&'a ClusterName>,
     now: OffsetDateTime,
 }
@@ -246,11 +260,21 @@ struct Decided {
     part: Move,
     /// Whether the target has no usable set: that is put right at any hour.
     is_repair: bool,
+    /// Whether a signer is left whose issuing CA is leaked.
+    is_flight: bool,
 }
 
 impl Decided {
     fn nothing(act: Act, reason: impl Into<String>) -> Self {
-        Self { act, reason: reason.into(), stage: None, bundle: None, part: Move::Stay, is_repair: false }
+        Self {
+            act,
+            reason: reason.into(),
+            stage: None,
+            bundle: None,
+            part: Move::Stay,
+            is_repair: false,
+            is_flight: false,
+        }
     }
 }
 
@@ -267,7 +291,7 @@ impl View<'_> {
             decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Wait, reason) };
         }
         if decided.act.writes() && !decided.is_repair && !is_urgent {
-            match self.mesh.admits(signer_end(&decided, observed), self.now) {
+            match self.mesh.admits(self.deed(&decided, observed), self.now) {
                 Admission::Free => {}
                 Admission::AtOnce(why) => decided.reason = format!("{}; {why}", decided.reason),
                 Admission::Wait(why) => {
@@ -276,7 +300,10 @@ impl View<'_> {
                 }
             }
         }
-        let mark = self.walk.filter(|_| decided.bundle.is_some()).and_then(|walk| walk.note(cluster, &decided.part));
+        let mark = match self.walk.filter(|_| decided.bundle.is_some()) {
+            Some(walk) => walk.note(cluster, &decided.part),
+            None => observed.filter(|_| self.walk.is_none()).and_then(|it| leak::kept_note(self.mesh, it)),
+        };
         let Decided { act, reason, stage, bundle, .. } = decided;
         Step { cluster: cluster.name.clone(), act, reason, stage, bundle, mark, taints: is_urgent }
     }
@@ -298,6 +325,7 @@ impl View<'_> {
             .ok_or_else(|| Problem::new(Code::TargetUnreadable, format!("{} was not looked at", cluster.name)))?;
         let there = may_write(cluster, &self.mesh.name, &self.anchors, observed)?;
         if let Some(there) = there {
+            self.hears(cluster, there)?;
             same_root(cluster, &self.anchors, &self.current.certificate, there)?;
         }
         let holder = Holder::of(there);
@@ -305,6 +333,54 @@ impl View<'_> {
             return Ok(self.repair(cluster, &holder, why));
         }
         Ok(self.part_or_renewal(cluster, &holder))
+    }
+
+    /// What a step is to the maintenance windows.
+    fn deed(&self, decided: &Decided, observed: Option<&Observed>) -> Deed<'_> {
+        match (decided.stage, &self.flees) {
+            (None, _) if decided.is_flight => Deed::Flight(FLIGHT),
+            (None, _) => Deed::Renewal { ends: signer_end(observed) },
+            (Some(_), Some(why)) if self.latest.is_some() => Deed::Flight(why),
+            (Some(stage), _) => {
+                // A note comes before the signer does; that it comes before the removal as well hurries nobody.
+                let stage = if matches!(decided.part, Move::Note { .. }) { Stage::Sign } else { stage };
+                let latest = self.latest.as_ref().and_then(|it| it.get(usize::from(stage.number() - 1)));
+                Deed::Step { latest: latest.copied() }
+            }
+        }
+    }
+
+    /// Whether every root of a set is one that is heard of. A root that only a leaked one speaks for may be the attacker's,
+    /// or the fleet may be on its way to it: nothing is done before people pin it.
+    fn hears(&self, cluster: &Cluster, there: &SecretSight) -> Result<(), Problem> {
+        if self.unheard.is_empty() {
+            return Ok(());
+        }
+        let roots = there.roots();
+        let unheard = self.unheard.iter().find(|held| roots.contains(&held.certificate));
+        let Some(root) = unheard else { return Ok(()) };
+        let what = format!("{} trusts root g{}, which only a leaked root endorses", cluster.name, root.generation);
+        Err(Problem::new(Code::RootNotTrusted, what)
+            .fact("nothing is done there before it is known that this root is yours")
+            .hint(format!("{}   in the mesh file, if it is", pins(self.mesh, self.renewals.holdings, root))))
+    }
+
+    /// A signer under an issuing CA whose key is leaked is left for one under another, if there is one. The change of
+    /// root comes first: only that ends the leak.
+    fn flight(&self, cluster: &Cluster, holder: &Holder<'_>, part: &Move) -> Option<Decided> {
+        let leaked = leak::above(self.mesh, holder.there?)?;
+        if matches!(part, Move::Rebundle { .. } | Move::Restart { .. } | Move::Note { .. }) {
+            return None;
+        }
+        let under = signed_under(self.trusted, holder.there?).unwrap_or(self.current);
+        let way = self.renewals.under(&under.certificate, cluster, holder, Gain::Lasting);
+        if matches!(way, Way::Ceremony(_)) || matches!(part, Move::Sign { way, .. } if !matches!(way, Way::Ceremony(_)))
+        {
+            return None;
+        }
+        let why = format!("the key of its issuing CA is leaked: {}", leaked.subject());
+        let bundle = holder.there.and_then(SecretSight::kept_bundle);
+        Some(Decided { bundle, is_flight: true, ..Decided::nothing(act_of(way), why) })
     }
 
     /// A target without a usable set gets one, under the root and with the trust bundle of the stage that the fleet is in.
@@ -340,6 +416,9 @@ impl View<'_> {
             return if is_adopted { adopted_for_good(cluster) } else { self.replacement(cluster, holder) };
         }
         let part = self.walk.map_or(Move::Stay, |walk| walk.step(cluster));
+        if !is_adopted && let Some(flight) = self.flight(cluster, holder, &part) {
+            return flight;
+        }
         if !is_adopted
             && let Some(why) = self.renewals.due(cluster, holder)
             && !matches!(&part, Move::Sign { way, .. } if !matches!(way, Way::Ceremony(_)))
@@ -393,9 +472,12 @@ fn adopted_for_good(cluster: &Cluster) -> Decided {
     Decided::nothing(Act::Refuse(problem), reason)
 }
 
-/// When the signer ends that a renewal would replace; `None`: it is no renewal.
-fn signer_end(decided: &Decided, observed: Option<&Observed>) -> Option<OffsetDateTime> {
-    let there = observed.filter(|_| decided.part == Move::Stay)?.secret.as_ref().ok()?.as_ref()?;
+/// Why a renewal does not wait.
+const FLIGHT: &str = "it waits for no maintenance window";
+
+/// When the signer ends that a renewal would replace.
+fn signer_end(observed: Option<&Observed>) -> Option<OffsetDateTime> {
+    let there = observed?.secret.as_ref().ok()?.as_ref()?;
     there.signer.as_ref().ok().map(Certificate::not_after)
 }
 

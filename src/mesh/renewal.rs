@@ -84,7 +84,7 @@ impl<'a> Renewals<'a> {
     /// The issuing CA of a root that signs now; `None`: there is none, or the tier is switched off: one that is left over
     /// from before signs nothing.
     pub(in crate::mesh) fn issuing(&self, root: &Certificate) -> Option<&'a Held> {
-        self.mesh.issuing.and_then(|_| self.holdings.live_issuing(root, self.now))
+        self.mesh.issuing.and_then(|_| self.holdings.live_issuing(self.mesh, root, self.now))
     }
 
     /// The way to a new intermediate under this root.
@@ -97,7 +97,7 @@ impl<'a> Renewals<'a> {
         }
         let prepared = self
             .holdings
-            .ready(&cluster.name, holder.generation, root, self.now)
+            .ready(self.mesh, &cluster.name, holder.generation, root, self.now)
             .filter(|prepared| self.is_worth_it(prepared.signer.validity(), holder, gain));
         if let Some(prepared) = prepared {
             return Way::Activate { generation: prepared.generation };

@@ -57,6 +57,8 @@ pub fn narrowed(mut plan: Plan, canary: Option<&ClusterName>, own: &[ClusterName
     let awaited = plan.steps.iter().find(|step| Some(&step.cluster) == canary && step.act.writes());
     let awaited = awaited.filter(|step| !is_own(&step.cluster)).map(|step| step.cluster.clone());
     plan.steps.retain(|step| is_own(&step.cluster));
+    // Nor can they know that a leaked key reaches nobody any more.
+    plan.leaks.clear();
     for step in plan.steps.iter_mut().filter(|step| step.stage.is_some() && step.act.writes()) {
         (step.act, step.bundle, step.mark) = (Act::Wait, None, None);
         step.reason = format!("a root change goes on in a run over the whole fleet, without --shard; {}", step.reason);
@@ -140,6 +142,7 @@ mod tests {
                 steps: vec![step("east", canary), step("west", due), step("b", Act::Leave)],
                 ceremonies: Vec::new(),
                 root_change: None,
+                leaks: Vec::new(),
             }
         };
         let own = [name("west"), name("b")];

@@ -10,15 +10,20 @@ use crate::problem::{Code, Problem};
 /// The clusters that one message names at most.
 const NAMED: usize = 5;
 
-/// The root of this generation, or else the newest: what a change of root needs comes under the next one.
+/// The root of this generation, or else the newest: what a change of root needs comes under the next one. Under a root
+/// whose key is leaked nothing new is made unless that one is named.
 ///
 /// # Errors
-/// `root-not-trusted`; as [`Holdings::trusted`].
+/// `root-not-trusted`, `key-leaked`; as [`Holdings::trusted`].
 pub fn named_or_newest<'a>(mesh: &Mesh, holdings: &'a Holdings, named: Option<u32>) -> Result<&'a Held, Problem> {
     let trusted = holdings.trusted(mesh)?;
     match named {
         Some(generation) => named_root(&trusted, generation),
-        None => trusted.last().copied().ok_or_else(|| none(mesh)),
+        None => match trusted.last().copied() {
+            None => Err(none(mesh)),
+            Some(newest) if mesh.is_leaked(&newest.certificate) => Err(leaked(mesh, holdings, newest)),
+            Some(newest) => Ok(newest),
+        },
     }
 }
 
@@ -77,6 +82,27 @@ fn named_root<'a>(trusted: &[&'a Held], generation: u32) -> Result<&'a Held, Pro
         let hint = format!("--root {}", usable.last().map_or("1", String::as_str));
         problem.fact(format!("usable  {}", usable.join(", "))).hint(hint)
     })
+}
+
+fn leaked(mesh: &Mesh, holdings: &Holdings, newest: &Held) -> Problem {
+    let generation = newest.generation;
+    let problem = Problem::new(
+        Code::KeyLeaked,
+        format!("root g{generation} is the newest that may be used, and the mesh file names it in `leaked`"),
+    )
+    .fact("nothing new is made under it unless it is named");
+    let next = holdings.roots.iter().rfind(|root| root.generation > generation);
+    problem.hint(match next {
+        Some(next) => format!("{}   in the mesh file; or --root {generation}", pins(mesh, holdings, next)),
+        None => format!("meshca root create --next   or --root {generation}"),
+    })
+}
+
+/// What to write into the mesh file so that this root may be used, too.
+pub(in crate::mesh) fn pins(mesh: &Mesh, holdings: &Holdings, root: &Held) -> String {
+    let used = holdings.trusted(mesh).unwrap_or_default();
+    let pins = used.into_iter().chain([root]).map(|it| it.certificate.fingerprint().to_string());
+    format!("root.trusted: [{}]", pins.collect::<Vec<_>>().join(", "))
 }
 
 fn none(mesh: &Mesh) -> Problem {

@@ -11,6 +11,7 @@ use crate::mesh::concern::concerns;
 use crate::mesh::deadline::{CRITICAL, Ceremony, WARNING, overdue_after};
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
+use crate::mesh::leak::{Leak, leaks};
 use crate::mesh::observed::{Observed, Replica};
 use crate::mesh::outcome::Outcome;
 use crate::mesh::plan::{ceremonies, current_root, root_change};
@@ -48,6 +49,8 @@ pub struct Status {
     pub ceremonies: Vec<Ceremony>,
     /// How far a root change has come; `None`: there is none to be made.
     pub root_change: Option<Progress>,
+    /// The keys that the mesh file calls leaked, and whom each still reaches.
+    pub leaks: Vec<Leak>,
     /// Until when each kind of rotation can safely begin.
     pub last_starts: Vec<LastStart>,
 }
@@ -101,7 +104,8 @@ pub fn status(
         Ok(root) => last_starts(mesh, &root.certificate, &ceremonies, observed, now),
         Err(_) => Vec::new(),
     };
-    let findings = concerns(&sighting, &rows, &ceremonies);
+    let leaks = leaks(mesh, holdings, observed, root_change.as_ref(), now);
+    let findings = concerns(&sighting, &rows, &ceremonies, &leaks);
     let clusters = mesh.clusters.iter().map(|cluster| Look {
         cluster: cluster.name.clone(),
         role: cluster.role.as_str(),
@@ -120,6 +124,7 @@ pub fn status(
         findings,
         ceremonies,
         root_change,
+        leaks,
         last_starts,
     }
 }

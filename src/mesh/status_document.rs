@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use crate::mesh::cadence::LastStart;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::ClusterName;
+use crate::mesh::leak_document::LeakPart;
 use crate::mesh::loaded::Loaded;
 use crate::mesh::observed::Replica;
 use crate::mesh::outcome::Outcome;
@@ -40,6 +41,8 @@ struct Document<'a> {
     ceremonies: Vec<CeremonyPart>,
     /// Null: there is none to be made.
     root_change: Option<ProgressPart<'a>>,
+    /// Empty: the mesh file calls no key leaked.
+    leaks: Vec<LeakPart<'a>>,
     last_safe_starts: Vec<LastStartPart<'a>>,
 }
 
@@ -183,6 +186,7 @@ impl Serialize for Status {
             findings: self.findings.iter().map(FindingPart::of).collect(),
             ceremonies: self.ceremonies.iter().map(CeremonyPart::of).collect(),
             root_change: self.root_change.as_ref().map(ProgressPart::of),
+            leaks: self.leaks.iter().map(LeakPart::of).collect(),
             last_safe_starts: self.last_starts.iter().map(|it| LastStartPart::of(it, self.generated_at)).collect(),
         }
         .serialize(serializer)

@@ -74,6 +74,7 @@ fn part(status: &Status, number: usize) -> Status {
             .cloned()
             .collect(),
         ceremonies: if is_first { status.ceremonies.clone() } else { Vec::new() },
+        leaks: status.leaks.iter().map(|leak| leak.within(&these)).collect(),
         ..status.clone()
     };
     drop(these);

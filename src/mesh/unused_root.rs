@@ -2,6 +2,7 @@
 
 use crate::mesh::fleet::Mesh;
 use crate::mesh::holdings::{Held, Holdings};
+use crate::mesh::signing_root::pins;
 use crate::problem::{Code, Finding, Problem, Severity};
 
 /// A finding for each root that is newer than every trusted one. An older one was walked away from.
@@ -18,6 +19,11 @@ pub(in crate::mesh) fn unused_roots(mesh: &Mesh, holdings: &Holdings) -> Vec<Fin
         let endorsement = holdings.endorsements.iter().find(|it| it.generation() == generation);
         let why = match endorsement {
             _ if is_pinned => "it is pinned, and its key is weak or published".to_owned(),
+            _ if trusted.last().is_some_and(|newest| mesh.is_leaked(&newest.certificate)) => {
+                format!(
+                    "the key of root g{newest} is leaked, so that it endorses nothing: the next root must be pinned"
+                )
+            }
             None => "it has no endorsement, and the mesh file does not pin it".to_owned(),
             Some(_) => format!("its endorsement is not one by root g{newest} for this certificate"),
         };
@@ -27,7 +33,10 @@ pub(in crate::mesh) fn unused_roots(mesh: &Mesh, holdings: &Holdings) -> Vec<Fin
         )
         .fact(why)
         .fact(format!("SHA-256  {sha256}"))
-        .hint("if it is meant: bring its endorsement.txt, or pin it in root.trusted of the mesh file");
+        .hint(format!(
+            "if it is meant: bring its endorsement.txt, or pin it in the mesh file: {}",
+            pins(mesh, holdings, root)
+        ));
         Finding { severity: Severity::Warning, place: mesh.name.clone(), problem }
     };
     unused.map(finding).collect()

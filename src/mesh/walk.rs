@@ -9,6 +9,8 @@
 //!   `rotation.removeAfter`, have said so;
 //! - back, the same holds with the roots exchanged.
 
+use time::OffsetDateTime;
+
 use crate::mesh::cacerts::SELF_SIGNED_SECRET;
 use crate::mesh::convoy::Convoy;
 use crate::mesh::evidence::bundled_at;
@@ -90,6 +92,11 @@ impl<'a> Walk<'a> {
             later: later.iter().map(|held| held.generation).collect(),
             obstacle: self.gates.obstacle.clone(),
         }
+    }
+
+    /// The latest safe start of each stage, in their order; `None`: the walk goes back.
+    pub(in crate::mesh) fn latest_starts(&self) -> Option<[OffsetDateTime; 4]> {
+        (self.convoy.goal() == Goal::Forward).then(|| Stage::ALL.map(|stage| self.convoy.latest_start(stage)))
     }
 
     /// What is to be noted on a target's set that is written for this part in the walk; `Stay`: for a renewal.

@@ -22,6 +22,12 @@ const LONGEST_LOOKED_INTO: usize = 16 * 1024;
 /// Primes below this are tried as factors.
 const SMALL: u32 = 65_536;
 
+/// Whether everybody knows the private key of a certificate.
+#[must_use]
+pub fn is_published(cert: &Certificate) -> bool {
+    published_in(cert.key_fingerprint()).is_some()
+}
+
 /// Everything that is weak about the key of a certificate: empty for a sound one.
 ///
 /// Used as a refusal before anything is minted under, or newly trusted because of, this key, and as findings on

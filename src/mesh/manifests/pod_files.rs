@@ -76,10 +76,11 @@ pub fn pieces(
         pieces.extend(stock);
         return Ok((pieces, None));
     }
-    let Some(live) = holdings.live_issuing(anchor, now) else {
+    let Some(live) = holdings.live_issuing(mesh, anchor, now) else {
         return Err(nothing("no issuing CA that is valid now under the root in use", "meshca issuing create"));
     };
-    let lasting = holdings.issuing.iter().filter(|it| it.certificate.not_after() > now);
+    let lasting =
+        holdings.issuing.iter().filter(|it| it.certificate.not_after() > now && !mesh.is_leaked(&it.certificate));
     pieces.extend(lasting.map(|it| Piece::Issuing(it.generation)));
     Ok((pieces, Some(live.certificate.not_after())))
 }

@@ -171,6 +171,7 @@ fn mesh(clusters: Vec<Cluster>) -> Mesh {
         trust_domain: "cluster.local".to_owned(),
         lab: false,
         material: "material".into(),
+        leaked: Vec::new(),
         records: Records::Stdout,
         root: RootWish {
             organization: "Hash Foundry".to_owned(),
