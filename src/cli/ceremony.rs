@@ -65,8 +65,9 @@ impl Desk<'_> {
         let carry =
             endorser.map_or_else(String::new, |_| "\nbring the other files beside it to the online side".to_owned());
         self.voice.words(&format!(
-            "keep {} offline, and a copy of it elsewhere{carry}\nnext: meshca -f {file} {}",
+            "keep {} offline, and a copy of it elsewhere{carry}\nnext{}: meshca -f {file} {}",
             key.display(),
+            if pins.is_empty() { "" } else { ", once it is pinned" },
             if mesh.issuing.is_some() { "issuing create" } else { "issue --until DATE" },
         ));
         Ok(Exit::Fine)

@@ -8,7 +8,6 @@ use time::OffsetDateTime;
 use crate::cli::root_change_words;
 use crate::cli::table::{Cell, Line, aligned, painted};
 use crate::mesh::fleet::ClusterName;
-use crate::mesh::leak::Leak;
 use crate::mesh::loaded::Loaded;
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
@@ -19,7 +18,7 @@ use crate::mesh::windows::Hours;
 use crate::pki::moment::{ahead, day, span, utc};
 use crate::pki::plain_text::plain;
 use crate::pki::profile::Tier;
-use crate::problem::{Code, Finding, Problem};
+use crate::problem::{Code, Finding, Problem, Severity};
 
 /// In which form a report is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,8 +187,8 @@ fn next_command(status: &Status, mesh_file: &str) -> Option<String> {
     if has(Code::NoUsableRoot) {
         return Some(format!("{meshca} root create"));
     }
-    if let Some(command) = status.leaks.iter().find_map(Leak::next_command) {
-        return Some(format!("{meshca} {command}"));
+    if let Some(leak) = status.leaks.iter().find(|leak| leak.severity() == Severity::Critical) {
+        return leak.next_command().map(|command| format!("{meshca} {command}"));
     }
     let is_due = |row: &&Row| {
         let due = row.renews_at.is_some_and(|at| at <= status.generated_at);

@@ -33,7 +33,8 @@ impl Status {
         let rows = rows.filter_map(|row| row.cluster.as_ref().map(ClusterName::as_str));
         let places = self.findings.iter().flat_map(|finding| finding.place.split(", "));
         let known = |place: &&str| self.clusters.iter().any(|look| look.cluster.as_str() == *place);
-        rows.chain(places.filter(known)).collect()
+        let exposed = self.leaks.iter().flat_map(|leak| &leak.exposed).map(|exposed| exposed.cluster.as_str());
+        rows.chain(places.filter(known)).chain(exposed).collect()
     }
 
     /// The worst of rows and findings in words; a row goes before a finding that is no worse.

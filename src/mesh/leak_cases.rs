@@ -168,6 +168,7 @@ fn every_cluster_that_trusts_the_root_is_exposed_and_that_is_critical() {
     assert_eq!((names, leak.protected.len()), (vec!["east", "west", "far"], 0));
     let finding = seen(&story).findings.remove(0);
     assert_eq!((finding.severity, finding.problem.code()), (Severity::Critical, Code::KeyLeaked));
+    assert!(seen(&story).verdict().starts_with("3 of 3 clusters need action: the key of root g1"));
     let what = "the key of root g1 is leaked, and 3 of 3 clusters accept whatever it signs";
     assert_eq!(finding.problem.what(), what);
     assert!(finding.problem.facts().iter().any(|fact| fact.starts_with("no revocation list helps against a root")));

@@ -9,6 +9,7 @@ use crate::problem::{Code, Finding, Problem, Severity};
 pub(in crate::mesh) fn unused_roots(mesh: &Mesh, holdings: &Holdings) -> Vec<Finding> {
     let Ok(trusted) = holdings.trusted(mesh) else { return Vec::new() };
     let newest = trusted.last().map_or(0, |root| root.generation);
+    let speaker_is_leaked = trusted.last().is_some_and(|newest| mesh.is_leaked(&newest.certificate));
     let unused = holdings
         .roots
         .iter()
@@ -19,7 +20,7 @@ pub(in crate::mesh) fn unused_roots(mesh: &Mesh, holdings: &Holdings) -> Vec<Fin
         let endorsement = holdings.endorsements.iter().find(|it| it.generation() == generation);
         let why = match endorsement {
             _ if is_pinned => "it is pinned, and its key is weak or published".to_owned(),
-            _ if trusted.last().is_some_and(|newest| mesh.is_leaked(&newest.certificate)) => {
+            _ if speaker_is_leaked => {
                 format!(
                     "the key of root g{newest} is leaked, so that it endorses nothing: the next root must be pinned"
                 )
@@ -27,16 +28,19 @@ pub(in crate::mesh) fn unused_roots(mesh: &Mesh, holdings: &Holdings) -> Vec<Fin
             None => "it has no endorsement, and the mesh file does not pin it".to_owned(),
             Some(_) => format!("its endorsement is not one by root g{newest} for this certificate"),
         };
+        let pins = pins(mesh, holdings, root);
+        let hint = if speaker_is_leaked {
+            format!("if it is meant, pin it in the mesh file: {pins}")
+        } else {
+            format!("if it is meant: bring its endorsement.txt, or pin it in the mesh file: {pins}")
+        };
         let problem = Problem::new(
             Code::RootNotTrusted,
             format!("root g{generation} lies in {}, and is not used", mesh.material.display()),
         )
         .fact(why)
         .fact(format!("SHA-256  {sha256}"))
-        .hint(format!(
-            "if it is meant: bring its endorsement.txt, or pin it in the mesh file: {}",
-            pins(mesh, holdings, root)
-        ));
+        .hint(hint);
         Finding { severity: Severity::Warning, place: mesh.name.clone(), problem }
     };
     unused.map(finding).collect()
@@ -66,6 +70,24 @@ mod tests {
         assert!(facts(&story).is_empty());
         story.mesh.root.trusted = vec![second.certificate.fingerprint()];
         assert!(facts(&story).is_empty(), "the first was walked away from");
+    }
+
+    #[test]
+    fn a_root_after_a_leaked_one_needs_a_pin_beside_it_whatever_endorses_it() {
+        let mut story = Story::new();
+        let (first, second) = (story.other_root("mesh1 root g1"), story.other_root("mesh1 root g2"));
+        story.holdings.roots = vec![held(1, &first)];
+        story.endorse(&first, &second, 2);
+        story.mesh.leaked = vec![first.certificate.fingerprint()];
+        assert_eq!(
+            facts(&story),
+            ["the key of root g1 is leaked, so that it endorses nothing: the next root must be pinned"]
+        );
+        let found = unused_roots(&story.mesh, &story.holdings);
+        let pins = [&first, &second].map(|made| made.certificate.fingerprint().to_string()).join(", ");
+        assert!(found[0].problem.advice().unwrap().ends_with(&format!("root.trusted: [{pins}]")));
+        story.mesh.leaked.clear();
+        assert!(facts(&story).is_empty());
     }
 
     #[test]
