@@ -5,75 +5,21 @@
 #![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on is a failed test")]
 
+#[path = "support/killed_calls.rs"]
+mod killed_calls;
 mod support;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use killed_calls::{effects, kill_at, traced};
 use support::judges;
 use support::snapshot::{private_keys, snapshot};
 use support::story::{FILES, Said, Story, lab, later, meshca, seconds, sound};
 use time::{Duration, OffsetDateTime};
 
 const NEW_YEAR: &str = "2027-01-01T00:00:00Z";
-
-/// Every system call by which meshca changes the disk, under all the names that the architectures have for it. Of
-/// `openat`, only those calls count that create something.
-const EFFECTS: &str = "openat,write,?pwrite64,?writev,fsync,fdatasync,ftruncate,?rename,?renameat,?renameat2,?symlink,\
-                       ?symlinkat,?link,?linkat,?mkdir,?mkdirat,?unlink,?unlinkat,?rmdir,?chmod,?fchmod,?fchmodat";
-
-/// One change of the disk: the system call, and which of its kind. strace counts each kind for itself.
-type Effect = (String, usize);
-
-/// A command of the story under strace with these options, on one processor: then meshca works in one thread, and each
-/// run makes the same calls.
-fn traced(story: &Story, command: &Command, options: &[String]) -> Said {
-    let allowed = fs::read_to_string("/proc/self/status").unwrap();
-    let allowed = allowed.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap().trim();
-    let processor = allowed.split([',', '-']).next().unwrap();
-    let mut strace = Command::new(judges::program("taskset"));
-    strace
-        .args(["-c", processor])
-        .arg(judges::program("strace"))
-        .args(["-f", "-qq"])
-        .args(options)
-        .arg(command.get_program())
-        .args(command.get_args());
-    Said::of(&judges::run(strace.current_dir(story.path(""))))
-}
-
-/// Every change that the command makes, found by running it once to its end.
-fn effects(story: &Story, command: &Command) -> BTreeSet<Effect> {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    let options = ["-o".to_owned(), log.path().display().to_string(), "-e".to_owned(), format!("trace={EFFECTS}")];
-    traced(story, command, &options).fine();
-    let mut counted: BTreeMap<(String, String), usize> = BTreeMap::new();
-    let mut effects = BTreeSet::new();
-    for line in fs::read_to_string(log.path()).unwrap().lines() {
-        let Some((thread, call)) = line.split_once(' ') else { continue };
-        let Some((name, arguments)) = call.trim_start().split_once('(') else { continue };
-        let count = counted.entry((thread.to_owned(), name.to_owned())).or_default();
-        *count += 1;
-        if name != "openat" || arguments.contains("O_CREAT") {
-            effects.insert((name.to_owned(), *count));
-        }
-    }
-    let kinds: BTreeSet<&str> = effects.iter().map(|(name, _)| name.as_str()).collect();
-    assert!(kinds.contains("openat") && kinds.contains("fsync"), "strace does not see the changes: {kinds:?}");
-    effects
-}
-
-/// Runs a command, killed at this call.
-fn kill_at(story: &Story, command: &Command, (name, count): &Effect) -> Said {
-    let options = ["-o", "/dev/null", "-e", &format!("trace={name}"), "-e"].map(str::to_owned);
-    let inject = format!("inject={name}:signal=KILL:when={count}");
-    let said = traced(story, command, &[options.as_slice(), &[inject]].concat());
-    // strace ends as its command did: by the same signal.
-    assert_eq!(said.code, None, "{name} {count} was never reached: {said:?}");
-    said
-}
 
 /// Nothing of an unfinished write is in the targets, each has exactly one private key, and it is a live one.
 fn tidy(story: &Story, folder: &str, clusters: &[&str]) {
