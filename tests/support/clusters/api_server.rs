@@ -197,6 +197,21 @@ impl ApiServer {
         ask(stream, &head(request, &headers, body.as_bytes()), body.as_bytes())
     }
 
+    /// Passes a request on, over a connection of its own; the whole answer, head and body, to its last byte.
+    ///
+    /// # Errors
+    ///
+    /// As [`ApiServer::ask`].
+    pub(crate) fn pass_on(&self, request: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Vec<u8>> {
+        let mut stream = connect_tls(self.port, &self.identity.authority, Duration::from_secs(20))?;
+        stream.write_all(head(request, headers, body).as_bytes())?;
+        stream.write_all(body)?;
+        stream.flush()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(answer)
+    }
+
     /// What the server says to this request as it comes, over a connection of its own. A read that waits longer than
     /// this fails, and can be made again.
     ///

@@ -59,6 +59,7 @@ const _: () = {
         ApiServer::log,
     );
     let _ = (|server: &ApiServer| server.kubectl([""]), |server: &ApiServer| server.kubectl_as("", [""]));
+    let _ = |server: &ApiServer| server.pass_on("", &[], b"").is_ok();
     let _ = |server: &ApiServer| server.listen("", "", std::time::Duration::ZERO).is_ok();
     let _ = (
         Istiod::start,

@@ -54,7 +54,7 @@ pub(crate) fn one_behind(path: &Path, name: &str, deadline: &str) -> Story {
     fleet(name, deadline, &[("east".to_owned(), name.to_owned(), path.to_owned())])
 }
 
-fn unseal(story: &Story, key: &str) {
+pub(crate) fn unseal(story: &Story, key: &str) {
     let (path, passphrase) = (story.path(key), format!("file:{}", story.path("passphrase").display()));
     let plain = judges::openssl(["pkcs8", "-in", path.to_str().unwrap(), "-passin", &passphrase]);
     assert!(plain.status.success(), "{plain:?}");
@@ -100,5 +100,5 @@ pub(crate) fn at_once(commands: Vec<Command>) -> Vec<Said> {
 
 // Each test program compiles this for itself and uses only some of it.
 const _: () = {
-    let _ = (step, one, one_behind, copy_of, copy_through, live, delete, at_once);
+    let _ = (step, one, one_behind, copy_of, copy_through, live, delete, at_once, unseal);
 };

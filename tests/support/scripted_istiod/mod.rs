@@ -34,7 +34,7 @@ use std::time::Duration;
 use meshca::mesh::secret_files::SecretFiles;
 use time::OffsetDateTime;
 
-pub(crate) use place::Place;
+pub(crate) use place::{Place, decoded};
 pub(crate) use rules::MultiRoot;
 use rules::{Rules, Start, Update};
 use serving::Serving;
@@ -53,7 +53,12 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::now_utc() + time::Duration::seconds(self.0.load(Ordering::SeqCst))
+        OffsetDateTime::now_utc() + self.ahead()
+    }
+
+    /// How far it is ahead of the machine's, in whole seconds.
+    pub(crate) fn ahead(&self) -> time::Duration {
+        time::Duration::seconds(self.0.load(Ordering::SeqCst))
     }
 }
 
@@ -106,6 +111,15 @@ struct State {
     lags: bool,
     drops_next: bool,
     log: Vec<String>,
+    loads: Vec<Load>,
+}
+
+/// That it loaded something, at a start or live.
+#[derive(Debug, Clone)]
+pub(crate) struct Load {
+    pub(crate) at: OffsetDateTime,
+    /// The set; of a CA of its own, that.
+    pub(crate) files: SecretFiles,
 }
 
 struct Running {
@@ -165,6 +179,16 @@ impl ScriptedIstiod {
     /// What it said, one line each.
     pub(crate) fn log(&self) -> Vec<String> {
         self.inner.state().log.clone()
+    }
+
+    /// What it has loaded so far, the last one last.
+    pub(crate) fn loads(&self) -> Vec<Load> {
+        self.inner.state().loads.clone()
+    }
+
+    /// Whether its ConfigMaps show what it has loaded, as far as it writes any; false: it is down, or about to write.
+    pub(crate) fn has_shown(&self) -> bool {
+        self.inner.state().running.as_ref().is_some_and(|it| it.is_shown || !self.inner.script.leads)
     }
 
     /// It ends, as a node that fails: what it serves is gone, its ConfigMap stays.
@@ -241,6 +265,7 @@ impl Inner {
         let (bundle, now) = (rules::roots(&loaded).to_vec(), script.clock.now());
         let serving = Serving::new(&loaded, &script.namespace, &script.clock, now);
         state.log.push(if watches { "Use local CA certificate" } else { SELF_SIGNED }.to_owned());
+        state.loads.push(Load { at: now, files: loaded.clone() });
         state.running = Some(Running { serving, loaded, seen: files, bundle, is_shown: false, watches });
         Ok(())
     }
@@ -257,6 +282,10 @@ impl Inner {
 
     /// Looks at its `cacerts`, unless it lags, and does what follows.
     fn look(&self, though_it_lags: bool) {
+        // Who lags need not ask.
+        if !though_it_lags && self.state().lags {
+            return self.show();
+        }
         // A folder or an API server that cannot be read shows no update.
         let Some(files) = self.script.cacerts.cacerts() else { return };
         let mut state = self.state();
@@ -268,7 +297,7 @@ impl Inner {
     }
 
     fn notice(&self, state: &mut State, files: SecretFiles) {
-        let State { running: Some(running), drops_next, log, .. } = state else { return };
+        let State { running: Some(running), drops_next, log, loads, .. } = state else { return };
         if !running.watches || running.seen == files {
             return;
         }
@@ -286,6 +315,7 @@ impl Inner {
         }
         match update {
             Ok(update) => {
+                loads.push(Load { at: now, files: files.clone() });
                 running.serving.record(&files);
                 running.loaded = files;
                 log.push(if update == Update::SignerAlone { HALF_RELOADED } else { RELOADED }.to_owned());
@@ -325,4 +355,6 @@ const _: () = {
     let _ = (ScriptedIstiod::log, ScriptedIstiod::restart, ScriptedIstiod::lag, ScriptedIstiod::catch_up);
     let _ = (ScriptedIstiod::drop_next_update, Script::new, Clock::set, RELOADED, HALF_RELOADED);
     let _ = [MultiRoot::Substring, MultiRoot::Containment];
+    let _ = (ScriptedIstiod::loads, ScriptedIstiod::has_shown, Place::cacerts, Place::shown, decoded, Clock::ahead);
+    let _ = |load: Load| (load.at, load.files);
 };

@@ -26,7 +26,7 @@ pub(crate) enum Place {
 
 impl Place {
     /// The files of its `cacerts`; none where it has none. `None`: it cannot be read now.
-    pub(super) fn cacerts(&self) -> Option<SecretFiles> {
+    pub(crate) fn cacerts(&self) -> Option<SecretFiles> {
         match self {
             Place::Folder(folder) => files_in(folder),
             Place::Namespace(..) => {
@@ -64,6 +64,17 @@ impl Place {
             _ => None,
         };
         done.is_some_and(|answer| matches!(answer.status, 200 | 201))
+    }
+
+    /// The roots that its ConfigMap shows; none: there is none, or it cannot be read now.
+    pub(crate) fn shown(&self) -> Option<Vec<u8>> {
+        match self {
+            Place::Folder(folder) => fs::read(folder.join(ROOT_CONFIG_MAP).join(ROOT_CERT)).ok(),
+            Place::Namespace(..) => {
+                let map = self.get("configmaps", ROOT_CONFIG_MAP).filter(|answer| answer.status == 200)?.json();
+                map["data"][ROOT_CERT].as_str().map(|text| text.as_bytes().to_vec())
+            }
+        }
     }
 
     /// The CA that an istiod made for itself here, in the form of a `cacerts`.
@@ -139,7 +150,7 @@ fn files_in(folder: &std::path::Path) -> Option<SecretFiles> {
     (version() == before).then_some(files)
 }
 
-fn decoded(data: &Value) -> SecretFiles {
+pub(crate) fn decoded(data: &Value) -> SecretFiles {
     let values = data.as_object().into_iter().flatten();
     values.fold(SecretFiles::new(), |files, (name, value)| {
         files.with(name.clone(), STANDARD.decode(value.as_str().unwrap()).unwrap())
