@@ -38,12 +38,9 @@ use scripted_istiod::Place;
 use support::judges;
 use support::story::{Said, Story};
 use walk::fleet::{Fleet, old_root};
-use walk::record::{Course, Published, judge};
+use walk::record::{Course, Published, TTL, judge};
 
 const BEGIN: OffsetDateTime = datetime!(2027-01-01 00:00:00 UTC);
-
-/// How long a workload certificate lives, with the margin: by default an hour.
-const BOUND: Duration = Duration::hours(25);
 
 // --- folders
 
@@ -145,6 +142,7 @@ fn in_pairs<T: Sync>(all: &[T], act: impl Fn(&T) + Sync) {
 
 #[test]
 fn a_walk_over_folders_that_is_killed_at_any_change_of_the_disk_ends_rightly_and_parts_no_pair() {
+    // A day and an hour from one to the next: the lifetime of a workload certificate, and the margin.
     let turnings = [(1, false), (26, false), (51, true)];
     let turnings = turnings.map(|(hours, approves)| Turning { at: BEGIN + Duration::hours(hours), approves });
     let folders = Folders::begun();
@@ -176,8 +174,8 @@ fn trial(folders: &Folders, before: &[Course], turnings: &[Turning], effect: &Ef
         assert!(is_fine, "{place}: {said:?}");
     };
     goes_on(&mut record, *killed);
-    // A second before the next step may be taken, if the first run did nothing, and people who cannot wait.
-    goes_on(&mut record, Turning { at: killed.at + BOUND - Duration::SECOND, approves: true });
+    // While the last workload certificates of before still live, and with people who cannot wait.
+    goes_on(&mut record, Turning { at: killed.at + TTL - Duration::SECOND, approves: true });
     for turning in &turnings[1..] {
         goes_on(&mut record, *turning);
     }
