@@ -125,7 +125,7 @@ struct Storm {
 const STORMY: usize = 25;
 
 /// And then a walk that has hardly begun ends in fewer than these.
-const STRIDES: usize = STORMY + 14;
+const STRIDES: usize = STORMY + 24;
 
 impl Storm {
     fn new(fleet: Fleet, seed: u64) -> Self {
@@ -137,11 +137,12 @@ impl Storm {
     /// Walks until the fleet stands on the new root alone.
     fn rages(mut self, name: &str) {
         let approval = format!("--approve-removal {}", old_root(&self.fleet.story));
-        let mut words = "";
+        let (mut words, mut last) = ("", None);
         for number in 0..STRIDES {
             let is_stormy = number < STORMY;
             self.fleet.pass(Duration::minutes(i64::try_from(60 + self.chance.below(9 * 60)).unwrap()));
             let notice = self.noticing(is_stormy);
+            self.disturb(is_stormy);
             // Those who notice do so whenever they like, in the middle of a run, too.
             self.fleet.let_run(|plane| notice[plane]);
             while is_stormy && !self.chance.once_in(6) {
@@ -151,6 +152,7 @@ impl Storm {
                 let said = self.tick(words);
                 assert!(said.code.is_some_and(|code| code != 101), "{name}: {said:?}");
                 words = if said.out.contains("--approve-removal") { &approval } else { "" };
+                last = Some(said);
             }
             self.fleet.settle(|plane| notice[plane]);
             judge(&self.fleet, name);
@@ -158,12 +160,25 @@ impl Storm {
                 return self.ends(name, number + 1);
             }
         }
-        panic!("{name}: {}", self.fleet.unfinished().unwrap());
+        panic!("{name}: {}: {last:?}", self.fleet.unfinished().unwrap());
     }
 
     /// Who takes note of what is published in this stride.
     fn noticing(&mut self, is_stormy: bool) -> Vec<bool> {
         (0..self.fleet.planes()).map(|_| !is_stormy || !self.chance.once_in(4)).collect()
+    }
+
+    /// An istiod restarts for no reason, or misses an update; after the storm, people restart whoever has missed one, as
+    /// the report asks them to.
+    fn disturb(&mut self, is_stormy: bool) {
+        for plane in 0..self.fleet.planes() {
+            if (is_stormy && self.chance.once_in(12)) || (!is_stormy && !self.fleet.has_loaded(plane)) {
+                self.fleet.restart(plane);
+            }
+            if is_stormy && self.chance.once_in(24) {
+                self.fleet.miss_an_update(plane);
+            }
+        }
     }
 
     fn tick(&mut self, words: &str) -> Said {
@@ -211,3 +226,21 @@ fn clusters_behind_api_servers_change_their_root_while_runs_are_killed_at_random
     println!("seed {SEED}");
     Storm::new(Fleet::on_servers(servers(), "storm", BEGIN), SEED).rages("three API servers");
 }
+
+/// Further seeds, for an hour in which something else is done:
+/// `cargo test --test slow_walk -- --ignored --nocapture many_storms`
+#[test]
+#[ignore = "a soak"]
+fn many_storms() {
+    let planes = [("east", Habit::MultiRoot), ("west", Habit::RestartedByPeople), ("north", Habit::MultiRoot)];
+    for seed in 100..100 + SEEDS {
+        println!("seed {seed}");
+        std::thread::scope(|scope| {
+            scope.spawn(|| Storm::new(Fleet::in_folders(&planes, BEGIN), seed).rages("three folders"));
+            Storm::new(Fleet::on_servers(servers(), &format!("storm-{seed}"), BEGIN), seed).rages("three API servers");
+        });
+    }
+}
+
+/// How many seeds a soak has.
+const SEEDS: u64 = 40;

@@ -162,6 +162,21 @@ impl Fleet {
         }
     }
 
+    /// This istiod restarts, for no reason that meshca would know of.
+    pub(crate) fn restart(&self, plane: usize) {
+        self.sites[plane].plane.istiod.restart().unwrap();
+    }
+
+    /// The next update passes this istiod by: it will not load what it gives, until there is another one or a restart.
+    pub(crate) fn miss_an_update(&self, plane: usize) {
+        self.sites[plane].plane.istiod.drop_next_update();
+    }
+
+    /// Whether this istiod has loaded what is published.
+    pub(crate) fn has_loaded(&self, plane: usize) -> bool {
+        self.sites[plane].has_loaded()
+    }
+
     /// This long passes, and nobody does anything meanwhile.
     pub(crate) fn pass(&self, time: Duration) {
         self.sites.iter().for_each(|site| site.plane.istiod.lag());
@@ -173,8 +188,8 @@ impl Fleet {
         self.sites.iter().for_each(|site| site.look(self.times.now()));
     }
 
-    pub(crate) fn planes(&self) -> u64 {
-        u64::try_from(self.sites.len()).unwrap()
+    pub(crate) fn planes(&self) -> usize {
+        self.sites.len()
     }
 
     /// The published sets, to be compared.
@@ -229,7 +244,7 @@ impl Fleet {
             if !files.get(CERT_CHAIN).is_some_and(|chain| chain.ends_with(&issuing)) {
                 return Some(format!("{name} does not sign under the new root"));
             }
-            if site.plane.istiod.loads().last().map(|load| &load.files) != Some(&files) {
+            if !site.has_loaded() {
                 return Some(format!("the istiod of {name} has loaded something else"));
             }
         }
@@ -265,6 +280,11 @@ impl Site {
         }
     }
 
+    fn has_loaded(&self) -> bool {
+        let published = self.plane.home.cacerts();
+        self.plane.istiod.loads().last().map(|load| &load.files) == published.as_ref()
+    }
+
     fn restart_if_asked(&self) {
         let is_asked = match self.plane.habit {
             Habit::MultiRoot => false,
@@ -272,10 +292,7 @@ impl Site {
                 let asked = restarted_at(&self.plane.home);
                 self.restarted.replace(asked.clone()) != asked
             }
-            Habit::RestartedByPeople => {
-                let loads = self.plane.istiod.loads();
-                self.plane.home.cacerts().is_some_and(|files| loads.last().unwrap().files != files)
-            }
+            Habit::RestartedByPeople => !self.has_loaded(),
         };
         if is_asked {
             self.plane.istiod.restart().unwrap();
@@ -302,6 +319,8 @@ fn wait(what: &str, is_so: impl Fn() -> bool) {
 // Each test program compiles this for itself and uses only some of it.
 const _: () = {
     let _ = (Fleet::in_folders, Fleet::on_servers, Fleet::tick_killed_at, Fleet::tick_killed_after, Fleet::struck);
-    let _ = (Fleet::planes, Fleet::sets, Fleet::most_writes, Chance::new, Chance::below, Chance::once_in);
+    let _ = (Fleet::planes, Fleet::sets, Fleet::most_writes, Fleet::restart, Fleet::miss_an_update);
+    let _ = Fleet::has_loaded;
+    let _ = (Chance::new, Chance::below, Chance::once_in);
     let _ = (Habit::RestartedByPeople, |fleet: &Fleet| fleet.let_run(|_| true), |judged: Judged| judged.versions);
 };
