@@ -32,7 +32,7 @@ use clusters::{ApiServer, Clusters};
 use support::story::Said;
 use walk::chance::Chance;
 use walk::fleet::{Fleet, old_root};
-use walk::layout::Habit;
+use walk::layout::{Habit, Order};
 
 static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| Clusters::start(3));
 
@@ -56,7 +56,7 @@ fn judge(fleet: &Fleet, place: &str) {
 
 #[test]
 fn a_fleet_behind_api_servers_walks_from_one_root_to_the_next_and_waits_for_whoever_has_loaded_nothing() {
-    let fleet = Fleet::on_servers(servers(), "walk", BEGIN);
+    let fleet = Fleet::on_servers(servers(), "walk", Order::AtOnce, BEGIN);
     let stride = |hours: i64, words: &str, notices: &dyn Fn(usize) -> bool| {
         fleet.pass(Duration::hours(hours));
         let said = fleet.tick(words);
@@ -119,6 +119,10 @@ struct Storm {
     run: std::time::Duration,
     /// Runs that were killed before they had ended.
     killed: usize,
+    /// Whether people believe that they have turned the walk back.
+    is_turned: bool,
+    /// How often they turned it, and were told so.
+    turns: usize,
 }
 
 /// After so many strides there are no more faults.
@@ -129,7 +133,14 @@ const STRIDES: usize = STORMY + 24;
 
 impl Storm {
     fn new(fleet: Fleet, seed: u64) -> Self {
-        let mut storm = Self { fleet, chance: Chance::new(seed), run: std::time::Duration::MAX, killed: 0 };
+        let mut storm = Self {
+            fleet,
+            chance: Chance::new(seed),
+            run: std::time::Duration::MAX,
+            killed: 0,
+            is_turned: false,
+            turns: 0,
+        };
         storm.tick("--dry-run").fine();
         storm
     }
@@ -145,13 +156,15 @@ impl Storm {
             self.disturb(is_stormy);
             // Those who notice do so whenever they like, in the middle of a run, too.
             self.fleet.let_run(|plane| notice[plane]);
+            self.turn(is_stormy);
             while is_stormy && !self.chance.once_in(6) {
-                self.kill(words);
+                self.kill(&format!("rotate {words}"));
             }
             if !is_stormy || !self.chance.once_in(4) {
                 let said = self.tick(words);
                 assert!(said.code.is_some_and(|code| code != 101), "{name}: {said:?}");
                 words = if said.out.contains("--approve-removal") { &approval } else { "" };
+                self.is_turned = said.out.contains("turned back");
                 last = Some(said);
             }
             self.fleet.settle(|plane| notice[plane]);
@@ -181,6 +194,28 @@ impl Storm {
         }
     }
 
+    /// People turn the walk back, or forward again; a run that does it may be killed, and they believe that it was done
+    /// until a whole run says otherwise.
+    fn turn(&mut self, is_stormy: bool) {
+        let goes_back = is_stormy && !self.is_turned && self.chance.once_in(12);
+        let goes_on = self.is_turned && (!is_stormy || self.chance.once_in(3));
+        let line = match (goes_back, goes_on) {
+            (true, _) => "rollback --reason trial",
+            (_, true) => "rollback --undo",
+            _ => return,
+        };
+        self.is_turned = goes_back;
+        if is_stormy {
+            self.kill(line);
+        }
+        if !is_stormy || self.chance.once_in(2) {
+            // Where there is nothing to turn, it says so.
+            let said = self.fleet.run(line);
+            assert!(said.code.is_some_and(|code| code != 101), "{said:?}");
+            self.turns += usize::from(said.code == Some(0));
+        }
+    }
+
     fn tick(&mut self, words: &str) -> Said {
         let start = Instant::now();
         let said = self.fleet.tick(words);
@@ -189,10 +224,10 @@ impl Storm {
     }
 
     /// A run that is killed at any moment of about the time that one takes, so that it may have ended before.
-    fn kill(&mut self, words: &str) {
+    fn kill(&mut self, line: &str) {
         let most = u64::try_from(self.run.as_micros()).unwrap();
         let after = std::time::Duration::from_micros(self.chance.below(most + most / 2));
-        self.killed += usize::from(self.fleet.tick_killed_after(after, words));
+        self.killed += usize::from(self.fleet.run_killed_after(after, line));
     }
 
     fn ends(&self, name: &str, strides: usize) {
@@ -200,8 +235,9 @@ impl Storm {
         self.fleet.story.meshca("ledger verify").fine();
         let judged = self.fleet.judged();
         println!(
-            "{name}: {} runs killed in {strides} strides, {} versions, {} pairs of sets in use at once, none bad",
-            self.killed, judged.versions, judged.pairs
+            "{name}: {} runs killed in {strides} strides, turned {} times, {} versions, {} pairs of sets in use at once, \
+             none bad",
+            self.killed, self.turns, judged.versions, judged.pairs
         );
     }
 }
@@ -224,7 +260,7 @@ fn five_folders_change_their_root_while_runs_are_killed_at_random() {
 #[test]
 fn clusters_behind_api_servers_change_their_root_while_runs_are_killed_at_random() {
     println!("seed {SEED}");
-    Storm::new(Fleet::on_servers(servers(), "storm", BEGIN), SEED).rages("three API servers");
+    Storm::new(Fleet::on_servers(servers(), "storm", Order::AtOnce, BEGIN), SEED).rages("three API servers");
 }
 
 /// Further seeds, for an hour in which something else is done:
@@ -237,7 +273,8 @@ fn many_storms() {
         println!("seed {seed}");
         std::thread::scope(|scope| {
             scope.spawn(|| Storm::new(Fleet::in_folders(&planes, BEGIN), seed).rages("three folders"));
-            Storm::new(Fleet::on_servers(servers(), &format!("storm-{seed}"), BEGIN), seed).rages("three API servers");
+            Storm::new(Fleet::on_servers(servers(), &format!("storm-{seed}"), Order::AtOnce, BEGIN), seed)
+                .rages("three API servers");
         });
     }
 }

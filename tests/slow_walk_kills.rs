@@ -38,6 +38,7 @@ use scripted_istiod::Place;
 use support::judges;
 use support::story::{Said, Story};
 use walk::fleet::{Fleet, old_root};
+use walk::layout::Order;
 use walk::record::{Course, Published, TTL, judge};
 
 const BEGIN: OffsetDateTime = datetime!(2027-01-01 00:00:00 UTC);
@@ -198,7 +199,7 @@ fn servers() -> [&'static ApiServer; 3] {
 fn walk_killed_at(number: usize, arrives: bool) -> Vec<String> {
     let way = if arrives { "done" } else { "undone" };
     let namespace = format!("killed-at-{number}-{way}");
-    let fleet = Fleet::on_servers(servers(), &namespace, BEGIN);
+    let fleet = Fleet::on_servers(servers(), &namespace, Order::OneByOne, BEGIN);
     let place = format!("each tick killed at its write {number}, {way}");
     let approval = format!("--approve-removal {}", old_root(&fleet.story));
     for _ in 0..STRIDES {

@@ -101,6 +101,8 @@ pub(crate) struct ScriptedIstiod {
 struct Inner {
     script: Script,
     state: Mutex<State>,
+    /// Held by who writes its ConfigMaps.
+    pen: Mutex<()>,
     is_over: AtomicBool,
 }
 
@@ -150,7 +152,7 @@ impl ScriptedIstiod {
     /// A replica that is there and does not run yet.
     pub(crate) fn down_from_the_start(script: Script) -> Self {
         let state = Mutex::new(State::default());
-        let inner = Arc::new(Inner { script, state, is_over: AtomicBool::new(false) });
+        let inner = Arc::new(Inner { script, state, pen: Mutex::default(), is_over: AtomicBool::new(false) });
         let listen = || TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let (chain, metrics) = (listen(), listen());
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
@@ -326,6 +328,7 @@ impl Inner {
 
     /// Writes its ConfigMaps, where they do not show what they should; what cannot be written is tried again.
     fn show(&self) {
+        let _pen = self.pen.lock().unwrap_or_else(PoisonError::into_inner);
         let unshown = |state: &State| state.running.as_ref().filter(|it| !it.is_shown).map(|it| it.bundle.clone());
         let Some(bundle) = unshown(&self.state()).filter(|_| self.script.leads) else { return };
         // Not while it holds its state: an API server may not answer for a while, and istiod does meanwhile.

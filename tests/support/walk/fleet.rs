@@ -14,7 +14,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::chance::Chance;
 use super::gateway::{Doom, Dooms};
-use super::layout::{Habit, Layout, MESH, Plane, restarted_at};
+use super::layout::{Habit, Layout, MESH, Order, Plane, restarted_at};
 use super::record::{Course, Judged, Published, judge};
 use super::times::Times;
 use crate::clusters::ApiServer;
@@ -56,13 +56,18 @@ pub(crate) struct Fleet {
 impl Fleet {
     pub(crate) fn in_folders(planes: &[(&'static str, Habit)], begin: OffsetDateTime) -> Self {
         let times = Times::new(begin);
-        let layout = Layout::in_folders(planes, &times);
+        let layout = Layout::in_folders(planes, Order::AtOnce, &times);
         Self::begun(layout, times, Dooms::default())
     }
 
-    pub(crate) fn on_servers(servers: [&'static ApiServer; 3], namespace: &str, begin: OffsetDateTime) -> Self {
+    pub(crate) fn on_servers(
+        servers: [&'static ApiServer; 3],
+        namespace: &str,
+        order: Order,
+        begin: OffsetDateTime,
+    ) -> Self {
         let (times, dooms) = (Times::new(begin), Dooms::default());
-        let layout = Layout::on_servers(servers, namespace, &times, &dooms);
+        let layout = Layout::on_servers(servers, namespace, order, &times, &dooms);
         Self::begun(layout, times, dooms)
     }
 
@@ -96,9 +101,14 @@ impl Fleet {
 
     /// One tick, now, with these words.
     pub(crate) fn tick(&self, words: &str) -> Said {
+        self.run(&format!("rotate {words}"))
+    }
+
+    /// One run of this command, now.
+    pub(crate) fn run(&self, line: &str) -> Said {
         let doom = Doom::never();
         self.dooms.set(Some(Arc::clone(&doom)));
-        let said = Said::of(&judges::run(&mut self.command(words)));
+        let said = Said::of(&judges::run(&mut self.command(line)));
         self.dooms.set(None);
         self.most_writes.set(self.most_writes.get().max(doom.passed()));
         self.look();
@@ -109,15 +119,16 @@ impl Fleet {
         self.most_writes.get()
     }
 
-    fn command(&self, words: &str) -> Command {
-        self.story.command(&format!("--at {} rotate {words}", self.times.text()))
+    fn command(&self, line: &str) -> Command {
+        self.story.command(&format!("--at {} {line}", self.times.text()))
     }
 
     /// One tick that is killed at its write of this number, if it makes so many. Whether it was.
     pub(crate) fn tick_killed_at(&self, number: usize, arrives: bool, words: &str) -> bool {
         let doom = Doom::new(number, arrives);
         self.dooms.set(Some(Arc::clone(&doom)));
-        let mut child = self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child =
+            self.command(&format!("rotate {words}")).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         doom.victim.set(Pid::from_child(&child)).unwrap();
         let code = child.wait().unwrap().code();
         self.dooms.set(None);
@@ -126,9 +137,9 @@ impl Fleet {
         code.is_none()
     }
 
-    /// One tick that is killed when so much time has passed, if it has not ended before. Whether it was.
-    pub(crate) fn tick_killed_after(&self, time: std::time::Duration, words: &str) -> bool {
-        let mut child = self.command(words).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    /// A run of this command that is killed when so much time has passed, if it has not ended before. Whether it was.
+    pub(crate) fn run_killed_after(&self, time: std::time::Duration, line: &str) -> bool {
+        let mut child = self.command(line).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         thread::sleep(time);
         child.kill().unwrap();
         let code = child.wait().unwrap().code();
@@ -318,9 +329,9 @@ fn wait(what: &str, is_so: impl Fn() -> bool) {
 
 // Each test program compiles this for itself and uses only some of it.
 const _: () = {
-    let _ = (Fleet::in_folders, Fleet::on_servers, Fleet::tick_killed_at, Fleet::tick_killed_after, Fleet::struck);
+    let _ = (Fleet::in_folders, Fleet::on_servers, Fleet::tick_killed_at, Fleet::run_killed_after, Fleet::struck);
     let _ = (Fleet::planes, Fleet::sets, Fleet::most_writes, Fleet::restart, Fleet::miss_an_update);
-    let _ = Fleet::has_loaded;
+    let _ = (Fleet::has_loaded, Order::OneByOne);
     let _ = (Chance::new, Chance::below, Chance::once_in);
     let _ = (Habit::RestartedByPeople, |fleet: &Fleet| fleet.let_run(|_| true), |judged: Judged| judged.versions);
 };

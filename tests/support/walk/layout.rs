@@ -24,6 +24,15 @@ pub(crate) enum Habit {
     RestartedByPeople,
 }
 
+/// In which order a run writes its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Each run in the same one.
+    OneByOne,
+    /// In any, as runs do unless the mesh file says otherwise.
+    AtOnce,
+}
+
 /// A control plane that is about to walk.
 pub(crate) struct Plane {
     pub(crate) name: &'static str,
@@ -42,9 +51,9 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Control planes in folders, each with an istiod whose chain can be looked at.
-    pub(crate) fn in_folders(planes: &[(&'static str, Habit)], times: &Times) -> Self {
+    pub(crate) fn in_folders(planes: &[(&'static str, Habit)], order: Order, times: &Times) -> Self {
         let story = Story::new("");
-        let mut text = head();
+        let mut text = head(order);
         let planes = planes.iter().map(|(name, habit)| {
             let home = Place::Folder(story.path(&format!("clusters/{name}")));
             let istiod = down(&home, *habit, Vec::new(), times);
@@ -59,9 +68,15 @@ impl Layout {
 
     /// Two primaries and a remote of the first, in this namespace of three API servers. `east` takes trust bundles live,
     /// `west` at a restart that meshca asks for.
-    pub(crate) fn on_servers(servers: [&'static ApiServer; 3], namespace: &str, times: &Times, dooms: &Dooms) -> Self {
+    pub(crate) fn on_servers(
+        servers: [&'static ApiServer; 3],
+        namespace: &str,
+        order: Order,
+        times: &Times,
+        dooms: &Dooms,
+    ) -> Self {
         let story = Story::new("");
-        let mut text = head();
+        let mut text = head(order);
         let place = |server| Place::Namespace(server, namespace.to_owned());
         let remote = place(servers[2]);
         let mut planes = Vec::new();
@@ -96,9 +111,12 @@ impl Layout {
     }
 }
 
-/// No pause between a write and the next one, and one write at a time: then each run writes in the same order.
-fn head() -> String {
-    format!("version: 1\nmesh: {MESH}\nlab: true\nrotation: {{ write: 1, deadline: 20s }}\nclusters:\n")
+fn head(order: Order) -> String {
+    let write = match order {
+        Order::OneByOne => "write: 1, ",
+        Order::AtOnce => "",
+    };
+    format!("version: 1\nmesh: {MESH}\nlab: true\nrotation: {{ {write}deadline: 20s }}\nclusters:\n")
 }
 
 fn primary(name: &str, namespace: &str, access: &str, habit: Habit, istiod: &ScriptedIstiod) -> String {
