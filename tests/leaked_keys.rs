@@ -1,7 +1,12 @@
 //! Stories about private keys in other hands, from the leak to its end, told by the real program on folders.
 
 #![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
-#![expect(clippy::unwrap_used, reason = "a story that cannot go on is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a story that cannot go on is a failed test"
+)]
 
 mod support;
 

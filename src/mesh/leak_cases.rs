@@ -97,7 +97,7 @@ fn both_trusted(story: &mut Story, second: &Made, since: OffsetDateTime) {
 }
 
 /// A cluster has a signer under that root, and this trust bundle, since that moment.
-fn stands(story: &mut Story, cluster: &str, issuing: &Made, root: &Made, bundle: String, since: OffsetDateTime) {
+fn stands(story: &mut Story, cluster: &str, issuing: &Made, root: &Made, bundle: &str, since: OffsetDateTime) {
     let window = Validity::new(NOW - Duration::hours(20), NOW + Duration::days(80));
     let signer = story.intermediate_under(issuing, cluster, 2, window);
     let upper = [issuing.certificate.clone()];
@@ -183,16 +183,16 @@ fn a_cluster_is_protected_once_it_has_been_without_the_root_for_the_life_of_a_wo
     let bound = Duration::hours(25);
     let alone = second.certificate.pem();
     let both = format!("{}{alone}", story.root.certificate.pem());
-    stands(&mut story, "east", &issuing, &second, alone.clone(), NOW - bound);
-    stands(&mut story, "west", &issuing, &second, both, NOW - Duration::days(3));
+    stands(&mut story, "east", &issuing, &second, &alone, NOW - bound);
+    stands(&mut story, "west", &issuing, &second, &both, NOW - Duration::days(3));
     let now = leak(&story);
     assert_eq!((now.protected, now.exposed.len()), (vec![name("east"), name("far")], 1));
-    stands(&mut story, "east", &issuing, &second, alone.clone(), NOW - bound + SECOND);
+    stands(&mut story, "east", &issuing, &second, &alone, NOW - bound + SECOND);
     assert_eq!(leak(&story).protected, []);
 
-    stands(&mut story, "west", &issuing, &second, alone.clone(), NOW - bound);
+    stands(&mut story, "west", &issuing, &second, &alone, NOW - bound);
     assert_eq!((phase(&story), leak(&story).severity()), ("renewing", Severity::Critical));
-    stands(&mut story, "east", &issuing, &second, alone, NOW - bound);
+    stands(&mut story, "east", &issuing, &second, &alone, NOW - bound);
     assert_eq!((phase(&story), leak(&story).severity()), ("over", Severity::Warning));
     let root = story.root.certificate.fingerprint();
     assert_eq!(advice(&story), format!("take {root} out of root.trusted and of `leaked` in the mesh file"));
@@ -207,7 +207,7 @@ fn what_cannot_be_seen_is_not_protected() {
     let second = pinned(&mut story);
     let issuing = issuing_under(&mut story, &second, 2);
     for cluster in ["east", "west"] {
-        stands(&mut story, cluster, &issuing, &second, second.certificate.pem(), NOW - Duration::days(9));
+        stands(&mut story, cluster, &issuing, &second, &second.certificate.pem(), NOW - Duration::days(9));
     }
     assert_eq!(phase(&story), "over");
     story.observed.remove(&name("west"));
@@ -384,7 +384,7 @@ fn nobody_walks_on_to_a_root_whose_key_is_leaked_as_long_as_there_is_a_way_back(
     assert_eq!(leak(&story).phase, Phase::Ahead(Goal::Forward));
     assert!(advice(&story).starts_with("meshca rollback"));
     // Who has lost the old root cannot go back: the others follow, and a third root comes after.
-    stands(&mut story, "west", &issuing, &second, second.certificate.pem(), NOW - Duration::DAY);
+    stands(&mut story, "west", &issuing, &second, &second.certificate.pem(), NOW - Duration::DAY);
     assert_eq!(step(&plan_at(&story, NOW), "east").0, Act::Mint { issuing: 2, generation: 2 });
 }
 
@@ -407,7 +407,7 @@ fn a_renewal_after_the_walk_keeps_since_when_a_leaked_root_is_gone() {
     let issuing = issuing_under(&mut story, &second, 2);
     let gone = NOW - Duration::days(60);
     for cluster in ["east", "west"] {
-        stands(&mut story, cluster, &issuing, &second, second.certificate.pem(), gone);
+        stands(&mut story, cluster, &issuing, &second, &second.certificate.pem(), gone);
         let removed = Some(sha(&story.root));
         let mark = WalkMark { removed: removed.into_iter().collect(), ..WalkMark::to(sha(&second)) };
         let Owner::Ours(own) = &mut story.sight_of(cluster).owner else { panic!() };
