@@ -301,15 +301,18 @@ fn a_root_change_that_has_begun_ends_before_anybody_is_adopted() {
 }
 
 #[test]
-fn keys_that_everybody_knows_are_told_aloud() {
+fn keys_that_everybody_knows_are_told_aloud_and_left_in_a_hurry() {
     let story = mesh(&["east"]);
     let sample =
         std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pki-fixtures/faulty/published-sample-key/plugged-in");
     for name in support::story::FILES {
         story.write(&format!("clusters/east/{name}"), std::fs::read(sample.join(name)).unwrap());
     }
+    // On a Friday; a window opens on Sundays only.
+    let windows = "rotation: { windows: [{ cron: '0 3 * * SUN', duration: 4h, timeZone: UTC }] }\n";
+    story.write("mesh.yaml", story.read("mesh.yaml").replace("lab: true\n", &format!("lab: true\n{windows}")));
     let at = later(BEGIN, Duration::hours(1));
     story.meshca(&format!("--at {at} adopt east")).fine().saying("published-sample-key");
-    tick(&story, &at).fine();
+    tick(&story, &at).fine().saying("waits for no maintenance window, since the key of").saying("is published");
     assert_eq!(roots_in(&story, "east"), 2);
 }

@@ -1,5 +1,7 @@
 //! How far a root change has come, in words.
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
 
 use crate::mesh::holdings::Held;
@@ -108,11 +110,20 @@ pub enum Alarm {
     Critical(Problem),
 }
 
-/// That the removal of a root was approved that cannot go now; `None`: nothing was approved, or it goes.
+/// That the removal of a root was approved that cannot go now; `None`: nothing was approved, or it goes, or is one of those
+/// that were removed already.
 #[must_use]
-pub fn refused_removal(approved: &[Fingerprint], progress: Option<&Progress>) -> Option<Problem> {
-    let first = approved.first()?;
+pub fn refused_removal(
+    approved: &[Fingerprint],
+    progress: Option<&Progress>,
+    removed: &BTreeSet<Fingerprint>,
+) -> Option<Problem> {
+    if approved.is_empty() {
+        return None;
+    }
     let Some(progress) = progress else {
+        // Who allows once more what was done already has what they want.
+        let first = approved.iter().find(|root| !removed.contains(root))?;
         return Some(
             Problem::new(Code::RemovalNotDue, "there is no root change under way, so no root is to be removed")
                 .fact(format!("approved  {first}"))

@@ -12,6 +12,7 @@ use crate::cli::{document, fleet_words, problem_words, root_change_words};
 use crate::jobs::courier::Courier;
 use crate::jobs::rotate::{self, Tick};
 use crate::mesh::deadline::Ceremony;
+use crate::mesh::gates;
 use crate::mesh::leak::Leak;
 use crate::mesh::ledger;
 use crate::mesh::plan::Act;
@@ -72,9 +73,11 @@ impl Desk<'_> {
             self.voice.problem(&problem_words::warning(untold, &self.shared.file));
         }
         let mut exit = self.end_of(&tick);
-        if let Some(refused) =
-            root_change_words::refused_removal(&order.approve_removal, tick.plan.root_change.as_ref())
-        {
+        if let Some(refused) = root_change_words::refused_removal(
+            &order.approve_removal,
+            tick.plan.root_change.as_ref(),
+            &gates::removed(&tick.observed),
+        ) {
             self.voice.problem(&self.error(&refused));
             exit = exit.max(Exit::Error);
         }

@@ -55,7 +55,7 @@ impl<'a> Footing<'a> {
                 (one, other) => one.or(other),
             };
         }
-        let newest = || trusted.iter().rposition(|held| is_sound(held));
+        let newest = || trusted.iter().rposition(is_sound);
         let at = match lowest {
             Some(lowest) => lowest,
             None if is_all_seen => newest().unwrap_or(0),

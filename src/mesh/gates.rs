@@ -1,14 +1,14 @@
 //! What the whole fleet says to the steps of each target in a root change; looked at once, however many targets ask.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use time::Duration;
 
 use crate::mesh::convoy::Convoy;
-use crate::mesh::evidence::Wanted;
+use crate::mesh::evidence::{Wanted, mark_of};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::holdings::Held;
-use crate::mesh::observed::certificates;
+use crate::mesh::observed::{Observed, certificates};
 use crate::mesh::party::{Party, Place};
 use crate::mesh::renewal::{Gain, Holder, Way};
 use crate::mesh::stage::Stage;
@@ -44,6 +44,12 @@ pub(in crate::mesh) struct Gates {
     pub(in crate::mesh) old_gone: Option<String>,
     /// Why no target may go on to another stage, whatever else is shown.
     pub(in crate::mesh) obstacle: Option<Problem>,
+}
+
+/// The roots that targets lost upon an approval, as it is noted on them.
+#[must_use]
+pub fn removed(observed: &BTreeMap<ClusterName, Observed>) -> BTreeSet<Fingerprint> {
+    observed.values().filter_map(mark_of).flat_map(|mark| mark.removed.iter().copied()).collect()
 }
 
 /// How far the clocks of this machine and of an API server may be apart before no stage is changed.
