@@ -49,8 +49,12 @@ impl Taboo {
     /// A key as PEM: as it is, as the value of a Secret, as DER, in hexadecimal and as a list of numbers.
     fn key(&mut self, file: &[u8]) {
         let der = pem::parse(file).unwrap().into_contents();
-        // The first bytes of all keys of a kind are the same, and say nothing; the public half comes last.
-        let private = &der[der.windows(2).position(|pair| pair == [4, 32]).unwrap() + 2..][..32];
+        // The first bytes of all keys of a kind are the same, and say nothing. The public half of one on a curve comes last;
+        // of an RSA key it comes first, and its primes last.
+        let private = match der.len() {
+            ..512 => &der[der.windows(2).position(|pair| pair == [4, 32]).unwrap() + 2..][..32],
+            length => &der[length / 2..],
+        };
         self.0.extend(private.windows(12).map(<[u8]>::to_vec));
         for part in private.windows(12) {
             let hex = |upper: bool, between: &str| {
@@ -94,9 +98,11 @@ fn commands(namespace: &str, manifests: &[&str]) -> Vec<String> {
                 &format!("check --context c1 --kubeconfig {admin} --namespace {namespace}"),
                 "rotate --dry-run",
                 "publish --dry-run",
+                "adopt east --dry-run",
                 "ledger show",
                 &format!("targets discover --kubeconfig {admin}"),
                 "manifests rbac",
+                "manifests adoption east",
             ]
             .map(|line| format!("{line} -o {form}")),
         );
@@ -255,6 +261,38 @@ fn no_command_shows_a_key_of_a_real_cluster() {
     assert!(taboo.found_in(first.to_string().as_bytes()).is_some(), "what is looked for would be found");
 }
 
+#[test]
+fn no_adoption_shows_a_key() {
+    let namespace = "own-ca";
+    let story = one(server(), namespace, "20s");
+    let file = |name: &str| story.path(name).display().to_string();
+    let make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "36500", "-subj", "/O=cluster.local"];
+    let options = ["-addext", "keyUsage=critical,keyCertSign", "-keyout", &file("own.key"), "-out", &file("own.pem")];
+    let made = judges::openssl(make.into_iter().chain(options));
+    assert!(made.status.success(), "{made:?}");
+    let (key, certificate) = (story.bytes("own.key"), story.bytes("own.pem"));
+    let values: [(&str, &[u8]); 4] =
+        [("ca-cert.pem", &certificate), ("ca-key.pem", &key), ("cert-chain.pem", b""), ("root-cert.pem", &certificate)];
+    server().create_secret(namespace, "istio-ca-secret", &values);
+    let mut taboo = Taboo::default();
+    taboo.key(&key);
+    let at = step(1);
+    for line in
+        ["adopt east --dry-run", "adopt east -o json --dry-run", "adopt east", "adopt east -o json", "rotate", "report"]
+    {
+        taboo.is_not_in(&talk(&story, &at, line), line);
+    }
+    let live = live(server(), namespace).unwrap();
+    assert_eq!(STANDARD.decode(live["data"]["ca-key.pem"].as_str().unwrap()).unwrap(), key, "it was taken over");
+    assert!(taboo.found_in(live.to_string().as_bytes()).is_some(), "what is looked for would be found");
+    taboo.is_not_in(&story.bytes("records/ledger.jsonl"), "the ledger");
+    let kept: Vec<_> = private_keys(&story.path("material"))
+        .into_iter()
+        .map(|it| story.bytes(&format!("material/{}", it.display())))
+        .collect();
+    assert!(!kept.is_empty() && kept.iter().all(|it| taboo.found_in(it).is_none()), "it goes into no store");
+}
+
 /// How a server spoils its answer about a Secret.
 type Spoils = fn(&str) -> Vec<u8>;
 
@@ -361,6 +399,7 @@ fn spoilt_as(how: &str, spoilt: &[u8], story: &Story, taboo: &Taboo) {
         "publish --passphrase-file passphrase",
         "publish --dry-run",
         "publish --wait=1s --passphrase-file passphrase",
+        "adopt east",
         "rotate",
         &format!("rotate --status-configmap spoilt/status {home}"),
         &format!("rotate --watch --passphrase-file passphrase --lease spoilt/l --identity one {home}"),
