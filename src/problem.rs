@@ -265,7 +265,7 @@ codes! {
     Rotation {
         NoUsableRoot = "no-usable-root": "no root in the material folder is pinned in the mesh file, endorsed or the founding one";
         RotationPaused = "rotation-paused": "rotation is paused in the mesh file, and something is due";
-        ClockImplausible = "clock-implausible": "the present moment lies before certificates that are already in use, or before this program was written; nothing is minted";
+        ClockImplausible = "clock-implausible": "the present moment lies before certificates that are already in use, or before this program was written, or far from what an API server says; nothing is minted";
         ClusterForgotten = "cluster-forgotten": "a cluster that had a part in the root change under way is not in the mesh file any more; no stage is changed";
         RootChangeLate = "root-change-late": "a root change waits for something that should have come by now, or the latest safe start of its next stage has passed";
         NoRootChange = "no-root-change": "there is no root change to be turned back or forward again";

@@ -82,7 +82,8 @@ impl<'a> Desk<'a> {
     }
 
     pub(in crate::cli) fn targets(&self) -> Targets<'_> {
-        Targets::new(&self.mesh, &self.entropy, self.now).with_progress(!self.voice.quiet)
+        let targets = Targets::new(&self.mesh, &self.entropy, self.now).with_progress(!self.voice.quiet);
+        targets.at_pretended_moment(self.shared.at.is_some())
     }
 
     pub(in crate::cli) fn courier<'b>(

@@ -3,6 +3,7 @@
 
 use crate::jobs::courier::{Courier, Delivered, Parcel};
 use crate::mesh::change::{Change, may_write, same_root};
+use crate::mesh::clocks::Clocks;
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::footing::signed_under;
 use crate::mesh::holdings::{Holdings, Prepared};
@@ -77,6 +78,7 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
     };
     let fleet = courier.targets.observe_all();
     let current = plan::current_root(mesh, &holdings, &fleet, courier.now)?;
+    let clocks = Clocks::read(mesh, &fleet, courier.now);
     let progress = Progress::new("publishing", clusters.len(), courier.shows_progress);
     Ok(courier.targets.in_parallel(&clusters, mesh.rotation.write, |cluster| {
         progress.step(cluster.name.as_str());
@@ -98,10 +100,12 @@ pub fn run(courier: &Courier<'_>, store: &Store, order: &Order<'_>) -> Result<Ve
         let ready = holdings.ready(mesh, &cluster.name, observed.generation(), &root.certificate, courier.now);
         let change = match ready {
             None => nothing_ready(&holdings, cluster, &observed),
-            Some(prepared) => shared_key::refuse(prepared.signer.spki(), &cluster.name, &fleet).and_then(|()| {
-                let anchors = Anchors { all: &anchors, own: &root.certificate };
-                bring(courier, store, order, cluster, prepared, anchors, &observed)
-            }),
+            Some(prepared) => clocks_agree(&clocks, &observed)
+                .and_then(|()| shared_key::refuse(prepared.signer.spki(), &cluster.name, &fleet))
+                .and_then(|()| {
+                    let anchors = Anchors { all: &anchors, own: &root.certificate };
+                    bring(courier, store, order, cluster, prepared, anchors, &observed)
+                }),
         };
         let before = observed.secret.ok().flatten().and_then(|there| there.signer.ok());
         let after = ready.map(|prepared| (prepared.generation, prepared.signer.clone()));
@@ -129,6 +133,10 @@ fn signed_generation(mesh: &Mesh, cluster: &Cluster, there: &SecretSight) -> u32
     let subject = minting::intermediate_subject(mesh, &cluster.name, generation);
     let named = there.signer.as_ref().ok().and_then(|signer| signer.subject().common_name());
     if named == Some(subject.common_name.as_str()) { generation } else { 0 }
+}
+
+fn clocks_agree(clocks: &Clocks<'_>, observed: &Observed) -> Result<(), Problem> {
+    clocks.mislead(observed).map_or(Ok(()), Err)
 }
 
 fn nothing_ready(holdings: &Holdings, cluster: &Cluster, observed: &Observed) -> Result<Change, Problem> {

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use time::Duration;
-
+use crate::mesh::clocks;
 use crate::mesh::convoy::Convoy;
 use crate::mesh::evidence::{Wanted, mark_of};
 use crate::mesh::fleet::ClusterName;
@@ -15,7 +14,6 @@ use crate::mesh::stage::Stage;
 use crate::mesh::walk_mark::Goal;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
-use crate::pki::moment::utc;
 use crate::problem::{Code, Problem};
 
 /// What people have allowed.
@@ -51,9 +49,6 @@ pub(in crate::mesh) struct Gates {
 pub fn removed(observed: &BTreeMap<ClusterName, Observed>) -> BTreeSet<Fingerprint> {
     observed.values().filter_map(mark_of).flat_map(|mark| mark.removed.iter().copied()).collect()
 }
-
-/// How far the clocks of this machine and of an API server may be apart before no stage is changed.
-const CLOCK_SLACK: Duration = Duration::minutes(5);
 
 impl Gates {
     pub(in crate::mesh) fn of(convoy: &Convoy<'_>, approvals: &Approvals) -> Self {
@@ -199,21 +194,8 @@ fn leaked_goal(convoy: &Convoy<'_>) -> Option<Problem> {
 }
 
 fn clocks_differ(convoy: &Convoy<'_>) -> Option<Problem> {
-    let now = convoy.evidence.now;
-    if convoy.evidence.mesh.lab {
-        return None;
-    }
-    let clocks = convoy.parties.values().filter_map(|party| Some((party, party.observed?.server_clock?)));
-    let (party, clock) = clocks.into_iter().find(|(_, clock)| (*clock - now).abs() > CLOCK_SLACK)?;
-    Some(
-        Problem::new(
-            Code::ClockImplausible,
-            format!("the clock of this machine and that of the API server of {} differ", party.cluster.name),
-        )
-        .fact(format!("here   {}", utc(now)))
-        .fact(format!("there  {}", utc(clock)))
-        .hint("set the clock that is wrong (timedatectl)"),
-    )
+    let parties = convoy.parties.values().filter_map(|party| Some((&party.cluster.name, party.observed?)));
+    clocks::differ(convoy.evidence.mesh, parties, convoy.evidence.now)
 }
 
 /// Some names and the first reason, in words; `None`: there are none.

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use crate::mesh::admission::{Admission, Deed};
 use crate::mesh::change::{may_write, same_root};
+use crate::mesh::clocks::Clocks;
 use crate::mesh::convoy::Convoy;
 use crate::mesh::deadline::{Ceremony, ceremony};
 use crate::mesh::evidence::mark_on;
@@ -147,6 +148,7 @@ pub fn next(
         flees: footing.pair().and_then(|pair| pair.old.iter().find_map(|root| leak::flees(mesh, holdings, root))),
         unheard: holdings.unheard(mesh),
         urgent: approvals.urgent.as_ref(),
+        clocks: Clocks::read(mesh, observed, now),
         now,
     };
     let mut steps: Vec<Step> =
@@ -247,6 +249,7 @@ struct View<'a> {
     /// Roots that only a leaked one speaks for.
     unheard: Vec<&'a Held>,
     urgent: Option<&'a ClusterName>,
+    clocks: Clocks<'a>,
     now: OffsetDateTime,
 }
 
@@ -299,6 +302,12 @@ impl View<'_> {
                     decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Wait, reason) };
                 }
             }
+        }
+        if matches!(decided.act, Act::Mint { .. } | Act::Activate { .. })
+            && let Some(problem) = observed.and_then(|observed| self.clocks.mislead(observed))
+        {
+            let reason = problem.what().to_owned();
+            decided = Decided { stage: decided.stage, ..Decided::nothing(Act::Refuse(problem), reason) };
         }
         let mark = match self.walk.filter(|_| decided.bundle.is_some()) {
             Some(walk) => walk.note(cluster, &decided.part),
@@ -758,6 +767,22 @@ mod tests {
             "{}",
             east.reason
         );
+    }
+
+    #[test]
+    fn nothing_new_is_brought_where_the_clock_of_the_api_server_says_that_this_one_is_wrong() {
+        let mut story = Story::new();
+        for cluster in ["east", "west"] {
+            story.publish(cluster, 3, NOW + days(30));
+        }
+        story.look_at("east").server_clock = Some(NOW - Duration::minutes(5));
+        assert_eq!(act(&story, "east"), Act::Mint { issuing: 1, generation: 4 });
+        story.look_at("east").server_clock = Some(NOW - Duration::minutes(5) - SECOND);
+        assert_eq!(refusal(&story, "east"), Code::ClockImplausible);
+        assert_eq!(refusal(&story, "west"), Code::ClockImplausible, "it has no clock of its own");
+        story.publish("east", 3, NOW + days(60));
+        story.look_at("east").server_clock = Some(NOW - Duration::DAY);
+        assert_eq!(act(&story, "east"), Act::Leave, "where nothing is due nothing is refused");
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub struct Targets<'a> {
     entropy: &'a Entropy,
     now: OffsetDateTime,
     shows_progress: bool,
+    is_pretended: bool,
     #[cfg(feature = "k8s")]
     api_servers: ApiServers,
 }
@@ -45,6 +46,7 @@ impl<'a> Targets<'a> {
             entropy,
             now,
             shows_progress: false,
+            is_pretended: false,
             #[cfg(feature = "k8s")]
             api_servers: ApiServers::new(mesh.rotation.deadline),
         }
@@ -56,6 +58,12 @@ impl<'a> Targets<'a> {
         Self { shows_progress: wanted, ..self }
     }
 
+    /// The same at a moment that is not the present one, if so: what the clocks of API servers say has no meaning then.
+    #[must_use]
+    pub fn at_pretended_moment(self, is_pretended: bool) -> Self {
+        Self { is_pretended, ..self }
+    }
+
     /// How far it has come to look at so many of them, for people.
     #[must_use]
     pub fn progress(&self, total: usize) -> Progress {
@@ -65,11 +73,12 @@ impl<'a> Targets<'a> {
     /// Looks at one target. Never fails: what could not be seen is said in what was observed.
     #[must_use]
     pub fn observe(&self, cluster: &Cluster) -> Observed {
-        match &cluster.access {
+        let observed = match &cluster.access {
             Access::Directory(folder) => directory::observe(folder, cluster, self.entropy, self.now),
             Access::Manifest(path) => manifest::observe(path, cluster, self.entropy, self.now),
             Access::Kubeconfig { .. } | Access::InCluster => self.observe_through_kubernetes(cluster),
-        }
+        };
+        Observed { server_clock: observed.server_clock.filter(|_| !self.is_pretended), ..observed }
     }
 
     /// Looks at every target of the mesh, `rotation.observe` at once.
