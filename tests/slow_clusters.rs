@@ -7,6 +7,8 @@
     reason = "a cluster that does not answer is a failed test"
 )]
 
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 
@@ -19,6 +21,7 @@ mod clusters;
 mod support;
 
 use clusters::{ApiServer, Clusters};
+use meshca::mesh::mesh_file;
 use support::story::{FILES, Said, Story, later, seconds};
 
 static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| Clusters::start(2));
@@ -138,6 +141,27 @@ fn plain_kubectl_shows_the_four_keys_and_that_the_service_account_has_two_secret
     let lines = said.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     let secrets: Vec<String> = lines.filter(|line| line.starts_with("secrets") || line.starts_with('*')).collect();
     assert_eq!(secrets, ["cacerts", "meshca-next"].map(|name| format!("secrets [] [{name}] [get patch create]")));
+}
+
+#[test]
+fn what_plain_kubectl_prints_of_remote_secrets_becomes_a_mesh_file_without_their_tokens() {
+    let [server, other] = namespaces("remotes");
+    for name in ["near", "far"] {
+        let kubeconfig = fs::read(other.kubeconfig("plain")).unwrap();
+        let secret = format!("istio-remote-secret-{name}");
+        server.create_secret("remotes", &secret, &[(name, &kubeconfig)]);
+        let label = ["label", "secret", &secret, "-n", "remotes", "istio/multiCluster=true"];
+        assert!(server.kubectl(label).status.success());
+    }
+    server.create_secret("remotes", "cacerts", &[("ca-key.pem", b"of somebody else")]);
+    let meshca = support::story::meshca().get_program().display().to_string();
+    let list = "kubectl get secret -n remotes -l istio/multiCluster=true -o yaml";
+    let said = shell(server, "admin", &format!("{list} | {meshca} targets discover --remote-secrets -"));
+    let (mesh, _) = mesh_file::parse(&said, Path::new("mesh.yaml")).unwrap_or_else(|it| panic!("{it:#?}\n{said}"));
+    let names: Vec<&str> = mesh.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
+    assert_eq!(names, ["far", "near"]);
+    assert!(said.contains(&format!("its server is 127.0.0.1:{}", other.port())), "{said}");
+    assert!(!said.contains(other.token("plain")), "{said}");
 }
 
 #[test]
