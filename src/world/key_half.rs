@@ -24,7 +24,10 @@ pub(super) fn of(values: &BTreeMap<String, Secret>, entropy: &Entropy) -> Option
 }
 
 fn of_another_kind(values: &BTreeMap<String, Secret>, key: &Secret) -> Option<Vec<u8>> {
-    let key = KeyFile::read(&PemText::read(key.expose()).ok()?).ok()?;
+    let text = PemText::read(key.expose()).ok()?;
+    // A file with more than the key was damaged, or is somebody's riddle.
+    let [block] = text.blocks.as_slice() else { return None };
+    let key = KeyFile::of_block(block).ok()?;
     let signer = read_pem::certificates(values.get(CA_CERT)?.expose()).first().cloned()?;
     (key.belongs_to(&signer) == Belongs::Yes).then(|| signer.spki().to_vec())
 }
