@@ -258,6 +258,7 @@ codes! {
         IstiodNotProven = "istiod-not-proven": "whoever answered at the address of istiod did not prove to be istiod with the signer that it shows; what istiod has loaded is unknown";
         IstiodMetricsUnreadable = "istiod-metrics-unreadable": "the metrics of istiod could not be had, or say nothing about its certificates; what it has loaded is unknown";
         IstiodServesAnother = "istiod-serves-another": "a replica of istiod signs with another intermediate than the one in its cacerts; it has not loaded it";
+        WorkloadTtlUnbounded = "workload-ttl-unbounded": "istiod may sign workload certificates that live longer than the mesh file says, so that a root change waits longer";
         IstiodSettingsUnknown = "istiod-settings-unknown": "what the Deployments of istiod set cannot be told from them, so that a root change reckons with the worst";
         IstiodNotRestartable = "istiod-not-restartable": "istiod cannot be restarted through the Kubernetes API: no Deployment of it is there, one is paused, or the target is reached in another way";
         IntermediateNotInLedger = "intermediate-not-in-ledger": "a target holds, under our mark, an intermediate that no entry of our ledger names; somebody else has minted under our roots, or records were lost";

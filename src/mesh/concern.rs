@@ -6,11 +6,13 @@ use crate::mesh::cacerts::CONTROL_PLANES;
 use crate::mesh::change::may_write;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::{Cluster, ClusterName, Role};
+use crate::mesh::istiod_deployment::DEFAULT_MAX_WORKLOAD_TTL;
 use crate::mesh::leak::Leak;
 use crate::mesh::observed::Owner;
 use crate::mesh::plan::root_differs;
 use crate::mesh::row::{LONGEST_REASON, Row};
 use crate::mesh::sighting::{Roots, Sighting};
+use crate::mesh::span;
 use crate::mesh::standing::Standing;
 use crate::mesh::unused_root::unused_roots;
 use crate::pki::certificate::Certificate;
@@ -91,6 +93,7 @@ fn of_cluster(sighting: &Sighting<'_>, cluster: &Cluster, rows: &[Row]) -> Vec<F
         });
     }
     found.extend(tainted(sighting, cluster).into_iter().map(|problem| find(Severity::Warning, problem)));
+    found.extend(unbounded(sighting, cluster).map(|problem| find(Severity::Warning, problem)));
     found.extend(unclaimed(sighting, cluster).map(|problem| find(Severity::Warning, problem)));
     found
 }
@@ -112,6 +115,33 @@ fn tainted(sighting: &Sighting<'_>, cluster: &Cluster) -> Vec<Problem> {
             .hint("a root change ends it earlier: meshca root create --next")
         })
         .collect()
+}
+
+/// What the mesh file says of workload certificates is a belief until istiod's own settings confirm it. They are looked at while a
+/// root change is under way, which waits for the longer.
+fn unbounded(sighting: &Sighting<'_>, cluster: &Cluster) -> Option<Problem> {
+    let said = sighting.observed.get(&cluster.name)?.deployment.as_ref()?;
+    let believed = sighting.mesh.workload.max_ttl;
+    let istiod = match said.as_ref().map(|it| &it.max_workload_ttl) {
+        Ok(Ok(Some(longest))) if *longest <= believed => return None,
+        Ok(Ok(Some(longest))) => span::format(*longest),
+        Ok(Ok(None)) => format!("{}, since it is not set", span::format(DEFAULT_MAX_WORKLOAD_TTL)),
+        Ok(Err(problem)) | Err(problem) => {
+            format!("{} at worst: {}", span::format(DEFAULT_MAX_WORKLOAD_TTL), problem.what())
+        }
+    };
+    let Cluster { name, namespace, .. } = cluster;
+    let what = format!("{name}: istiod may sign workload certificates that live longer than the mesh file says");
+    Some(
+        Problem::new(Code::WorkloadTtlUnbounded, what)
+            .fact(format!("workload.maxTTL        {}", span::format(believed)))
+            .fact(format!("MAX_WORKLOAD_CERT_TTL  {istiod}"))
+            .fact("a root change waits for the longer in Trust and in Drain")
+            .hint(format!(
+                "kubectl set env deployment -l app=istiod -n {namespace} MAX_WORKLOAD_CERT_TTL={}   in {name}",
+                span::format(believed)
+            )),
+    )
 }
 
 /// A remote whose namespace does not name its primary never gets the trust bundle. An external control plane leads in
@@ -230,4 +260,37 @@ fn harmless(finding: Finding) -> Finding {
         rewritten = rewritten.hint(plain(hint));
     }
     Finding { problem: rewritten, ..finding }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use super::*;
+    use crate::mesh::fleet_story::{NOW, Story};
+    use crate::mesh::istiod_deployment::IstiodDeployment;
+    use crate::mesh::status::status;
+
+    fn is_told(story: &Story) -> bool {
+        let status = status(&story.mesh, &story.holdings, &story.observed, NOW);
+        status.findings.iter().any(|it| it.problem.code() == Code::WorkloadTtlUnbounded && it.place == "east")
+    }
+
+    #[test]
+    fn workload_certificates_that_may_live_longer_than_the_mesh_file_says_are_told_of_where_that_was_looked_at() {
+        let mut story = Story::new();
+        assert!(!is_told(&story), "nobody looked");
+        let unknown = || Problem::new(Code::IstiodSettingsUnknown, "it comes from elsewhere");
+        let day = Duration::hours(24);
+        for (ttl, is) in
+            [(Ok(Some(day)), false), (Ok(Some(day + Duration::SECOND)), true), (Ok(None), true), (Err(unknown()), true)]
+        {
+            let said =
+                IstiodDeployment { max_workload_ttl: ttl, multi_root: None, restarted_at: None, names: Vec::new() };
+            story.look_at("east").deployment = Some(Ok(said.clone()));
+            assert_eq!(is_told(&story), is, "{said:?}");
+        }
+        story.look_at("east").deployment = Some(Err(unknown()));
+        assert!(is_told(&story));
+    }
 }
