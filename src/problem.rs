@@ -310,6 +310,7 @@ codes! {
         OutputFailed = "output-failed": "a result could not be put into the form that was asked for, or not be written where standard output goes";
         NoApiAccess = "no-api-access": "a cluster is not reached through the Kubernetes API, so that there is nothing to grant in it";
         UnfitForAPod = "unfit-for-a-pod": "the mesh file names a path that a pod of `manifests cronjob` or `daemon` would not have, or is too large for a ConfigMap";
+        ScheduleMissesWindows = "schedule-misses-windows": "no start of the CronJob falls into a maintenance window of the mesh file, so that it would renew only what cannot wait";
         TickWithoutSchedule = "tick-without-schedule": "cron has no schedule for `rotation.tick`, and none was given";
     }
 }

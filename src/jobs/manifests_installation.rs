@@ -24,7 +24,7 @@ pub struct Order<'a> {
 /// The objects to apply, and the files of the Secrets to make. `text` is the mesh file, which declares `mesh`.
 ///
 /// # Errors
-/// `unfit-for-a-pod`, `tick-without-schedule`, `no-usable-root`, `ceremony-needed`, `file-unreadable`,
+/// `unfit-for-a-pod`, `tick-without-schedule`, `schedule-misses-windows`, `no-usable-root`, `ceremony-needed`, `file-unreadable`,
 /// `certificate-malformed`; or what is wrong with the mesh file only where the pod would have it.
 pub fn run(mesh: &Mesh, text: &str, order: &Order<'_>, now: OffsetDateTime) -> Result<Installation, Vec<Problem>> {
     let (in_pod, _) = mesh_file::parse(text, &Path::new(FOLDER).join(MESH_FILE))?;
@@ -34,7 +34,7 @@ pub fn run(mesh: &Mesh, text: &str, order: &Order<'_>, now: OffsetDateTime) -> R
     let material: Vec<PathBuf> = pieces.iter().flat_map(Store::files_of).collect();
     let (here, in_pod, material) = (mesh, &in_pod, material.as_slice());
     let (image, runs) = (order.image, order.runs.clone());
-    let made = installation::installation(&Wish { image, runs, text, here, in_pod, material, issuing_ends });
+    let made = installation::installation(&Wish { image, runs, text, here, in_pod, material, issuing_ends, now });
     match needed {
         Ok(_) => made,
         // What is wrong with the mesh file is told together with what the material lacks.

@@ -56,6 +56,8 @@ pub struct Wish<'a> {
     pub material: &'a [PathBuf],
     /// When its issuing CA ends, if it has one.
     pub issuing_ends: Option<OffsetDateTime>,
+    /// The present moment.
+    pub now: OffsetDateTime,
 }
 
 /// What it takes to run `rotate` in a cluster.
@@ -74,7 +76,7 @@ pub struct Installation {
 /// The objects and files.
 ///
 /// # Errors
-/// `unfit-for-a-pod`, `tick-without-schedule`; all of them.
+/// `unfit-for-a-pod`, `tick-without-schedule`, `schedule-misses-windows`; all of them.
 pub fn installation(wish: &Wish<'_>) -> Result<Installation, Vec<Problem>> {
     let mut problems = pod_files::unfit(wish.here, wish.text);
     let mut kept = |problem: Problem| problems.push(problem);
@@ -86,6 +88,9 @@ pub fn installation(wish: &Wish<'_>) -> Result<Installation, Vec<Problem>> {
         Runs::CronJob { schedule: Some(schedule), .. } => Some(schedule.clone()),
         Runs::CronJob { schedule: None, .. } => Schedule::every(wish.here.rotation.tick).map_err(&mut kept).ok(),
     };
+    if let Some(Err(problem)) = schedule.as_ref().map(|it| it.hits(&wish.here.rotation.windows, wish.now)) {
+        problems.push(problem);
+    }
     let (Some(material), Some(kubeconfigs), []) = (material, kubeconfigs, problems.as_slice()) else {
         return Err(problems);
     };

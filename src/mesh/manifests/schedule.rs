@@ -1,8 +1,11 @@
 //! When a CronJob starts, as cron writes it.
 
 use serde::Serialize;
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
+use crate::mesh::window::Window;
+use crate::mesh::windows::{Hours, Windows};
+use crate::pki::moment::utc;
 use crate::problem::{Code, Problem};
 
 /// A schedule in the five fields of cron, or one of its words.
@@ -11,6 +14,12 @@ pub struct Schedule(String);
 
 /// The words that stand for five fields.
 const WORDS: [&str; 7] = ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
+
+/// How far ahead starts are looked at.
+const YEAR: Duration = Duration::days(366);
+
+/// More starts than are looked at: every hour of a year.
+const MOST_STARTS: usize = 24 * 366;
 
 impl Schedule {
     /// The schedule that this text is. Its form is checked, not its numbers: those the API server judges.
@@ -51,6 +60,45 @@ impl Schedule {
         }
     }
 
+    /// That none of its starts within a year falls into a maintenance window, though there are some: such a run would look, and
+    /// renew nothing before it has to. Numbers that cron does not know are left to the API server.
+    ///
+    /// # Errors
+    /// `schedule-misses-windows`.
+    pub fn hits(&self, windows: &Windows, now: OffsetDateTime) -> Result<(), Problem> {
+        let fields = match self.0.as_str() {
+            "@yearly" | "@annually" => "0 0 1 1 *",
+            "@monthly" => "0 0 1 * *",
+            "@weekly" => "0 0 * * 0",
+            "@daily" | "@midnight" => "0 0 * * *",
+            "@hourly" => "0 * * * *",
+            fields => fields,
+        };
+        // A start is a window that is open for the shortest time that there is.
+        let Ok(starts) = Window::parse(fields, "Etc/UTC", Duration::minutes(1)) else { return Ok(()) };
+        let next = |moment: &OffsetDateTime| starts.opens_after(*moment).filter(|start| *start <= now + YEAR);
+        let mut each = std::iter::successors(next(&now), next).take(MOST_STARTS);
+        if windows.is_empty() || each.any(|start| windows.at(start).are_open()) {
+            return Ok(());
+        }
+        let opens = match windows.at(now) {
+            Hours::Shut { opens, .. } => opens,
+            Hours::Any | Hours::Open { .. } => now,
+        };
+        let listed = windows.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let what =
+            "no start of the CronJob falls into a maintenance window, so that it would renew only what cannot wait";
+        Err(Problem::new(Code::ScheduleMissesWindows, what)
+            .fact(format!("schedule          {} UTC", self.0))
+            .fact(format!("rotation.windows  {listed}"))
+            .hint(format!(
+                "--schedule with a start in one; the next one opens {}, which is minute {}, hour {} in UTC",
+                utc(opens),
+                opens.minute(),
+                opens.hour()
+            )))
+    }
+
     /// As cron writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -60,6 +108,8 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
+    use time::macros::datetime;
+
     use super::*;
     use crate::mesh::span;
 
@@ -84,6 +134,30 @@ mod tests {
             let problem = Schedule::every(span::parse(tick).unwrap()).unwrap_err();
             assert_eq!(problem.code(), Code::TickWithoutSchedule, "{tick}");
         }
+    }
+
+    #[test]
+    fn a_schedule_starts_in_a_window_at_its_first_minute_and_not_at_its_end() {
+        let now = datetime!(2026-11-30 12:00 UTC);
+        let windows = |cron, zone| Windows::new(vec![Window::parse(cron, zone, Duration::hours(1)).unwrap()]);
+        let hits = |schedule: &str, windows: &Windows| {
+            Schedule::parse(schedule).unwrap().hits(windows, now).map_err(|problem| problem.code())
+        };
+        let misses = Err(Code::ScheduleMissesWindows);
+        let daily = windows("0 2 * * *", "Etc/UTC");
+        assert_eq!(hits("0 2 * * *", &daily), Ok(()));
+        assert_eq!(hits("59 2 * * *", &daily), Ok(()));
+        assert_eq!(hits("0 3 * * *", &daily), misses);
+        assert_eq!(hits("59 1 * * *", &daily), misses);
+        assert_eq!(hits("@hourly", &daily), Ok(()));
+        assert_eq!(hits("@daily", &daily), misses);
+        // On a Saturday at two in Berlin, which is one or twelve in UTC, by the season.
+        let berlin = windows("0 2 * * 6", "Europe/Berlin");
+        assert_eq!(hits("30 1 * * 6", &berlin), Ok(()), "in winter");
+        assert_eq!(hits("30 0 * * 6", &berlin), Ok(()), "in summer");
+        assert_eq!(hits("30 1 * * 5", &berlin), misses, "a day early");
+        assert_eq!(hits("0 0 1 1 *", &Windows::default()), Ok(()), "without windows it is always open");
+        assert_eq!(hits("99 3 * * *", &daily), Ok(()), "what is no time is for the API server to refuse");
     }
 
     #[test]
