@@ -7,7 +7,6 @@
     reason = "a cluster that does not answer is a failed test"
 )]
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -146,10 +145,10 @@ fn plain_kubectl_shows_the_four_keys_and_that_the_service_account_has_two_secret
 #[test]
 fn what_plain_kubectl_prints_of_remote_secrets_becomes_a_mesh_file_without_their_tokens() {
     let [server, other] = namespaces("remotes");
+    let kubeconfig = clusters::kubeconfig("c", &other.url(), other.authority(), other.token("plain")).to_string();
     for name in ["near", "far"] {
-        let kubeconfig = fs::read(other.kubeconfig("plain")).unwrap();
         let secret = format!("istio-remote-secret-{name}");
-        server.create_secret("remotes", &secret, &[(name, &kubeconfig)]);
+        server.create_secret("remotes", &secret, &[(name, kubeconfig.as_bytes())]);
         let label = ["label", "secret", &secret, "-n", "remotes", "istio/multiCluster=true"];
         assert!(server.kubectl(label).status.success());
     }

@@ -82,6 +82,8 @@ pub mod turn;
 pub mod unrecorded;
 mod unused_root;
 pub mod walk;
+#[cfg(test)]
+mod walk_cases;
 pub mod walk_mark;
 pub mod window;
 pub(crate) mod window_rules;
