@@ -38,8 +38,7 @@ impl Fleet {
     }
 
     fn plan(&self, removal: Option<u8>) -> Vec<Pending> {
-        let removal = removal.map(|root| self.layout.pool.root(root).fingerprint());
-        planned(&self.layout, &Seen::all(&self.world), removal, START)
+        planned(&self.layout, &Seen::all(&self.world), removal.as_slice(), START)
     }
 
     /// A tick whose steps are all done, and whose sets are all loaded, in the same second.

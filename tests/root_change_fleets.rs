@@ -22,7 +22,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestCaseResult};
 use stateright::Model;
 
-use model::{Event, Faults, RootChange, State};
+use model::{Approves, Event, Faults, RootChange, State};
 use simulated::layout::{Eyes, Layout, Site};
 use simulated::truth;
 
@@ -54,6 +54,12 @@ enum Act {
     Due(u8),
     Stumble(u8),
     Lose(u8),
+    /// As `Tick`, with an approval of the first of several old roots only.
+    TickForOne {
+        killed_after: Option<u8>,
+        turn: u8,
+    },
+    Restore,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -73,6 +79,23 @@ fn act() -> impl Strategy<Value = Act> {
         1 => any::<u8>().prop_map(Act::Stumble),
         1 => any::<u8>().prop_map(Act::Lose),
     ]
+}
+
+/// The same, and what happens in an adoption only.
+fn act_in_adoption() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        30 => act(),
+        2 => (prop::option::weighted(0.3, 0..6_u8), any::<u8>())
+            .prop_map(|(killed_after, turn)| Act::TickForOne { killed_after, turn }),
+        1 => Just(Act::Restore),
+    ]
+}
+
+/// A primary, and the root that it begins with, modulo how many there are. One in three of those that can be seen at an API
+/// server runs on a CA that its istiod made for itself.
+fn adopted_site() -> impl Strategy<Value = (Site, u8)> {
+    (site(), prop::bool::weighted(0.3), any::<u8>())
+        .prop_map(|(site, own_ca, root)| (Site { own_ca: own_ca && site.eyes.is_behind_api(), ..site }, root))
 }
 
 fn site() -> impl Strategy<Value = Site> {
@@ -102,7 +125,21 @@ impl Story {
     fn new(sites: Vec<Site>, remotes: &[u8], has_canary: bool, roots: u8) -> Self {
         let primaries = sites.len();
         let remotes = remotes.iter().map(|of| u8::try_from(usize::from(*of) % primaries).unwrap()).collect();
-        let mut layout = Layout::new(sites, remotes, roots);
+        Self::of(Layout::new(sites, remotes, roots), has_canary)
+    }
+
+    /// Clusters that were adopted with so many roots, and some that are ours already, where `has_ours`. Which root is whose
+    /// is taken modulo how many there are.
+    fn adopted(sites: &[(Site, u8)], remotes: &[u8], has_canary: bool, foreign: u8, has_ours: bool) -> Self {
+        let primaries = sites.len();
+        let remotes = remotes.iter().map(|of| u8::try_from(usize::from(*of) % primaries).unwrap()).collect();
+        let choices = foreign + u8::from(has_ours);
+        let begins = sites.iter().map(|(_, root)| root % choices + 1).collect();
+        let sites = sites.iter().map(|(site, _)| *site).collect();
+        Self::of(Layout::adopted(sites, remotes, foreign, begins), has_canary)
+    }
+
+    fn of(mut layout: Layout, has_canary: bool) -> Self {
         layout.mesh.rotation.canary = has_canary.then(|| layout.name(0).clone());
         let plenty = u8::MAX;
         let faults = Faults {
@@ -136,13 +173,16 @@ impl Story {
         let any = |number: u8| u8::try_from(usize::from(number) % all).unwrap();
         match act {
             Act::Tick { approves, killed_after, turn } => {
-                self.happen(Event::Tick { approves, stale: None })?;
+                self.happen(Event::Tick {
+                    approves: if approves { Approves::All } else { Approves::Nothing },
+                    stale: None,
+                })?;
                 self.finish(killed_after, turn)
             }
             Act::Stale { turn } => {
                 let stale = self.state.earlier.iter().position(Option::is_some);
                 let stale = stale.map(|at| u8::try_from(at).unwrap());
-                self.happen(Event::Tick { approves: true, stale })?;
+                self.happen(Event::Tick { approves: Approves::All, stale })?;
                 self.finish(None, turn)
             }
             Act::Load { but } => self.load(but),
@@ -157,6 +197,11 @@ impl Story {
             Act::Due(at) => self.happen(Event::Due(primary(at))),
             Act::Stumble(at) => self.happen(Event::Stumble(primary(at), 0)),
             Act::Lose(at) => self.happen(Event::Lose(primary(at))),
+            Act::TickForOne { killed_after, turn } => {
+                self.happen(Event::Tick { approves: Approves::One, stale: None })?;
+                self.finish(killed_after, turn)
+            }
+            Act::Restore => (0..u8::try_from(primaries).unwrap()).try_for_each(|at| self.happen(Event::Restore(at))),
         }
     }
 
@@ -241,6 +286,18 @@ proptest! {
     ) {
         Story::new(sites, &remotes, false, 3).survives(&acts)?;
     }
+
+    #[test]
+    fn adopted_fleets_survive_long_schedules(
+        sites in prop::collection::vec(adopted_site(), 1..6),
+        remotes in prop::collection::vec(any::<u8>(), 0..3),
+        has_canary: bool,
+        foreign in 1..4_u8,
+        has_ours: bool,
+        acts in prop::collection::vec(act_in_adoption(), 0..80),
+    ) {
+        Story::adopted(&sites, &remotes, has_canary, foreign, has_ours).survives(&acts)?;
+    }
 }
 
 proptest! {
@@ -254,5 +311,17 @@ proptest! {
         acts in prop::collection::vec(act(), 0..25),
     ) {
         Story::new(sites, &remotes, has_canary, 2).survives(&acts)?;
+    }
+
+    #[test]
+    fn two_hundred_adopted_targets_survive_short_schedules(
+        sites in prop::collection::vec(adopted_site(), 100..150),
+        remotes in prop::collection::vec(any::<u8>(), 20..51),
+        has_canary: bool,
+        foreign in 1..4_u8,
+        has_ours: bool,
+        acts in prop::collection::vec(act_in_adoption(), 0..25),
+    ) {
+        Story::adopted(&sites, &remotes, has_canary, foreign, has_ours).survives(&acts)?;
     }
 }

@@ -93,8 +93,7 @@ impl Fleet {
 
     /// One tick; after each of its writes each istiod that takes it loads it, one after the other.
     fn tick(&mut self, removal: Option<u8>) {
-        let removal = removal.map(|root| self.layout.pool.root(root).fingerprint());
-        for step in planned(&self.layout, &Seen::all(&self.world), removal, self.now) {
+        for step in planned(&self.layout, &Seen::all(&self.world), removal.as_slice(), self.now) {
             self.sign();
             let cluster = usize::from(step.cluster);
             self.wait(1);

@@ -22,15 +22,15 @@ mod simulated;
 use stateright::Model;
 
 use model::Event::{self, Almost, Crash, Down, Due, Load, Lose, Restart, Stumble, Sync, TurnBack, Up, Wait, Write};
-use model::{Faults, RootChange};
+use model::{Approves, Faults, RootChange};
 use simulated::layout::{Eyes, Layout, Site};
 use simulated::truth;
 
 const PLENTY: Faults =
     Faults { crashes: 9, stale_reads: 9, outages: 9, turns: 9, renewals: 9, restarts: 9, losses: 9, close_calls: 9 };
 
-const TICK: Event = Event::Tick { approves: false, stale: None };
-const APPROVED: Event = Event::Tick { approves: true, stale: None };
+const TICK: Event = Event::Tick { approves: Approves::Nothing, stale: None };
+const APPROVED: Event = Event::Tick { approves: Approves::All, stale: None };
 
 const CHAIN: Site = Site::new(Eyes::Chain);
 const TWICE: Site = Site { replicas: 2, ..CHAIN };
@@ -42,7 +42,11 @@ const FOLDER_AND_CHAIN: Site = Site { replicas: 2, ..Site::new(Eyes::FolderAndCh
 /// Runs a schedule over two primaries like this one and a remote of the first. What cannot happen at its turn, since the
 /// planner knows better by now, is passed over.
 fn survives(site: Site, roots: u8, schedule: &[Event]) {
-    let model = RootChange::new(Layout::new(vec![site; 2], vec![0], roots), PLENTY);
+    runs(Layout::new(vec![site; 2], vec![0], roots), schedule);
+}
+
+fn runs(layout: Layout, schedule: &[Event]) {
+    let model = RootChange::new(layout, PLENTY);
     let mut state = model.init_states().remove(0);
     for (at, event) in schedule.iter().enumerate() {
         let mut possible = Vec::new();
@@ -55,6 +59,11 @@ fn survives(site: Site, roots: u8, schedule: &[Event]) {
         assert_eq!(truth::broken(&model.layout, &state.world), None, "after event {at}, {event:?}");
         assert_eq!(model.stuck(&state.world), None, "once the faults end after event {at}, {event:?}");
     }
+}
+
+/// As [`survives`], of a fleet of which some clusters were adopted.
+fn adopted_survives(sites: Vec<Site>, foreign: u8, begins: Vec<u8>, schedule: &[Event]) {
+    runs(Layout::adopted(sites, vec![0], foreign, begins), schedule);
 }
 
 fn joined(parts: &[&[Event]]) -> Vec<Event> {
@@ -174,6 +183,21 @@ fn a_turn_before_an_istiod_without_multi_root_was_restarted() {
 
 #[test]
 fn a_run_that_does_once_more_what_another_did() {
-    let again = [TICK, Write(0), Write(0), Load(0, 0), Event::Tick { approves: false, stale: Some(0) }, Write(0)];
+    let again =
+        [TICK, Write(0), Write(0), Load(0, 0), Event::Tick { approves: Approves::Nothing, stale: Some(0) }, Write(0)];
     survives(CHAIN, 2, &again);
+}
+
+/// Once no set and no ConfigMap holds it, nobody knows the certificate of a root that a cluster came with.
+#[test]
+fn a_replica_that_is_not_restarted_once_its_adopted_root_is_forgotten() {
+    let site = Site { replicas: 2, ..OFF };
+    let both = [Restart(0, 0), Restart(0, 1), Sync(0)];
+    let walk = [
+        &[TICK, Write(0), TICK, Write(0)][..],
+        &both,
+        &[Wait, TICK, Write(0), TICK, Write(0), Load(0, 0), Load(0, 1), Wait, TICK, Write(0)],
+        &[APPROVED, Write(0), Stumble(0, 0), Sync(0)],
+    ];
+    adopted_survives(vec![site], 1, vec![1], &joined(&walk));
 }

@@ -33,7 +33,10 @@ const BY_CERTIFICATE: Site = Site { client_cert_auth: true, ..CHAIN };
 /// A walk from the first root to the second over these primaries and a remote of the first: every order of events, each
 /// fault as often as said. Nothing but lagging is free of charge.
 fn explore(name: &str, sites: Vec<Site>, faults: Faults) {
-    let layout = Layout::new(sites, vec![0], 2);
+    explore_layout(name, Layout::new(sites, vec![0], 2), faults);
+}
+
+fn explore_layout(name: &str, layout: Layout, faults: Faults) {
     let checker = RootChange::new(layout, faults).checker().threads(2).spawn_bfs().join();
     let model = checker.model();
     println!(
@@ -117,6 +120,25 @@ fn behind_folders_with_istiods_to_look_at() {
 #[test]
 fn by_gauges() {
     explore("gauges", vec![Site::new(Eyes::Gauges); 2], Faults { crashes: 1, turns: 1, ..Faults::NONE });
+}
+
+#[test]
+fn two_adopted_clusters_of_one_root() {
+    let layout = Layout::adopted(vec![CHAIN; 2], vec![0], 1, vec![1, 1]);
+    explore_layout("adopted, one root", layout, Faults { crashes: 1, outages: 1, ..Faults::NONE });
+}
+
+#[test]
+fn two_adopted_clusters_of_two_roots() {
+    let layout = Layout::adopted(vec![CHAIN; 2], vec![], 2, vec![1, 2]);
+    explore_layout("adopted, two roots", layout, Faults { crashes: 1, turns: 1, ..Faults::NONE });
+}
+
+#[test]
+fn an_adopted_istiod_with_a_ca_of_its_own_and_a_cluster_of_ours() {
+    let own = Site { own_ca: true, ..CHAIN };
+    let layout = Layout::adopted(vec![own, CHAIN], vec![], 1, vec![1, 2]);
+    explore_layout("adopted, own CA", layout, Faults { restarts: 1, losses: 1, ..Faults::NONE });
 }
 
 #[test]

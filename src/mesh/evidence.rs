@@ -260,7 +260,7 @@ fn offers(replica: &Replica, wanted: Wanted<'_>, must: bool) -> Result<(), Lack>
 }
 
 /// When a replica last loaded something, at the latest; `None`: not seen.
-fn loaded_at(replica: &Replica) -> Option<OffsetDateTime> {
+pub(in crate::mesh) fn loaded_at(replica: &Replica) -> Option<OffsetDateTime> {
     replica.served_since.map(|begin| begin.saturating_add(SERVING_BACKDATE))
 }
 

@@ -39,6 +39,7 @@ pub mod leak_finding;
 pub mod lease;
 pub mod ledger;
 pub(crate) mod lifetime_rules;
+mod lingering;
 pub mod loaded;
 pub mod manifests;
 pub mod mesh_file;

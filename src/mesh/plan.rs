@@ -12,12 +12,13 @@ use crate::mesh::change::{may_write, same_root};
 use crate::mesh::clocks::Clocks;
 use crate::mesh::convoy::Convoy;
 use crate::mesh::deadline::{Ceremony, ceremony};
-use crate::mesh::evidence::mark_on;
+use crate::mesh::evidence::{Evidence, mark_on};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::footing::{Footing, signed_under};
 use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::{Held, Holdings};
 use crate::mesh::leak::{self, Leak};
+use crate::mesh::lingering::{Lingering, lingering};
 use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
@@ -143,6 +144,7 @@ pub fn next(
         anchors,
         current: footing.current,
         renewals,
+        evidence: Evidence { mesh, observed, now },
         walk: walk.as_ref(),
         latest: walk.as_ref().and_then(Walk::latest_starts),
         flees: footing.pair().and_then(|pair| pair.old.iter().find_map(|root| leak::flees(mesh, holdings, root))),
@@ -241,6 +243,7 @@ struct View<'a> {
     anchors: Vec<Certificate>,
     current: &'a Held,
     renewals: Renewals<'a>,
+    evidence: Evidence<'a>,
     walk: Option<&'a Walk<'a>>,
     /// The latest safe start of each stage; `None`: there is no walk, or it goes back.
     latest: Option<[OffsetDateTime; 4]>,
@@ -341,7 +344,15 @@ impl View<'_> {
         if let Some(why) = holder.broken() {
             return Ok(self.repair(cluster, &holder, why));
         }
-        Ok(self.part_or_renewal(cluster, &holder))
+        let decided = self.part_or_renewal(cluster, &holder);
+        let is_idle = matches!((&decided.act, &decided.part), (Act::Leave, Move::Stay));
+        match there.filter(|_| is_idle).and_then(|there| lingering(self.evidence, cluster, there, observed)) {
+            None => Ok(decided),
+            Some(Lingering { why, may_restart: true }) => {
+                Ok(Decided { stage: Some(Stage::Remove), ..Decided::nothing(Act::Restart, why) })
+            }
+            Some(Lingering { why, may_restart: false }) => Ok(Decided::nothing(Act::Wait, why)),
+        }
     }
 
     /// What a step is to the maintenance windows.

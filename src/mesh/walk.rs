@@ -349,7 +349,10 @@ impl<'a> Walk<'a> {
     /// As [`Walk::footing_of`], while clusters are adopted: the signer that one came with is in its cluster or nowhere.
     fn footing_in_adoption(&self, kept: Option<Vec<u8>>) -> Result<(&'a Held, Vec<u8>), String> {
         let Pair { old, new } = self.convoy.pair;
-        let bundle = kept.ok_or("what its workloads trust cannot be seen, and clusters are being adopted")?;
+        let bundle = kept.ok_or(
+            "what its workloads trust cannot be seen, and clusters are being adopted: put its cacerts back from a backup, or, \
+             if nothing runs there yet, give it one: meshca issue, meshca publish",
+        )?;
         let roots = certificates(&bundle);
         let came_with = old.iter().find(|held| roots.contains(&held.certificate));
         let may_sign = self.gates.waits_for(Stage::Trust).is_none() || came_with.is_none();

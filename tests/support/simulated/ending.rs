@@ -37,7 +37,8 @@ impl RootChange {
             match self.patience(&world) {
                 Some(wait) => world.wait(wait),
                 None => {
-                    if !self.nudge(&mut world)
+                    if !self.restored(&mut world)
+                        && !self.nudge(&mut world)
                         && let Some(why) = self.turned(&mut world)
                     {
                         return Some(why);
@@ -81,12 +82,17 @@ impl RootChange {
         is_any
     }
 
+    /// People put back what was lost and what meshca cannot make, as it asks them to.
+    fn restored(&self, world: &mut World) -> bool {
+        (0..self.layout.sites.len()).any(|at| world.restore(at))
+    }
+
     /// One whole tick; whether it did anything.
     fn tick(&self, world: &mut World) -> bool {
-        let approved = self.oldest(world);
+        let approved = self.leaving(world);
         let mut later = world.clone();
         later.wait(1);
-        let plan = self.planner.plan(&self.layout, &Seen::all(&later), approved);
+        let plan = self.planner.plan(&self.layout, &Seen::all(&later), &approved);
         if plan.is_empty() {
             return false;
         }
@@ -99,18 +105,20 @@ impl RootChange {
 
     /// Where people turned the walk, it has come to rest there; then they turn it forward. Else it hangs.
     fn turned(&self, world: &mut World) -> Option<String> {
-        let (old, pool) = (self.oldest(world).unwrap_or(1), &self.layout.pool);
+        let (old, pool) = (self.leaving(world), &self.layout.pool);
+        let new = old.first().map_or(self.last, |old| (old + 1).max(self.layout.foreign + 1));
         let marks = world.primaries.iter().filter_map(|it| it.published.as_ref()?.mark.as_ref());
-        let turns = marks.filter(|mark| mark.to == old + 1).filter_map(|mark| mark.turn);
+        let turns = marks.filter(|mark| mark.to == new).filter_map(|mark| mark.turn);
         let (_, whereto) = turns.max().unwrap_or((0, Whereto::Forward));
         let rests = world.primaries.iter().all(|primary| {
             primary.published.as_ref().is_some_and(|it| {
-                it.signer.root == old && (whereto == Whereto::Trust || !pool.trusts(it.bundle, old + 1))
+                old.contains(&it.signer.root) && (whereto == Whereto::Trust || !pool.trusts(it.bundle, new))
             })
         });
+        // Signers that clusters were adopted with are kept nowhere: who has another cannot go back, and the others wait there.
+        let rests = rests || self.layout.foreign > 0;
         if whereto == Whereto::Forward || !rests {
-            let removal = self.oldest(world).map(|root| self.layout.pool.root(root).fingerprint());
-            let says = reasons(&self.layout, &Seen::all(world), removal).join("; ");
+            let says = reasons(&self.layout, &Seen::all(world), &self.leaving(world)).join("; ");
             return Some(format!("it hangs: {}; {says}", truth::unfinished(&self.layout, world, self.last)?));
         }
         world.wait(1);

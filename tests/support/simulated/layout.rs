@@ -49,11 +49,13 @@ pub(crate) struct Site {
     pub(crate) client_cert_auth: bool,
     /// Whether meshca may restart istiod.
     pub(crate) restart: bool,
+    /// Whether istiod began without a set, on a CA of its own: it reads one only from its next start on.
+    pub(crate) own_ca: bool,
 }
 
 impl Site {
     pub(crate) const fn new(eyes: Eyes) -> Self {
-        Self { eyes, replicas: 1, multi_root: true, client_cert_auth: false, restart: false }
+        Self { eyes, replicas: 1, multi_root: true, client_cert_auth: false, restart: false, own_ca: false }
     }
 
     /// Whether istiod takes another trust bundle only at a restart.
@@ -70,6 +72,10 @@ pub(crate) struct Layout {
     pub(crate) sites: Vec<Site>,
     /// Of each remote, the place of its primary.
     pub(crate) remotes: Vec<u8>,
+    /// How many roots, the first ones, are not ours: adopted clusters came with them.
+    pub(crate) foreign: u8,
+    /// Of each primary, the root that it begins with.
+    pub(crate) begins: Vec<u8>,
     /// How many seconds what was signed before may live, as the planner reckons it: it is told one second more than the
     /// truth, so that one second of difference shows.
     pub(crate) bound: Age,
@@ -78,25 +84,37 @@ pub(crate) struct Layout {
 impl Layout {
     /// A mesh of these primaries and remotes, with this many roots, of which each endorses the next.
     pub(crate) fn new(sites: Vec<Site>, remotes: Vec<u8>, roots: u8) -> Self {
+        let begins = vec![1; sites.len()];
+        Self::beginning(sites, remotes, 0, begins, roots)
+    }
+
+    /// A mesh of which some primaries were adopted a moment ago. The first `foreign` roots are not ours; the next one is our
+    /// founding root. `begins` says of each primary with which of them it begins.
+    pub(crate) fn adopted(sites: Vec<Site>, remotes: Vec<u8>, foreign: u8, begins: Vec<u8>) -> Self {
+        Self::beginning(sites, remotes, foreign, begins, foreign + 1)
+    }
+
+    fn beginning(sites: Vec<Site>, remotes: Vec<u8>, foreign: u8, begins: Vec<u8>, roots: u8) -> Self {
         let pool = Pool::new(roots);
+        let (own_roots, own_issuing) = (&pool.roots[usize::from(foreign)..], &pool.issuing[usize::from(foreign)..]);
         let clusters = clusters(&sites, &remotes);
         let held = |made: &[Made]| -> Vec<Held> {
             let numbered = (1..).zip(made);
             numbered.map(|(generation, made)| Held { generation, certificate: made.certificate.clone() }).collect()
         };
         let random = SystemRandom::new();
-        let endorsements = pool.roots.iter().zip(pool.roots.iter().skip(1)).zip(2..);
+        let endorsements = own_roots.iter().zip(own_roots.iter().skip(1)).zip(2..);
         let endorsements = endorsements.map(|((by, next), generation)| {
             Endorsement::sign(&by.certificate, &by.key, &next.certificate, generation, &random).unwrap()
         });
         let holdings = Holdings {
             endorsements: endorsements.collect(),
-            roots: held(&pool.roots),
-            issuing: held(&pool.issuing),
+            roots: held(own_roots),
+            issuing: held(own_issuing),
             stock: Vec::new(),
         };
         let bound = TTL + 1;
-        Self { mesh: mesh(clusters), holdings, pool, sites, remotes, bound }
+        Self { mesh: mesh(clusters), holdings, pool, sites, remotes, foreign, begins, bound }
     }
 
     /// The window of an intermediate that is minted at the beginning. One whose renewal is due has 20 days left. No two
@@ -106,6 +124,11 @@ impl Layout {
             Duration::minutes(i64::from(signer.generation) * 64 + i64::from(signer.copy) * 8 + i64::from(signer.root));
         let left = if signer.is_due { Duration::days(20) } else { Duration::days(80) };
         Validity::new(START - Duration::days(10), START + left + apart)
+    }
+
+    /// Whether the primary at this place was adopted.
+    pub(crate) fn is_adopted(&self, at: usize) -> bool {
+        self.begins[at] <= self.foreign
     }
 
     pub(crate) fn name(&self, cluster: usize) -> &ClusterName {

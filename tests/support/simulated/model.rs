@@ -11,7 +11,7 @@ use crate::simulated::layout::{ASSUMED, Eyes, Layout};
 use crate::simulated::sight::Seen;
 use crate::simulated::tick::{Planner, turned};
 use crate::simulated::truth;
-use crate::simulated::world::World;
+use crate::simulated::world::{Primary, World};
 
 /// How often each fault may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -48,12 +48,21 @@ pub(crate) struct State {
     pub(crate) earlier: Vec<Option<Seen>>,
 }
 
+/// Which of the roots that are left people let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Approves {
+    Nothing,
+    /// The first of several that adopted clusters came with.
+    One,
+    All,
+}
+
 /// Something that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Event {
     /// A tick looks and plans. `approves`: people let the old root go.
     Tick {
-        approves: bool,
+        approves: Approves,
         stale: Option<u8>,
     },
     /// The running tick does one of its steps.
@@ -74,6 +83,8 @@ pub(crate) enum Event {
     TurnForward,
     Due(u8),
     Lose(u8),
+    /// People put a set that was lost in an adoption back.
+    Restore(u8),
     /// Time passes to the next moment at which something changes by itself, or to the second before it.
     Wait,
     Almost,
@@ -93,7 +104,7 @@ pub(crate) struct RootChange {
 
 impl RootChange {
     pub(crate) fn new(layout: Layout, faults: Faults) -> Self {
-        let last = u8::try_from(layout.holdings.roots.len()).unwrap();
+        let last = u8::try_from(layout.pool.roots.len()).unwrap();
         let thresholds = layout.thresholds();
         Self { layout, faults, planner: Planner::default(), last, thresholds, ending: RwLock::default() }
     }
@@ -129,10 +140,12 @@ impl RootChange {
         !(0..world.primaries.len()).any(is_promised)
     }
 
-    /// The root that people would let go: the oldest that is still published.
-    pub(super) fn oldest(&self, world: &World) -> Option<u8> {
+    /// The roots that people would let go: those that adopted clusters came with, or else the oldest that is still published.
+    pub(super) fn leaving(&self, world: &World) -> Vec<u8> {
         let published = world.primaries.iter().filter_map(|primary| primary.published.as_ref());
-        published.flat_map(|it| self.layout.pool.roots_in(it.bundle)).min()
+        let roots: BTreeSet<u8> = published.flat_map(|it| self.layout.pool.roots_in(it.bundle)).collect();
+        let foreign: Vec<u8> = roots.iter().copied().filter(|root| *root <= self.layout.foreign).collect();
+        if foreign.is_empty() { roots.into_iter().take(1).collect() } else { foreign }
     }
 
     /// Whether people would restart this replica: its istiod takes what is published only so, and meshca may not.
@@ -141,7 +154,9 @@ impl RootChange {
         let primary = &world.primaries[at];
         let has = &primary.replicas[replica];
         let is_behind = primary.published.as_ref().is_some_and(|it| it.bundle != has.bundle || it.bundle != has.takes);
-        site.needs_restart() && !site.restart && is_behind
+        // Of an istiod that began without a set it is not known whether it has begun anew since; the walk asks for a restart.
+        let is_unread = primary.published.as_ref().is_some_and(|it| site.own_ca && it.signer.generation == 0);
+        (site.needs_restart() || has.is_blind || is_unread) && !site.restart && is_behind
     }
 
     fn happens(&self, state: &mut State, event: Event) -> bool {
@@ -164,8 +179,13 @@ impl RootChange {
                         None => return false,
                     }
                 }
-                let approved = if approves { self.oldest(world) } else { None };
-                world.flight = (*self.planner.plan(layout, &seen, approved)).clone();
+                let mut approved = self.leaving(world);
+                approved.truncate(match approves {
+                    Approves::Nothing => 0,
+                    Approves::One => 1,
+                    Approves::All => usize::MAX,
+                });
+                world.flight = (*self.planner.plan(layout, &seen, &approved)).clone();
                 for pending in world.flight.iter_mut().filter(|it| Some(it.cluster) == stale) {
                     pending.is_overtaken = true;
                 }
@@ -212,14 +232,22 @@ impl RootChange {
             }
             Event::Lose(at) => {
                 faults.losses -= 1;
+                // Of one that was adopted behind a folder nothing is left that tells it from one where nothing ran yet.
+                let site = layout.sites[usize::from(at)];
+                if layout.is_adopted(at.into()) && !site.eyes.is_behind_api() {
+                    return false;
+                }
                 // Of two that are lost at once nothing tells how far the walk had come.
                 if world.primaries.iter().any(|it| it.published.is_none()) || world.primaries.len() == 1 {
                     return false;
                 }
-                world.primaries[usize::from(at)].published = None;
+                let primary = &mut world.primaries[usize::from(at)];
+                let lost = primary.published.take();
+                primary.backup = lost.filter(|_| layout.foreign > 0);
                 let pending = world.flight.iter_mut().filter(|it| it.cluster == at);
                 pending.for_each(|it| it.is_overtaken = true);
             }
+            Event::Restore(at) => return world.restore(at.into()),
             Event::Wait | Event::Almost => {
                 faults.close_calls -= u8::from(event == Event::Almost);
                 let Some(wait) = self.patience(world) else { return false };
@@ -257,10 +285,16 @@ impl Model for RootChange {
         if world.flight.is_empty() {
             let stale = count(earlier.len()).filter(|at| earlier[usize::from(*at)].is_some());
             for stale in std::iter::once(None).chain(stale.map(Some).filter(|_| faults.stale_reads > 0)) {
-                events.push(Event::Tick { approves: false, stale });
+                events.push(Event::Tick { approves: Approves::Nothing, stale });
                 // Before anybody signs under another root an approval means nothing to the planner.
-                let begun = world.primaries.iter().filter_map(|it| it.published.as_ref()).any(|it| it.signer.root > 1);
-                events.extend(begun.then_some(Event::Tick { approves: true, stale }));
+                let published = world.primaries.iter().zip(&self.layout.begins);
+                let has_begun =
+                    |(it, root): (&Primary, &u8)| it.published.as_ref().is_some_and(|it| it.signer.root != *root);
+                if published.into_iter().any(has_begun) {
+                    events.push(Event::Tick { approves: Approves::All, stale });
+                    let has_several = self.leaving(world).len() > 1;
+                    events.extend(has_several.then_some(Event::Tick { approves: Approves::One, stale }));
+                }
             }
             events.push(Event::Wait);
             if faults.turns > 0 {
@@ -296,6 +330,7 @@ impl Model for RootChange {
             if faults.losses > 0 && primary.published.is_some() {
                 events.push(Event::Lose(at));
             }
+            events.extend((primary.published.is_none() && primary.backup.is_some()).then_some(Event::Restore(at)));
         }
         for remote in count(world.remotes.len()) {
             let at = usize::from(remote);

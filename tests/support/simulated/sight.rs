@@ -8,6 +8,7 @@ use meshca::mesh::observed::{Observed, Owner, Replica as Look, SecretSight, Way}
 use meshca::mesh::ownership::Ownership;
 use meshca::mesh::walk_mark::{Goal, Turn, WalkMark};
 use meshca::pki::certificate::Certificate;
+use meshca::pki::fingerprint::Fingerprint;
 use meshca::problem::{Code, Problem};
 use time::{Duration, OffsetDateTime};
 
@@ -32,8 +33,11 @@ impl Seen {
         match world.primaries.get(at) {
             Some(primary) if primary.is_down => Seen::Down,
             Some(primary) => {
-                let mut seen = Primary { old_leafs: Vec::new(), old_bundles: Vec::new(), ..primary.clone() };
-                seen.replicas.iter_mut().for_each(|replica| replica.is_to_restart = false);
+                let mut seen =
+                    Primary { old_leafs: Vec::new(), old_bundles: Vec::new(), backup: None, ..primary.clone() };
+                for replica in &mut seen.replicas {
+                    (replica.is_to_restart, replica.is_blind) = (false, false);
+                }
                 Seen::Primary(seen)
             }
             None => match &world.remotes[at - world.primaries.len()] {
@@ -93,7 +97,7 @@ fn of_primary(layout: &Layout, at: usize, primary: &Primary, now: OffsetDateTime
         at: now,
         secret: Ok(published.map(|it| sight(layout, at, it, now))),
         system_roots: Ok(is_behind_api.then(|| layout.pool.bytes(primary.map))),
-        self_signed: false,
+        self_signed: layout.is_adopted(at) && site.own_ca,
         replicas: looks(layout, site, primary, now),
         written_at: published.map(|it| ago(now, it.written)),
         control_planes: None,
@@ -142,7 +146,9 @@ fn note(layout: &Layout, mark: &Mark, now: OffsetDateTime) -> WalkMark {
         bundled_at: moment(mark.bundled),
         shown_since: moment(mark.shown),
         signs_since: moment(mark.signs),
-        removed: mark.removed.map(root).into_iter().collect(),
+        from: mark.from.iter().copied().map(root).collect(),
+        own_ca: mark.own_ca,
+        removed: mark.removed.iter().copied().map(root).collect(),
         turn: mark.turn.map(|(number, whereto)| Turn { number, goal: goal(whereto) }),
         ..WalkMark::to(root(mark.to))
     }
@@ -191,6 +197,11 @@ fn deployment(site: Site, primary: &Primary, now: OffsetDateTime) -> IstiodDeplo
 /// What a mark of the planner says, in the numbers of the simulation.
 pub(crate) fn mark(layout: &Layout, mark: &WalkMark, now: OffsetDateTime) -> Mark {
     let root = |print| layout.pool.number(|it| it.fingerprint() == print).expect("a root of the pool");
+    let roots = |prints: &[Fingerprint]| {
+        let mut roots: Vec<u8> = prints.iter().copied().map(root).collect();
+        roots.sort_unstable();
+        roots
+    };
     let age = |moment: Option<OffsetDateTime>| {
         moment.map(|moment| Age::try_from((now - moment).whole_seconds()).expect("no mark is of the future"))
     };
@@ -202,7 +213,9 @@ pub(crate) fn mark(layout: &Layout, mark: &WalkMark, now: OffsetDateTime) -> Mar
         bundled: age(mark.bundled_at),
         shown: age(mark.shown_since),
         signs: age(mark.signs_since),
-        removed: mark.removed.first().copied().map(root),
+        from: roots(&mark.from),
+        own_ca: mark.own_ca,
+        removed: roots(&mark.removed),
         turn: mark.turn.map(|turn| (turn.number, whereto(turn.goal))),
     }
 }

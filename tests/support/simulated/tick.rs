@@ -6,7 +6,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use meshca::mesh::gates::Approvals;
 use meshca::mesh::plan::{self, Act, Step};
 use meshca::mesh::turn::{self, Wish};
-use meshca::pki::fingerprint::Fingerprint;
 use time::OffsetDateTime;
 
 use super::layout::Layout;
@@ -21,14 +20,13 @@ pub(crate) struct Planner {
 }
 
 impl Planner {
-    /// The steps that write something, for what is seen at the beginning of time; `approved` is the root that may go.
-    pub(crate) fn plan(&self, layout: &Layout, seen: &[Seen], approved: Option<u8>) -> Arc<Vec<Pending>> {
+    /// The steps that write something, for what is seen at the beginning of time; `approved` are the roots that may go.
+    pub(crate) fn plan(&self, layout: &Layout, seen: &[Seen], approved: &[u8]) -> Arc<Vec<Pending>> {
         let question = digest(&(seen, approved));
         if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&question) {
             return Arc::clone(known);
         }
-        let removal = approved.map(|root| layout.pool.root(root).fingerprint());
-        let steps = Arc::new(planned(layout, seen, removal, START));
+        let steps = Arc::new(planned(layout, seen, approved, START));
         self.known.write().unwrap_or_else(PoisonError::into_inner).insert(question, Arc::clone(&steps));
         steps
     }
@@ -40,34 +38,22 @@ impl Planner {
 }
 
 /// The steps that write something, the canary's first.
-pub(crate) fn planned(
-    layout: &Layout,
-    seen: &[Seen],
-    removal: Option<Fingerprint>,
-    now: OffsetDateTime,
-) -> Vec<Pending> {
+pub(crate) fn planned(layout: &Layout, seen: &[Seen], approved: &[u8], now: OffsetDateTime) -> Vec<Pending> {
     let observed = observed(layout, seen, now);
-    let plan = plan::next(
-        &layout.mesh,
-        &layout.holdings,
-        &observed,
-        &Approvals { removal: removal.into_iter().collect(), urgent: None },
-        now,
-    );
+    let plan = plan::next(&layout.mesh, &layout.holdings, &observed, &approvals(layout, approved), now);
     let steps = plan.map(|plan| plan.steps).unwrap_or_default();
     steps.into_iter().filter(|step| step.act.writes()).map(|step| pending(layout, seen, step, now)).collect()
 }
 
+fn approvals(layout: &Layout, approved: &[u8]) -> Approvals {
+    let removal = approved.iter().map(|root| layout.pool.root(*root).fingerprint());
+    Approvals { removal: removal.collect(), urgent: None }
+}
+
 /// What the planner says to each cluster.
-pub(crate) fn reasons(layout: &Layout, seen: &[Seen], removal: Option<Fingerprint>) -> Vec<String> {
+pub(crate) fn reasons(layout: &Layout, seen: &[Seen], approved: &[u8]) -> Vec<String> {
     let observed = observed(layout, seen, START);
-    match plan::next(
-        &layout.mesh,
-        &layout.holdings,
-        &observed,
-        &Approvals { removal: removal.into_iter().collect(), urgent: None },
-        START,
-    ) {
+    match plan::next(&layout.mesh, &layout.holdings, &observed, &approvals(layout, approved), START) {
         Ok(plan) => plan.steps.iter().map(|step| format!("{}: {}", step.cluster, step.reason)).collect(),
         Err(problem) => vec![problem.what().to_owned()],
     }
@@ -98,7 +84,8 @@ fn pending(layout: &Layout, seen: &[Seen], step: Step, now: OffsetDateTime) -> P
     let bundle = || layout.pool.bundle(step.bundle.as_deref().expect("what is written has a trust bundle"));
     let deed = match step.act {
         Act::Mint { issuing, generation } => {
-            let (root, generation) = (u8::try_from(issuing).unwrap(), u16::try_from(generation).unwrap());
+            let (root, generation) =
+                (layout.foreign + u8::try_from(issuing).unwrap(), u16::try_from(generation).unwrap());
             Deed::Renew { signer: Signer { cluster, root, generation, copy: 0, is_due: false }, bundle: bundle(), mark }
         }
         Act::Rebundle | Act::Note => Deed::Keep { bundle: bundle(), mark },
@@ -138,6 +125,7 @@ impl World {
             return false;
         }
         primary.published = Some(Published { signer, bundle, mark, written: 0 });
+        primary.backup = None;
         for other in &mut self.flight {
             other.is_overtaken |= other.cluster == step.cluster;
         }

@@ -6,7 +6,8 @@ use super::layout::Layout;
 use super::pool::Bundle;
 use super::world::{Primary, World};
 
-/// Who refuses whom, in words; `None`: nobody. Remotes have the workload certificates and trust bundles of their primary.
+/// Who refuses whom, in words; `None`: nobody whom they knew at the beginning. Clusters that began with different roots were
+/// different meshes: they need not know each other before the end. Remotes have the workload certificates and trust bundles of their primary.
 pub(crate) fn broken(layout: &Layout, world: &World) -> Option<String> {
     let pool = &layout.pool;
     let leafs: BTreeSet<u8> = world.primaries.iter().flat_map(Primary::live_leafs).collect();
@@ -14,6 +15,9 @@ pub(crate) fn broken(layout: &Layout, world: &World) -> Option<String> {
     let is_whole = bundles.iter().all(|bundle| leafs.iter().all(|root| pool.trusts(*bundle, *root)));
     for (a, one) in world.primaries.iter().enumerate() {
         for (b, other) in world.primaries.iter().enumerate().filter(|_| !is_whole) {
+            if layout.begins[a] != layout.begins[b] {
+                continue;
+            }
             for root in one.live_leafs() {
                 if let Some(bundle) = other.live_bundles().find(|bundle| !pool.trusts(*bundle, root)) {
                     let trusted = pool.roots_in(bundle);

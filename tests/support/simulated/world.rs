@@ -32,7 +32,10 @@ pub(crate) struct Mark {
     pub(crate) bundled: Option<Age>,
     pub(crate) shown: Option<Age>,
     pub(crate) signs: Option<Age>,
-    pub(crate) removed: Option<u8>,
+    /// Roots, in their order.
+    pub(crate) from: Vec<u8>,
+    pub(crate) own_ca: bool,
+    pub(crate) removed: Vec<u8>,
     pub(crate) turn: Option<(u32, Whereto)>,
 }
 
@@ -56,12 +59,16 @@ pub(crate) struct Replica {
     pub(crate) takes: Bundle,
     /// Whether it is still to go down for a restart that was asked for.
     pub(crate) is_to_restart: bool,
+    /// Whether it began without a set, and so reads none before its next start.
+    pub(crate) is_blind: bool,
 }
 
 /// A cluster with an istiod.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Primary {
     pub(crate) published: Option<Published>,
+    /// The set that was lost in an adoption. People have it: of an adopted signer meshca can make no other.
+    pub(crate) backup: Option<Published>,
     pub(crate) replicas: Vec<Replica>,
     /// When its Deployment was last told to restart.
     pub(crate) restarted: Option<Age>,
@@ -122,15 +129,22 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Everything under the first root, for long.
+    /// Everything under the root that it begins with, for long; what was adopted got its note a moment ago.
     pub(crate) fn new(layout: &Layout) -> Self {
-        let bundle = layout.pool.alone(1);
         let long = *layout.thresholds().last().unwrap();
         let primaries = layout.sites.iter().zip(0_u8..).map(|(site, cluster)| {
-            let signer = Signer { cluster, root: 1, generation: 1, copy: 0, is_due: false };
-            let replica = Replica { signer, bundle, loaded: long, takes: bundle, is_to_restart: false };
+            let root = layout.begins[usize::from(cluster)];
+            let bundle = layout.pool.alone(root);
+            let is_adopted = layout.is_adopted(cluster.into());
+            let generation = if is_adopted { 0 } else { 1 };
+            let signer = Signer { cluster, root, generation, copy: 0, is_due: false };
+            let is_blind = is_adopted && site.own_ca;
+            let replica = Replica { signer, bundle, loaded: long, takes: bundle, is_to_restart: false, is_blind };
+            let mark = is_adopted.then(|| Mark::adopted(root, layout.foreign + 1, site.own_ca));
+            let written = if is_adopted { 0 } else { long };
             Primary {
-                published: Some(Published { signer, bundle, mark: None, written: long }),
+                published: Some(Published { signer, bundle, mark, written }),
+                backup: None,
                 replicas: vec![replica; usize::from(site.replicas)],
                 restarted: None,
                 map: bundle,
@@ -140,8 +154,11 @@ impl World {
                 old_bundles: Vec::new(),
             }
         });
-        let remote = Remote { map: bundle, map_since: long, is_down: false };
-        Self { primaries: primaries.collect(), remotes: vec![remote; layout.remotes.len()], flight: Vec::new() }
+        let remotes = layout.remotes.iter().map(|of| {
+            let map = layout.pool.alone(layout.begins[usize::from(*of)]);
+            Remote { map, map_since: long, is_down: false }
+        });
+        Self { primaries: primaries.collect(), remotes: remotes.collect(), flight: Vec::new() }
     }
 
     /// Every age in it, by cluster.
@@ -174,8 +191,9 @@ impl World {
         let Some(published) = &primary.published else { return false };
         let has = &primary.replicas[replica];
         let is_multi_root = layout.sites[cluster].multi_root;
-        has.bundle == published.bundle
-            || (is_multi_root && layout.pool.is_grown_or_shrunk(has.bundle, published.bundle))
+        let is_same_or_piece = has.bundle == published.bundle
+            || (is_multi_root && layout.pool.is_grown_or_shrunk(has.bundle, published.bundle));
+        !has.is_blind && is_same_or_piece
     }
 
     /// Whether a replica has something else than what is published.
@@ -197,7 +215,7 @@ impl World {
         let has = &mut primary.replicas[replica];
         (has.signer, has.bundle, has.loaded) = (signer, bundle, 0);
         if is_restart {
-            (has.takes, has.is_to_restart) = (bundle, false);
+            (has.takes, has.is_to_restart, has.is_blind) = (bundle, false, false);
         }
         let after = primary.loaded();
         for (root, bundle) in before {
@@ -221,6 +239,17 @@ impl World {
     pub(crate) fn remote_lags(&self, layout: &Layout, remote: usize) -> bool {
         let leader = &self.primaries[usize::from(layout.remotes[remote])].replicas[0];
         self.remotes[remote].map != leader.bundle
+    }
+
+    /// People put the adopted set that was lost back.
+    pub(crate) fn restore(&mut self, at: usize) -> bool {
+        let primary = &mut self.primaries[at];
+        if primary.published.is_some() || primary.backup.is_none() {
+            return false;
+        }
+        primary.published = primary.backup.take();
+        primary.published.iter_mut().for_each(|it| it.written = 0);
+        true
     }
 
     /// Whether the cluster at this place of the mesh file cannot be reached.
@@ -262,7 +291,7 @@ impl Primary {
         let mut ages: Vec<&mut Age> = vec![&mut self.map_since];
         ages.extend(self.restarted.as_mut());
         ages.extend(self.replicas.iter_mut().map(|replica| &mut replica.loaded));
-        if let Some(published) = &mut self.published {
+        for published in self.published.iter_mut().chain(&mut self.backup) {
             ages.push(&mut published.written);
             ages.extend(published.mark.iter_mut().flat_map(Mark::ages));
         }
@@ -288,6 +317,21 @@ impl Primary {
 }
 
 impl Mark {
+    /// What `adopt` notes on a set under this root, which is to walk to that one.
+    fn adopted(root: u8, to: u8, own_ca: bool) -> Self {
+        Self {
+            to,
+            roster: 0,
+            bundled: None,
+            shown: None,
+            signs: None,
+            from: vec![root],
+            own_ca,
+            removed: Vec::new(),
+            turn: None,
+        }
+    }
+
     pub(crate) fn ages(&mut self) -> Vec<&mut Age> {
         [&mut self.bundled, &mut self.shown, &mut self.signs].into_iter().flatten().collect()
     }
