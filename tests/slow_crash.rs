@@ -133,6 +133,33 @@ fn a_manifest_is_whole_or_not_there_wherever_its_writer_is_killed() {
 }
 
 #[test]
+fn an_adoption_that_is_killed_anywhere_leaves_the_four_files_as_they_are() {
+    let text = lab("shop", "", &["east"]);
+    let story = Story::new(&text).founded("shop", NEW_YEAR);
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("pki-fixtures/faulty/published-sample-key/plugged-in");
+    for file in FILES {
+        story.write(&format!("clusters/east/{file}"), std::fs::read(sample.join(file)).unwrap());
+    }
+    let set = story.set("clusters/east");
+    let line = format!("--at {NEW_YEAR} adopt east");
+    let counted = story.copied();
+    let effects = effects(&counted, &counted.command(&line));
+    assert!(effects.len() > 10, "{effects:?}");
+    for effect in effects {
+        let trial = story.copied();
+        kill_at(&trial, &trial.command(&line), &effect);
+        let place = format!("{line} killed at {effect:?}");
+        assert!(trial.set("clusters/east") == set, "{place}");
+        trial.meshca(&line).fine();
+        assert!(trial.set("clusters/east") == set, "{place}: adopted");
+        trial.meshca(&line).fine().saying("nothing to take over");
+        trial.with_passphrase(&format!("--at {NEW_YEAR} rotate")).fine().saying("stage Trust");
+        tidy(&trial, "clusters", &["east"]);
+        trial.meshca("ledger verify").fine();
+    }
+}
+
+#[test]
 fn ceremonies_that_are_killed_anywhere_can_be_held_again() {
     let ceremonies = [
         "root create --passphrase-file passphrase --confirm",
