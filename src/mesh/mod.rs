@@ -3,6 +3,8 @@
 pub(crate) mod access_rules;
 mod admission;
 pub mod adoption;
+#[cfg(test)]
+mod adoption_cases;
 pub mod cacerts;
 pub mod cadence;
 pub mod change;

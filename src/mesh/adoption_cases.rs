@@ -1,0 +1,136 @@
+//! Where a fleet stands whose clusters came with roots of their own, and what their istiods need.
+
+use time::Duration;
+
+use crate::mesh::cacerts::Cacerts;
+use crate::mesh::evidence::Evidence;
+use crate::mesh::fleet_story::{Made, NOW, Story, held, name};
+use crate::mesh::footing::Footing;
+use crate::mesh::holdings::Held;
+use crate::mesh::lingering::lingering;
+use crate::mesh::observed::{Owner, Replica, SecretKind, SecretSight, Way};
+use crate::mesh::ownership::Ownership;
+use crate::mesh::trust_bundle;
+use crate::mesh::walk_mark::WalkMark;
+use crate::pki::validity::Validity;
+
+/// The cluster has an adopted set under this root.
+fn adopt(story: &mut Story, cluster: &str, root: &Made, own_ca: bool) {
+    let window = Validity::new(NOW - Duration::days(19), NOW + Duration::days(71));
+    let signer = story.intermediate_under(root, cluster, 0, window);
+    let set = Cacerts::assemble(signer.certificate.clone(), &signer.key, &[], None, root.certificate.pem().as_bytes());
+    let values = set.files().iter().map(|(file, value)| ((*file).to_owned(), value.expose().to_vec())).collect();
+    let walk = WalkMark {
+        from: vec![root.certificate.fingerprint()],
+        own_ca,
+        ..WalkMark::to(story.root.certificate.fingerprint())
+    };
+    let mark = Ownership::new("mesh1", &name(cluster), 0, signer.certificate.serial_text()).walking(Some(walk));
+    let sight = SecretSight::new(SecretKind::Opaque, Owner::Ours(mark), values, Some(signer.key.spki()));
+    story.look_at(cluster).secret = Ok(Some(sight));
+}
+
+/// Notes this on the set that is there.
+fn note(story: &mut Story, cluster: &str, walk: WalkMark) {
+    let Owner::Ours(mark) = story.sight_of(cluster).owner.clone() else { panic!("not ours") };
+    story.sight_of(cluster).owner = Owner::Ours(mark.walking(Some(walk)));
+}
+
+fn adopted(story: &Story) -> usize {
+    let trusted = story.holdings.trusted(&story.mesh).unwrap();
+    let footing = Footing::of(&story.mesh, &trusted, &story.observed, NOW).unwrap();
+    assert!(footing.adopted.iter().all(|root| root.generation == 0));
+    footing.adopted.len()
+}
+
+#[test]
+fn each_root_that_an_adopted_set_came_with_is_left_once() {
+    let mut story = Story::new();
+    let (left, right) = (story.other_root("left"), story.other_root("right"));
+    assert_eq!(adopted(&story), 0);
+    adopt(&mut story, "east", &left, false);
+    assert_eq!(adopted(&story), 1);
+    adopt(&mut story, "west", &left, false);
+    assert_eq!(adopted(&story), 1);
+    adopt(&mut story, "west", &right, false);
+    assert_eq!(adopted(&story), 2);
+}
+
+#[test]
+fn a_root_that_is_only_noted_is_left_as_long_as_anybody_is_shown_it() {
+    let mut story = Story::new();
+    let left = story.other_root("left");
+    let walk = WalkMark::to(story.root.certificate.fingerprint());
+    let shown = left.certificate.pem().into_bytes();
+    story.look_at("far").system_roots = Ok(Some(shown));
+    note(&mut story, "east", walk.clone());
+    assert_eq!(adopted(&story), 0, "a foreign root that nobody noted");
+    note(&mut story, "east", WalkMark { from: vec![left.certificate.fingerprint()], ..walk });
+    assert_eq!(adopted(&story), 1);
+    story.look_at("far").system_roots = Ok(None);
+    assert_eq!(adopted(&story), 0);
+}
+
+#[test]
+fn a_walk_of_our_own_that_has_begun_goes_first() {
+    let mut story = Story::new();
+    let (left, second) = (story.other_root("left"), story.other_root("g2"));
+    story.endorse_next(&second, 2);
+    adopt(&mut story, "east", &left, false);
+    assert_eq!(adopted(&story), 1, "it lies there, and nobody has it");
+    let bundle = trust_bundle::appended(story.root.certificate.pem().as_bytes(), &second.certificate);
+    story.sight_of("west").public.insert("root-cert.pem".to_owned(), bundle);
+    assert_eq!(adopted(&story), 0);
+}
+
+#[test]
+fn an_istiod_on_a_ca_of_its_own_needs_a_restart_until_it_has_a_signer_of_ours() {
+    let mut story = Story::new();
+    let left = story.other_root("left");
+    story.cluster("east").istiod.multi_root = true;
+    let needs = |story: &Story| {
+        Evidence { mesh: &story.mesh, observed: &story.observed, now: NOW }.needs_restart(&story.mesh.clusters[0])
+    };
+    adopt(&mut story, "east", &left, false);
+    assert!(!needs(&story));
+    adopt(&mut story, "east", &left, true);
+    assert!(needs(&story));
+    story.publish("east", 1, NOW + Duration::days(71));
+    let walk = WalkMark { own_ca: true, ..WalkMark::to(story.root.certificate.fingerprint()) };
+    note(&mut story, "east", walk);
+    assert!(!needs(&story));
+}
+
+#[test]
+fn a_replica_that_loaded_before_an_adopted_root_was_removed_lingers() {
+    let mut story = Story::new();
+    let gone = vec![story.other_root("left").certificate.fingerprint()];
+    let bare = WalkMark::to(story.root.certificate.fingerprint());
+    let look = |story: &Story| {
+        let cluster = &story.mesh.clusters[0];
+        let observed = &story.observed[&cluster.name];
+        let there = observed.secret.as_ref().unwrap().as_ref().unwrap();
+        let evidence = Evidence { mesh: &story.mesh, observed: &story.observed, now: NOW };
+        lingering(evidence, cluster, there, observed).is_some()
+    };
+    let loaded = |at| vec![Replica { served_since: Some(at), ..Replica::new("0:15012".to_owned(), Way::Chain) }];
+    let backdate = Duration::minutes(2);
+    story.look_at("east").written_at = Some(NOW);
+    story.look_at("east").replicas = loaded(NOW - backdate - Duration::SECOND);
+    note(&mut story, "east", WalkMark { removed: gone.clone(), ..bare.clone() });
+    assert!(!look(&story), "it never was adopted");
+    note(&mut story, "east", WalkMark { from: gone.clone(), removed: gone, ..bare });
+    assert!(look(&story));
+    story.look_at("east").replicas = loaded(NOW - backdate);
+    assert!(!look(&story));
+    story.look_at("east").replicas = loaded(NOW - backdate - Duration::SECOND);
+    story.cluster("east").istiod.multi_root = true;
+    assert!(!look(&story), "it takes the trust bundle by itself");
+}
+
+#[test]
+fn a_root_without_a_generation_is_named_by_its_subject() {
+    let story = Story::new();
+    assert_eq!(held(1, &story.root).name(), "root g1");
+    assert!(Held::adopted(story.root.certificate).name().starts_with('"'));
+}
