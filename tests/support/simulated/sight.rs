@@ -23,7 +23,7 @@ const SERVING_BACKDATE: Duration = Duration::minutes(2);
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Seen {
     Down,
-    Primary(Primary),
+    Primary(Box<Primary>),
     Remote(Remote),
 }
 
@@ -38,7 +38,7 @@ impl Seen {
                 for replica in &mut seen.replicas {
                     (replica.is_to_restart, replica.is_blind) = (false, false);
                 }
-                Seen::Primary(seen)
+                Seen::Primary(Box::new(seen))
             }
             None => match &world.remotes[at - world.primaries.len()] {
                 remote if remote.is_down => Seen::Down,
