@@ -12,7 +12,7 @@ use crate::mesh::observed::Observed;
 use crate::mesh::plan;
 use crate::problem::{Code, Problem};
 use crate::world::store::Store;
-use crate::world::targets::Key;
+use crate::world::targets::{self, Key};
 
 /// What became of one cluster, or would.
 #[derive(Debug)]
@@ -67,18 +67,24 @@ fn one(
     observed: &Observed,
     dry_run: bool,
 ) -> Result<Option<(Adoptable, Change)>, Problem> {
-    let Courier { mesh, targets, now, .. } = *courier;
+    let Courier { mesh, targets: reached, now, .. } = *courier;
     if let Membership::Leaving | Membership::Excluded { .. } = &cluster.state {
         return Err(Problem::new(Code::AdoptionUnsound, format!("{} is no member of the mesh now", cluster.name))
             .hint("take its `state` out of the mesh file"));
     }
     let own = match &observed.secret {
-        Ok(None) => targets.own_ca(cluster)?,
+        Ok(None) => reached.own_ca(cluster)?,
         _ => None,
     };
     let (sight, own_key) = own.map_or((None, None), |(sight, key)| (Some(sight), key));
     let found = match adoption::adoption(cluster, mesh, &to.certificate, observed, sight.as_ref(), now)? {
-        Adoption::IsOurs => return Ok(None),
+        Adoption::IsOurs => {
+            // What a killed run left beside the set may hold its key.
+            if !dry_run {
+                let _ = targets::tidy(cluster);
+            }
+            return Ok(None);
+        }
         Adoption::Takes(found) => *found,
     };
     if dry_run {
@@ -89,7 +95,7 @@ fn one(
         return Ok(Some((found, change)));
     }
     let key = match found.source {
-        Source::Cacerts => targets.key(cluster)?,
+        Source::Cacerts => reached.key(cluster)?,
         Source::SelfSigned => own_key,
     };
     let set = set(cluster, &found, key)?;

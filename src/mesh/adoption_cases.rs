@@ -109,9 +109,8 @@ fn a_replica_that_loaded_before_an_adopted_root_was_removed_lingers() {
     let look = |story: &Story| {
         let cluster = &story.mesh.clusters[0];
         let observed = &story.observed[&cluster.name];
-        let there = observed.secret.as_ref().unwrap().as_ref().unwrap();
         let evidence = Evidence { mesh: &story.mesh, observed: &story.observed, now: NOW };
-        lingering(evidence, cluster, there, observed).is_some()
+        lingering(evidence, cluster, observed).is_some()
     };
     let loaded = |at| vec![Replica { served_since: Some(at), ..Replica::new("0:15012".to_owned(), Way::Chain) }];
     let backdate = Duration::minutes(2);

@@ -4,7 +4,7 @@
 
 use crate::mesh::evidence::{Evidence, bundled_at, loaded_at, mark_of};
 use crate::mesh::fleet::{Access, Cluster};
-use crate::mesh::observed::{Observed, Replica, SecretSight, Way};
+use crate::mesh::observed::{Observed, Replica, Way};
 use crate::pki::moment::utc;
 
 /// That a replica still has what was removed.
@@ -17,23 +17,13 @@ pub(in crate::mesh) struct Lingering {
 }
 
 /// The first replica of a cluster that was adopted once which still has a root that was removed; `None`: none is seen to.
-pub(in crate::mesh) fn lingering(
-    evidence: Evidence<'_>,
-    cluster: &Cluster,
-    there: &SecretSight,
-    observed: &Observed,
-) -> Option<Lingering> {
+pub(in crate::mesh) fn lingering(evidence: Evidence<'_>, cluster: &Cluster, observed: &Observed) -> Option<Lingering> {
     let mark = mark_of(observed)?;
     if mark.from.is_empty() || mark.removed.is_empty() || !evidence.needs_restart(cluster) {
         return None;
     }
     let changed = bundled_at(observed)?;
-    let roots = there.roots();
-    let is_known = |name: &Vec<u8>| roots.iter().any(|root| root.subject().der() == name.as_slice());
-    let has_more = |replica: &Replica| cluster.istiod.client_cert_auth && !replica.client_ca_names.iter().all(is_known);
-    let is_behind = |replica: &&Replica| {
-        replica.way == Way::Chain && (loaded_at(replica).is_some_and(|at| at < changed) || has_more(replica))
-    };
+    let is_behind = |replica: &&Replica| replica.way == Way::Chain && loaded_at(replica).is_some_and(|at| at < changed);
     let replica = observed.replicas.iter().find(is_behind)?;
     let is_behind_api = matches!(cluster.access, Access::Kubeconfig { .. } | Access::InCluster);
     let deployment = observed.deployment.as_ref().and_then(|it| it.as_ref().ok());
@@ -41,9 +31,11 @@ pub(in crate::mesh) fn lingering(
         deployment.is_some_and(|it| !it.names.is_empty() && it.restarted_at.is_none_or(|at| at < changed));
     Some(Lingering {
         why: format!(
-            "istiod at {} was not restarted since its trust bundle lost a root {}, and has that still",
+            "istiod at {} was not restarted since its trust bundle lost a root {}, and has that still: kubectl rollout \
+             restart deployment -l app=istiod -n {}",
             replica.name,
-            utc(changed)
+            utc(changed),
+            cluster.namespace
         ),
         may_restart: is_behind_api && cluster.istiod.restart && is_left_to_us,
     })

@@ -346,7 +346,7 @@ impl View<'_> {
         }
         let decided = self.part_or_renewal(cluster, &holder);
         let is_idle = matches!((&decided.act, &decided.part), (Act::Leave, Move::Stay));
-        match there.filter(|_| is_idle).and_then(|there| lingering(self.evidence, cluster, there, observed)) {
+        match Some(observed).filter(|_| is_idle).and_then(|observed| lingering(self.evidence, cluster, observed)) {
             None => Ok(decided),
             Some(Lingering { why, may_restart: true }) => {
                 Ok(Decided { stage: Some(Stage::Remove), ..Decided::nothing(Act::Restart, why) })
