@@ -3,11 +3,12 @@
 
 use time::{Duration, OffsetDateTime};
 
-use crate::mesh::fleet::Access;
+use crate::mesh::deadline::latest_start;
+use crate::mesh::fleet::{Access, Membership};
 use crate::mesh::fleet_story::{Made, NOW, Story, held, name};
 use crate::mesh::gates::Approvals;
 use crate::mesh::minting;
-use crate::mesh::observed::{Observed, Owner};
+use crate::mesh::observed::{Observed, Owner, Replica, Way};
 use crate::mesh::plan::{Act, Plan, Step, current_root, next};
 use crate::mesh::stage::Stage;
 use crate::mesh::trust_bundle;
@@ -232,4 +233,114 @@ fn a_remote_that_no_control_plane_of_its_own_claims_is_told_what_its_namespace_l
         let (why, _) = fleet.holdup(Stage::Trust, "far");
         assert_eq!(why.contains("does not name east"), lacks, "{named}: {why}");
     }
+}
+
+#[test]
+fn a_signer_under_the_new_root_has_to_last_for_a_quarter_of_a_lifetime_and_not_for_a_second_more() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    let quarter = fleet.story.mesh.intermediate.lifetime / 4;
+    for (lasts, stage) in [(quarter, Some(Stage::Sign)), (quarter - Duration::SECOND, None)] {
+        let window = Validity::new(NOW - Duration::days(1), NOW + lasts);
+        let issuing = fleet.story.issuing_of(&fleet.second, "mesh1 issuing g2", window);
+        fleet.story.holdings.issuing.retain(|it| it.generation == 1);
+        fleet.story.holdings.issuing.push(held(2, &issuing));
+        let east = fleet.step("east");
+        assert_eq!(east.stage, stage, "{lasts}: {}", east.reason);
+    }
+}
+
+#[test]
+fn an_excluded_cluster_is_waited_for_from_the_second_in_which_that_ends() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    for (until, act) in [(NOW + Duration::SECOND, "renew"), (NOW, "wait")] {
+        fleet.story.cluster("west").state = Membership::Excluded { reason: "rebuilt".to_owned(), until };
+        let east = fleet.step("east");
+        assert_eq!(east.act.as_str(), act, "{until}: {}", east.reason);
+    }
+}
+
+#[test]
+fn nobody_goes_back_to_the_old_root_while_somebody_is_not_seen_to_trust_it_still() {
+    let mut fleet = Fleet::new();
+    let both = fleet.both();
+    for cluster in ["east", "west"] {
+        fleet.signs(cluster, &both);
+        fleet.note(cluster, |mark| mark.turn = Some(Turn { number: 1, goal: Goal::Trust }));
+    }
+    let east = fleet.step("east");
+    assert_eq!((east.act.as_str(), east.stage), ("renew", Some(Stage::Sign)), "{}", east.reason);
+    let gone = Problem::new(Code::ApiServerUnreachable, "out of reach");
+    for cluster in ["west", "far"] {
+        let before = fleet.story.observed.insert(name(cluster), Observed::unseen(&name(cluster), NOW, &gone));
+        let east = fleet.step("east");
+        assert_eq!(east.act, Act::Wait, "{cluster}: {}", east.reason);
+        assert!(east.reason.contains("not every cluster is seen to trust root g1 still"), "{}", east.reason);
+        fleet.story.observed.extend(before.map(|before| (name(cluster), before)));
+    }
+    let alone = fleet.new_alone();
+    fleet.shows("far", Some(alone));
+    assert_eq!(fleet.step("east").act, Act::Wait, "it has lost the old root");
+}
+
+#[test]
+fn an_istiod_that_was_not_restarted_since_is_told_by_the_client_cas_that_it_offers() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    fleet.story.cluster("west").istiod.multi_root = false;
+    let names = [&fleet.story.root, &fleet.second].map(|made| made.certificate.subject().der().to_vec());
+    for (offers, act) in [(&names[..1], "wait"), (&names[1..], "renew"), (&names[..], "renew")] {
+        let mut replica = Replica::new("west".to_owned(), Way::Chain);
+        replica.served_since = Some(NOW - MONTH);
+        replica.client_ca_names = offers.to_vec();
+        fleet.story.look_at("west").replicas = vec![replica];
+        let east = fleet.step("east");
+        assert_eq!(east.act.as_str(), act, "{}", east.reason);
+    }
+}
+
+#[test]
+fn no_step_is_taken_while_an_api_server_has_another_time_by_more_than_five_minutes() {
+    let mut fleet = Fleet::new();
+    let slack = Duration::minutes(5);
+    for ahead in [slack, -slack] {
+        let more = if ahead.is_positive() { Duration::SECOND } else { -Duration::SECOND };
+        fleet.story.look_at("west").server_clock = Some(NOW + ahead);
+        assert_eq!(fleet.step("east").act, Act::Rebundle, "{ahead}");
+        fleet.story.look_at("west").server_clock = Some(NOW + ahead + more);
+        let plan = fleet.plan();
+        assert!(plan.steps.iter().all(|step| !step.act.writes()), "{ahead}: {plan:#?}");
+        assert_eq!(plan.root_change.unwrap().obstacle.unwrap().code(), Code::ClockImplausible);
+    }
+}
+
+#[test]
+fn the_latest_start_is_that_of_the_stage_that_comes_next() {
+    let mut fleet = Fleet::new();
+    let both = fleet.both();
+    let mut stages = Vec::new();
+    for part in 0..4 {
+        match part {
+            0 => {}
+            1 => fleet.trusts("east"),
+            2 => {
+                fleet.signs("east", &both);
+                fleet.signs("west", &both);
+                fleet.story.look_at("west").written_at = Some(NOW - Duration::hours(2));
+                fleet.note("west", |_| {});
+            }
+            _ => fleet.story.look_at("west").written_at = Some(NOW - MONTH),
+        }
+        let progress = fleet.plan().root_change.unwrap();
+        let (mesh, end) = (&fleet.story.mesh, fleet.story.root.certificate.not_after());
+        let bound = mesh.workload.max_ttl + mesh.workload.margin;
+        assert_eq!(progress.latest_start, latest_start(mesh, progress.stage.next(), bound, end));
+        stages.push((progress.stage, progress.stage.next()));
+    }
+    let [trust, sign, drain, remove] = Stage::ALL;
+    assert_eq!(stages, [(trust, sign), (trust, sign), (drain, remove), (remove, remove)]);
+    assert_eq!(sign.next(), drain);
 }
