@@ -80,7 +80,7 @@ fn the_console_blocks_of_the_documents_do_what_is_printed() {
 /// `cargo test --test cli remake -- --ignored` puts what the commands print now into pages and cases, to be read before
 /// it is committed. Output with a line `...` stays as it is.
 #[test]
-#[ignore = "writes into the source tree"]
+#[ignore = "writes into the source tree: cargo test --test cli remake -- --ignored"]
 fn remake_what_the_commands_print() {
     for page in pages().into_iter().chain(files_below("tests/cli", "trycmd")) {
         remake(&page);

@@ -101,7 +101,7 @@ fn the_page_of_codes_says_what_the_register_says() {
 }
 
 #[test]
-#[ignore = "writes docs/reference/codes.md"]
+#[ignore = "writes docs/reference/codes.md: cargo test --test codes remake_the_page_of_codes -- --ignored"]
 fn remake_the_page_of_codes() {
     std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE), page()).unwrap();
 }

@@ -231,7 +231,7 @@ fn remaking_gives_the_same_to_be_signed_bytes() {
 }
 
 #[test]
-#[ignore = "rewrites what the maker meshca-test made, and the register"]
+#[ignore = "rewrites what the maker meshca-test made, and the register: cargo test --test fixtures remake -- --ignored"]
 fn remake_the_fixtures() {
     let root = tree::folder();
     let committed = tree::fixtures(&root);

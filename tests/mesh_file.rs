@@ -854,7 +854,7 @@ fn the_reference_page_names_only_codes_that_exist() {
 }
 
 #[test]
-#[ignore = "writes docs/reference/mesh-file.schema.json and the table of docs/reference/mesh-file.md"]
+#[ignore = "writes the schema and the table of docs/reference/mesh-file: cargo test --test mesh_file remake -- --ignored"]
 fn remake_the_schema() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/reference");
     std::fs::write(folder.join("mesh-file.schema.json"), schema_text()).unwrap();

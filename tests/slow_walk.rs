@@ -266,7 +266,7 @@ fn clusters_behind_api_servers_change_their_root_while_runs_are_killed_at_random
 /// Further seeds, for an hour in which something else is done:
 /// `cargo test --test slow_walk -- --ignored --nocapture many_storms`
 #[test]
-#[ignore = "a soak"]
+#[ignore = "a soak: cargo test --test slow_walk -- --ignored --nocapture many_storms"]
 fn many_storms() {
     let planes = [("east", Habit::MultiRoot), ("west", Habit::RestartedByPeople), ("north", Habit::MultiRoot)];
     for seed in 100..100 + SEEDS {
