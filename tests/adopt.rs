@@ -36,12 +36,20 @@ fn openssl(story: &Story, line: &str) {
     assert!(output.status.success(), "openssl {line}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
+const CA: &str =
+    "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n";
+
+/// How long a comment makes each of three roots so large that all of them just fit into what Envoy takes, and one of ours, of
+/// some 450 bytes, no more.
+const COMMENT: usize = 32_640;
+
 /// A root as people make one by hand: RSA-2048, with OpenSSL.
 fn hand_made_root(story: &Story, name: &str) {
-    story.write(
-        "hand/ca.ext",
-        "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign,cRLSign\nsubjectKeyIdentifier=hash\n",
-    );
+    story.write("hand/ca.ext", CA);
+    sign_root(story, name);
+}
+
+fn sign_root(story: &Story, name: &str) {
     openssl(
         story,
         &format!("req|-newkey|rsa:2048|-nodes|-keyout|hand/{name}.key|-subj|/O=Corp/CN={name}|-out|hand/{name}.csr"),
@@ -266,6 +274,28 @@ fn what_could_not_be_kept_alive_is_refused_and_left_as_it_is() {
     story.meshca(&format!("--at {BEGIN} adopt west")).refused(1, "nothing-to-adopt").saying("west");
     story.meshca(&format!("--at {BEGIN} adopt south")).refused(1, "unknown-cluster");
     story.meshca("--at 2100-01-01T00:00:00Z adopt west").refused(1, "nothing-to-adopt");
+    assert_eq!(snapshot(&story.path("clusters")), before);
+}
+
+fn large_root(story: &Story, name: &str) {
+    story.write("hand/ca.ext", format!("{CA}nsComment={}\n", "x".repeat(COMMENT)));
+    sign_root(story, name);
+}
+
+#[test]
+fn what_is_weak_about_an_adopted_set_may_stay_and_what_would_be_worse_is_not_published() {
+    let story = mesh(&["east"]);
+    let roots = ["large", "larger", "largest"];
+    roots.iter().for_each(|root| large_root(&story, root));
+    hand_made(&story, "east", "large");
+    let bundle = roots.map(|root| story.bytes(&format!("hand/{root}.pem"))).concat();
+    story.write("clusters/east/root-cert.pem", bundle);
+    story.write("clusters/east/cert-chain.pem", story.bytes("hand/east.pem"));
+    let checked = story.meshca(&format!("--at {BEGIN} check clusters/east"));
+    assert!(!checked.out.contains("roots-too-many"), "{checked:?}");
+    story.meshca(&format!("--at {BEGIN} adopt east")).fine();
+    let before = snapshot(&story.path("clusters"));
+    tick(&story, &later(BEGIN, Duration::hours(1))).refused(1, "roots-too-many").saying("east");
     assert_eq!(snapshot(&story.path("clusters")), before);
 }
 

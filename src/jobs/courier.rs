@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use time::OffsetDateTime;
 
 use crate::mesh::adoption;
-use crate::mesh::cacerts::{CERT_CHAIN, Cacerts};
+use crate::mesh::cacerts::{CA_KEY, CERT_CHAIN, Cacerts};
 use crate::mesh::change::{Change, decide, holds};
 use crate::mesh::checks::judgement::judge;
 use crate::mesh::consumers::circumstances::Circumstances;
@@ -102,10 +102,7 @@ impl Courier<'_> {
     ) -> Result<Delivered, Problem> {
         let (signer, generation) = (set.signer(), Some(mark.generation));
         let about = About { cluster: Some(&cluster.name), generation, certificate: Some(signer) };
-        // What a cluster was adopted with is as weak as it was; it may not get worse, and it is on its way out.
-        if mark.generation > 0 {
-            self.examine(cluster, set)?;
-        }
+        self.examine(cluster, set, &self.known(cluster, set, mark, seen))?;
         let mut known = matches!(seen.secret, Ok(Some(_))).then(|| seen.clone());
         for _ in 0..ATTEMPTS {
             let observed = known.take().unwrap_or_else(|| self.targets.observe(cluster));
@@ -199,23 +196,26 @@ impl Courier<'_> {
         self.deliver(cluster, &set, &mark, seen)
     }
 
-    /// No set leaves that istiod, the agent, Envoy or ztunnel would refuse, and none with a critical finding.
-    fn examine(&self, cluster: &Cluster, set: &Cacerts) -> Result<(), Problem> {
-        let files = set
-            .files()
-            .into_iter()
-            .fold(SecretFiles::new(), |files, (name, value)| files.with(name, value.expose().to_vec()));
-        let circumstances = Circumstances {
-            namespace: &cluster.namespace,
-            trust_domain: &self.mesh.trust_domain,
-            ..Circumstances::default()
-        };
-        let judgement = judge(&files, &circumstances, self.now);
-        let critical = judgement.findings.into_iter().find(|finding| finding.severity == Severity::Critical);
-        match critical {
+    /// What is critical about a set that was adopted as it lies there: a cluster has lived with that, and is on its way out
+    /// of it. Of a set of ours nothing is.
+    fn known(&self, cluster: &Cluster, set: &Cacerts, mark: &Ownership, seen: &Observed) -> Vec<Code> {
+        let there = seen.secret.as_ref().ok().and_then(Option::as_ref).filter(|_| mark.generation == 0);
+        let Some(there) = there else { return Vec::new() };
+        let public = there.public.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        let key = set.files().into_iter().filter(|(name, _)| *name == CA_KEY);
+        let key = key.map(|(name, value)| (name, value.expose().to_vec()));
+        self.critical(cluster, public.chain(key)).iter().map(Problem::code).collect()
+    }
+
+    /// No set leaves that istiod, the agent, Envoy or ztunnel would refuse, and none with a critical finding but those that
+    /// are known of what lies there.
+    fn examine(&self, cluster: &Cluster, set: &Cacerts, known: &[Code]) -> Result<(), Problem> {
+        let files = set.files();
+        let files = files.iter().map(|(name, value)| (*name, value.expose().to_vec()));
+        let critical = self.critical(cluster, files);
+        match critical.into_iter().find(|problem| !known.contains(&problem.code())) {
             None => Ok(()),
-            Some(finding) => {
-                let problem = finding.problem;
+            Some(problem) => {
                 let refused = Problem::new(
                     problem.code(),
                     format!("{}: the set that would be published is unsound: {}", cluster.name, problem.what()),
@@ -223,6 +223,18 @@ impl Courier<'_> {
                 Err(problem.facts().iter().fold(refused, |refused, fact| refused.fact(fact.as_str())))
             }
         }
+    }
+
+    /// What is critical about some files.
+    fn critical<'a>(&self, cluster: &Cluster, files: impl Iterator<Item = (&'a str, Vec<u8>)>) -> Vec<Problem> {
+        let files = files.fold(SecretFiles::new(), |files, (name, value)| files.with(name, value));
+        let circumstances = Circumstances {
+            namespace: &cluster.namespace,
+            trust_domain: &self.mesh.trust_domain,
+            ..Circumstances::default()
+        };
+        let findings = judge(&files, &circumstances, self.now).findings.into_iter();
+        findings.filter(|it| it.severity == Severity::Critical).map(|it| it.problem).collect()
     }
 
     fn look_again(&self, cluster: &Cluster, set: &Cacerts) -> Result<Observed, Problem> {
