@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use time::OffsetDateTime;
 
 use crate::mesh::holdings::Held;
+use crate::mesh::name_list::{MOST_NAMED, few};
 use crate::mesh::progress::{Holdup, Progress};
 use crate::mesh::stage::Stage;
 use crate::mesh::walk_mark::Goal;
@@ -37,8 +38,12 @@ pub fn footer(progress: &Progress, now: OffsetDateTime) -> String {
         if !progress.holdups.is_empty() {
             let names: Vec<&str> = progress.holdups.iter().map(|it| it.cluster.as_str()).collect();
             let subject = if progress.stage == Stage::Remove { String::new() } else { format!("{} ", next.as_str()) };
-            text.push_str(&format!("{subject}{what}: {}\n", some(&names)));
-            progress.holdups.iter().take(SHOWN).for_each(|holdup| text.push_str(&line(holdup, progress.latest_start)));
+            text.push_str(&format!("{subject}{what}: {}\n", few(&names)));
+            progress
+                .holdups
+                .iter()
+                .take(MOST_NAMED)
+                .for_each(|holdup| text.push_str(&line(holdup, progress.latest_start)));
         }
         if progress.awaits_approval {
             text.push_str(&format!(
@@ -82,8 +87,8 @@ pub fn alarms(progress: &Progress, now: OffsetDateTime) -> Vec<Alarm> {
     let late: Vec<&Holdup> = progress.holdups.iter().filter(|it| it.is_late).collect();
     if !late.is_empty() && progress.has_begun {
         let names: Vec<&str> = late.iter().map(|it| it.cluster.as_str()).collect();
-        let what = format!("stage {} waits for {} longer than it should", progress.stage.as_str(), some(&names));
-        let problem = late.iter().take(SHOWN).fold(Problem::new(Code::RootChangeLate, what), |problem, holdup| {
+        let what = format!("stage {} waits for {} longer than it should", progress.stage.as_str(), few(&names));
+        let problem = late.iter().take(MOST_NAMED).fold(Problem::new(Code::RootChangeLate, what), |problem, holdup| {
             problem.fact(format!("{}: {}", holdup.cluster, holdup.why))
         });
         let problem = problem.hint("make each of these visible, or write `state: excluded` with reason and until");
@@ -149,7 +154,7 @@ pub fn refused_removal(
         let problem = progress
             .holdups
             .iter()
-            .take(SHOWN)
+            .take(MOST_NAMED)
             .fold(problem, |problem, holdup| problem.fact(format!("{}: {}", holdup.cluster, holdup.why)));
         problem.hint("approve it again when stage Remove is reached; rotation.removeAfter does it unasked")
     })
@@ -160,15 +165,4 @@ fn line(holdup: &Holdup, latest_start: OffsetDateTime) -> String {
     let alarm =
         if holdup.alarm == latest_start { String::new() } else { format!("; an alarm from {}", utc(holdup.alarm)) };
     format!("  {}: {}{alarm}\n", holdup.cluster, holdup.why)
-}
-
-/// How many are named at most.
-const SHOWN: usize = 10;
-
-fn some(names: &[&str]) -> String {
-    let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
-    match names.len().checked_sub(SHOWN) {
-        Some(more) if more > 0 => format!("{shown} and {more} more"),
-        _ => shown,
-    }
 }

@@ -2,6 +2,7 @@
 //! itself.
 
 use crate::jobs::courier::{Courier, Delivered, Parcel};
+use crate::mesh::adoption::adopted_signer;
 use crate::mesh::change::{Change, may_write, same_root};
 use crate::mesh::clocks::Clocks;
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
@@ -10,7 +11,7 @@ use crate::mesh::holdings::{Holdings, Prepared};
 use crate::mesh::loaded::Loaded;
 use crate::mesh::minting;
 use crate::mesh::observed::{Observed, Owner, SecretSight};
-use crate::mesh::plan::{self, adopted_signer};
+use crate::mesh::plan;
 use crate::mesh::shared_key;
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;

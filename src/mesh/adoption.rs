@@ -138,6 +138,22 @@ pub fn decide(set: &Cacerts, mark: &Ownership, cluster: &Cluster, before: &Obser
     }
 }
 
+/// That nothing but the walk replaces what a cluster was adopted with.
+#[must_use]
+pub fn adopted_signer(cluster: &Cluster) -> Problem {
+    let what =
+        format!("{} signs with what it was adopted with, which only the walk to a root of ours replaces", cluster.name);
+    Problem::new(Code::AdoptedSigner, what).hint("meshca rotate   takes the next step of it")
+}
+
+/// What is left of the CA that istiod made for itself.
+pub(in crate::mesh) fn own_ca_is_useless(cluster: &Cluster) -> String {
+    format!(
+        "{SELF_SIGNED_SECRET} there is of no use any more: kubectl delete secret {SELF_SIGNED_SECRET} -n {}",
+        cluster.namespace
+    )
+}
+
 /// Every refusal of a write but the one that the set is somebody else's.
 fn may_take(cluster: &Cluster, mesh: &Mesh, observed: &Observed) -> Result<(), Problem> {
     match may_write(cluster, &mesh.name, &[], observed) {

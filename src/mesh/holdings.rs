@@ -61,6 +61,12 @@ impl Held {
         }
     }
 
+    /// When the first of some roots ends, in UTC; `None`: there are none.
+    #[must_use]
+    pub fn first_end(roots: &[Self]) -> Option<OffsetDateTime> {
+        roots.iter().map(|held| held.certificate.not_after()).min()
+    }
+
     /// Some roots in words.
     #[must_use]
     pub fn names(roots: &[Self]) -> String {

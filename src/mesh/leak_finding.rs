@@ -2,12 +2,10 @@
 
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::leak::{Exposed, KeyOwner, Leak, Phase};
+use crate::mesh::name_list::few;
 use crate::mesh::walk_mark::Goal;
 use crate::pki::fingerprint::Fingerprint;
 use crate::problem::{Code, Finding, Problem, Severity};
-
-/// How many clusters a line names at most.
-const NAMED: usize = 10;
 
 impl Leak {
     /// How bad it is: critical as long as the key reaches a cluster, or may.
@@ -154,13 +152,5 @@ impl Leak {
             }
             _ => "set rotation.paused to false in the mesh file".to_owned(),
         }
-    }
-}
-
-fn few(names: &[&str]) -> String {
-    let shown = names.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-    match names.len().checked_sub(NAMED) {
-        Some(more) if more > 0 => format!("{shown} and {more} more"),
-        _ => shown,
     }
 }

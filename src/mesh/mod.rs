@@ -50,6 +50,7 @@ pub mod mesh_schema;
 pub mod mesh_template;
 pub mod metrics;
 pub mod minting;
+pub mod name_list;
 mod note;
 pub mod observed;
 pub mod outcome;

@@ -38,8 +38,7 @@ impl<'a> Pair<'a> {
 
     /// When the first of the old roots ends, in UTC.
     pub(in crate::mesh) fn old_end(self) -> OffsetDateTime {
-        let ends = self.old.iter().map(|held| held.certificate.not_after());
-        ends.min().unwrap_or_else(|| self.new.certificate.not_after())
+        Held::first_end(self.old).unwrap_or_else(|| self.new.certificate.not_after())
     }
 
     /// The old roots in words.

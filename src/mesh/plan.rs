@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
 use crate::mesh::admission::{Admission, Deed};
+use crate::mesh::adoption::{adopted_signer, own_ca_is_useless};
 use crate::mesh::change::{may_write, same_root};
 use crate::mesh::clocks::Clocks;
 use crate::mesh::convoy::Convoy;
@@ -24,7 +25,7 @@ use crate::mesh::progress::Progress;
 use crate::mesh::renewal::{Gain, Holder, Renewals, Way};
 use crate::mesh::signing_root::pins;
 use crate::mesh::stage::Stage;
-use crate::mesh::walk::{Move, Walk, own_ca_is_useless};
+use crate::mesh::walk::{Move, Walk};
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
@@ -475,14 +476,6 @@ impl View<'_> {
             }
         }
     }
-}
-
-/// That nothing but the walk replaces what a cluster was adopted with.
-#[must_use]
-pub fn adopted_signer(cluster: &Cluster) -> Problem {
-    let what =
-        format!("{} signs with what it was adopted with, which only the walk to a root of ours replaces", cluster.name);
-    Problem::new(Code::AdoptedSigner, what).hint("meshca rotate   takes the next step of it")
 }
 
 /// A signer that a cluster was adopted with has no issuing CA that could make another.

@@ -48,8 +48,7 @@ impl Progress {
     /// When the first of the old roots ends, in UTC.
     #[must_use]
     pub fn old_end(&self) -> OffsetDateTime {
-        let ends = self.from.iter().map(|held| held.certificate.not_after());
-        ends.min().unwrap_or_else(|| self.to.certificate.not_after())
+        Held::first_end(&self.from).unwrap_or_else(|| self.to.certificate.not_after())
     }
 }
 

@@ -11,7 +11,7 @@
 
 use time::OffsetDateTime;
 
-use crate::mesh::cacerts::SELF_SIGNED_SECRET;
+use crate::mesh::adoption::own_ca_is_useless;
 use crate::mesh::convoy::Convoy;
 use crate::mesh::evidence::bundled_at;
 use crate::mesh::fleet::{Access, Cluster, Membership};
@@ -46,14 +46,6 @@ pub(in crate::mesh) enum Move {
     Wait { why: String },
     /// Nothing: it has done its part.
     Stay,
-}
-
-/// What is left of the CA that istiod made for itself.
-pub(in crate::mesh) fn own_ca_is_useless(cluster: &Cluster) -> String {
-    format!(
-        "{SELF_SIGNED_SECRET} there is of no use any more: kubectl delete secret {SELF_SIGNED_SECRET} -n {}",
-        cluster.namespace
-    )
 }
 
 /// A walk.
