@@ -9,7 +9,7 @@ use crate::mesh::change::Change;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::holdings::Prepared;
 use crate::mesh::ledger::{Entry, Ledger};
-use crate::mesh::plan::Act;
+use crate::mesh::step::Act;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::{ahead, day, utc};
 use crate::pki::profile::Tier;

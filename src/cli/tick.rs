@@ -15,10 +15,10 @@ use crate::mesh::deadline::Ceremony;
 use crate::mesh::gates;
 use crate::mesh::leak::Leak;
 use crate::mesh::ledger;
-use crate::mesh::plan::Act;
 use crate::mesh::status::Status;
 #[cfg(feature = "k8s")]
 use crate::mesh::status_part;
+use crate::mesh::step::Act;
 use crate::pki::profile::Tier;
 use crate::problem::{Code, Finding, Problem, Severity};
 #[cfg(feature = "k8s")]

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
-use crate::mesh::plan::{Act, Plan};
+use crate::mesh::plan::Plan;
+use crate::mesh::step::Act;
 
 /// Part `index` of `count`, counted from 0. Every control plane belongs to exactly one part, in turn and in the order of
 /// the mesh file; a remote belongs where the control plane does that signs its workloads.
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
     use crate::mesh::fleet::Role;
     use crate::mesh::fleet_story::{Story, cluster, name};
-    use crate::mesh::plan::Step;
+    use crate::mesh::step::Step;
 
     fn mesh() -> Mesh {
         let mut mesh = Story::new().mesh;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use meshca::mesh::gates::Approvals;
-use meshca::mesh::plan::{self, Act, Step};
+use meshca::mesh::plan;
+use meshca::mesh::step::{Act, Step};
 use meshca::mesh::turn::{self, Wish};
 use time::OffsetDateTime;
 
