@@ -13,6 +13,7 @@ use crate::mesh::pair::Pair;
 use crate::mesh::party::{Party, Place};
 use crate::mesh::progress::Holdup;
 use crate::mesh::renewal::Renewals;
+use crate::mesh::roster::Roster;
 use crate::mesh::stage::Stage;
 use crate::mesh::walk_mark::{Goal, Turn};
 
@@ -23,6 +24,8 @@ pub(in crate::mesh) struct Convoy<'a> {
     pub(in crate::mesh) renewals: Renewals<'a>,
     pub(in crate::mesh) pair: Pair<'a>,
     pub(in crate::mesh) parties: BTreeMap<&'a ClusterName, Party<'a>>,
+    /// Every cluster of the mesh file.
+    pub(in crate::mesh) roster: Roster,
     /// Where people turned the walk.
     pub(in crate::mesh) turn: Option<Turn>,
 }
@@ -41,7 +44,7 @@ impl<'a> Convoy<'a> {
             .map(|cluster| (&cluster.name, Party::of(cluster, observed.get(&cluster.name), pair, evidence)))
             .collect();
         let turn = parties.values().filter_map(|party| party.mark?.turn).max();
-        Self { evidence, renewals, pair, parties, turn }
+        Self { evidence, renewals, pair, parties, roster: Roster::of(mesh), turn }
     }
 
     /// The control planes among them.

@@ -10,6 +10,7 @@ use crate::mesh::holdings::Held;
 use crate::mesh::observed::{Observed, certificates};
 use crate::mesh::party::{Party, Place};
 use crate::mesh::renewal::{Gain, Holder, Way};
+use crate::mesh::roster::Roster;
 use crate::mesh::stage::Stage;
 use crate::mesh::walk_mark::Goal;
 use crate::pki::certificate::Certificate;
@@ -169,8 +170,15 @@ fn is_approved(convoy: &Convoy<'_>, approvals: &Approvals) -> bool {
 fn forgotten(convoy: &Convoy<'_>) -> Option<Problem> {
     let mesh = convoy.evidence.mesh;
     let known: BTreeSet<&str> = mesh.clusters.iter().map(|it| it.name.as_str()).collect();
-    let rosters = convoy.parties.values().filter_map(|party| party.mark).flat_map(|mark| &mark.roster);
-    let forgotten: BTreeSet<&str> = rosters.map(String::as_str).filter(|name| !known.contains(name)).collect();
+    let mut rosters: Vec<&Roster> = Vec::new();
+    for mark in convoy.parties.values().filter_map(|party| party.mark) {
+        // All of a fleet carry the same, or a few that differ.
+        if !rosters.contains(&&mark.roster) {
+            rosters.push(&mark.roster);
+        }
+    }
+    let names = rosters.into_iter().flat_map(Roster::names).map(String::as_str);
+    let forgotten: BTreeSet<&str> = names.filter(|name| !known.contains(name)).collect();
     let first = forgotten.first()?;
     let all: Vec<&str> = forgotten.iter().copied().collect();
     Some(

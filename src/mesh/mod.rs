@@ -66,6 +66,7 @@ pub mod proposal;
 pub mod rehearsal;
 pub mod remote_secret;
 mod renewal;
+pub mod roster;
 pub mod row;
 pub mod secret_files;
 pub mod secret_manifest;

@@ -35,8 +35,8 @@ pub(in crate::mesh) fn note(convoy: &Convoy<'_>, cluster: &Cluster, what: Writte
     mark.own_ca |= party.and_then(|party| mark_on(party.there?)).is_some_and(|it| it.own_ca);
     let written_at = party.and_then(|party| party.observed?.written_at);
     mark.bundled_at = mark.bundled_at.or(written_at);
-    if mark.roster.is_empty() {
-        mark.roster = convoy.evidence.mesh.clusters.iter().map(|it| it.name.to_string()).collect();
+    if mark.roster.names().is_empty() {
+        mark.roster = convoy.roster.clone();
     }
     match (what, party) {
         (Written::Bundle(stage), _) => {

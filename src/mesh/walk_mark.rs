@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::mesh::roster::Roster;
 use crate::pki::fingerprint::Fingerprint;
 
 /// The note on one target's set.
@@ -14,7 +15,7 @@ pub struct WalkMark {
     /// The root that the fleet walks to.
     pub to: Fingerprint,
     /// The clusters of the mesh file when the set got its part of the walk: one that is missing later was forgotten.
-    pub roster: Vec<String>,
+    pub roster: Roster,
     /// When its trust bundle last changed, in UTC; renewals keep it. `None`: when the set was written.
     pub bundled_at: Option<OffsetDateTime>,
     /// Since when its workloads are known to be shown that trust bundle, in UTC; renewals keep it.
@@ -95,10 +96,10 @@ struct Written {
 impl WalkMark {
     /// A note with nothing in it but whereto the walk goes.
     #[must_use]
-    pub const fn to(new: Fingerprint) -> Self {
+    pub fn to(new: Fingerprint) -> Self {
         Self {
             to: new,
-            roster: Vec::new(),
+            roster: Roster::default(),
             bundled_at: None,
             shown_since: None,
             signs_since: None,
@@ -114,7 +115,7 @@ impl WalkMark {
     pub fn text(&self) -> String {
         let written = Written {
             to: self.to.to_string(),
-            roster: self.roster.clone(),
+            roster: self.roster.names().to_vec(),
             bundled_at: self.bundled_at.map(OffsetDateTime::unix_timestamp),
             shown_since: self.shown_since.map(OffsetDateTime::unix_timestamp),
             signs_since: self.signs_since.map(OffsetDateTime::unix_timestamp),
@@ -142,7 +143,7 @@ impl WalkMark {
         let (from, removed) = (roots(&written.from)?, roots(&written.removed)?);
         Some(Self {
             to: Fingerprint::parse(&written.to)?,
-            roster: written.roster,
+            roster: Roster::from_names(written.roster),
             bundled_at: moment(written.bundled_at).ok()?,
             shown_since: moment(written.shown_since).ok()?,
             signs_since: moment(written.signs_since).ok()?,
@@ -164,7 +165,7 @@ mod tests {
         let new = Fingerprint::of(b"new");
         let bare = WalkMark::to(new);
         let full = WalkMark {
-            roster: vec!["east".to_owned(), "west".to_owned()],
+            roster: Roster::from_names(vec!["east".to_owned(), "west".to_owned()]),
             bundled_at: Some(NOW),
             shown_since: Some(NOW),
             signs_since: Some(NOW),

@@ -6,6 +6,7 @@ use meshca::mesh::fleet::ClusterName;
 use meshca::mesh::istiod_deployment::IstiodDeployment;
 use meshca::mesh::observed::{Observed, Owner, Replica as Look, SecretSight, Way};
 use meshca::mesh::ownership::Ownership;
+use meshca::mesh::roster::Roster;
 use meshca::mesh::walk_mark::{Goal, Turn, WalkMark};
 use meshca::pki::certificate::Certificate;
 use meshca::pki::fingerprint::Fingerprint;
@@ -142,7 +143,7 @@ fn note(layout: &Layout, mark: &Mark, now: OffsetDateTime) -> WalkMark {
     let moment = |age: Option<Age>| age.map(|age| ago(now, age));
     let names = layout.mesh.clusters.iter().take(usize::from(mark.roster)).map(|it| it.name.to_string());
     WalkMark {
-        roster: names.collect(),
+        roster: Roster::from_names(names.collect()),
         bundled_at: moment(mark.bundled),
         shown_since: moment(mark.shown),
         signs_since: moment(mark.signs),
@@ -205,11 +206,11 @@ pub(crate) fn mark(layout: &Layout, mark: &WalkMark, now: OffsetDateTime) -> Mar
     let age = |moment: Option<OffsetDateTime>| {
         moment.map(|moment| Age::try_from((now - moment).whole_seconds()).expect("no mark is of the future"))
     };
-    let names = layout.mesh.clusters.iter().map(|it| it.name.as_str()).take(mark.roster.len());
-    assert!(names.eq(mark.roster.iter().map(String::as_str)), "{:?}", mark.roster);
+    let names = layout.mesh.clusters.iter().map(|it| it.name.as_str()).take(mark.roster.names().len());
+    assert!(names.eq(mark.roster.names().iter().map(String::as_str)), "{:?}", mark.roster);
     Mark {
         to: root(mark.to),
-        roster: u8::try_from(mark.roster.len()).unwrap(),
+        roster: u8::try_from(mark.roster.names().len()).unwrap(),
         bundled: age(mark.bundled_at),
         shown: age(mark.shown_since),
         signs: age(mark.signs_since),
