@@ -1,8 +1,10 @@
 //! Where a fleet stands whose clusters came with roots of their own, and what their istiods need.
 
-use time::Duration;
+use time::{Duration, OffsetDateTime};
 
+use crate::mesh::adoption::decide;
 use crate::mesh::cacerts::Cacerts;
+use crate::mesh::change::Change;
 use crate::mesh::evidence::Evidence;
 use crate::mesh::fleet_story::{Made, NOW, Story, held, name};
 use crate::mesh::footing::Footing;
@@ -10,13 +12,20 @@ use crate::mesh::holdings::Held;
 use crate::mesh::lingering::lingering;
 use crate::mesh::observed::{Owner, Replica, SecretKind, SecretSight, Way};
 use crate::mesh::ownership::Ownership;
+use crate::mesh::plan::root_change;
 use crate::mesh::trust_bundle;
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::validity::Validity;
+use crate::problem::Code;
 
 /// The cluster has an adopted set under this root.
 fn adopt(story: &mut Story, cluster: &str, root: &Made, own_ca: bool) {
-    let window = Validity::new(NOW - Duration::days(19), NOW + Duration::days(71));
+    adopt_until(story, cluster, root, own_ca, NOW + Duration::days(71));
+}
+
+/// The same, with a signer that ends then.
+fn adopt_until(story: &mut Story, cluster: &str, root: &Made, own_ca: bool, end: OffsetDateTime) -> Cacerts {
+    let window = Validity::new(NOW - Duration::days(19), end);
     let signer = story.intermediate_under(root, cluster, 0, window);
     let set = Cacerts::assemble(signer.certificate.clone(), &signer.key, &[], None, root.certificate.pem().as_bytes());
     let values = set.files().iter().map(|(file, value)| ((*file).to_owned(), value.expose().to_vec())).collect();
@@ -28,6 +37,7 @@ fn adopt(story: &mut Story, cluster: &str, root: &Made, own_ca: bool) {
     let mark = Ownership::new("mesh1", &name(cluster), 0, signer.certificate.serial_text()).walking(Some(walk));
     let sight = SecretSight::new(SecretKind::Opaque, Owner::Ours(mark), values, Some(signer.key.spki()));
     story.look_at(cluster).secret = Ok(Some(sight));
+    set
 }
 
 /// Notes this on the set that is there.
@@ -132,4 +142,60 @@ fn a_root_without_a_generation_is_named_by_its_subject() {
     let story = Story::new();
     assert_eq!(held(1, &story.root).name(), "root g1");
     assert!(Held::adopted(story.root.certificate).name().starts_with('"'));
+}
+
+#[test]
+fn a_set_is_taken_over_as_it_was_decided_on_and_not_as_it_has_become_since() {
+    let mut story = Story::new();
+    let (left, right) = (story.other_root("left"), story.other_root("right"));
+    let set = adopt_until(&mut story, "east", &left, false, NOW + Duration::days(71));
+    let sight = story.sight_of("east");
+    let Owner::Ours(mark) = sight.owner.clone() else { panic!("not ours") };
+    let ours = sight.clone();
+    let foreign =
+        SecretSight { owner: Owner::Somebody("kubectl".to_owned()), uid: Some("one".to_owned()), ..ours.clone() };
+    let look = |secret: Option<&SecretSight>| {
+        let mut observed = story.observed[&name("east")].clone();
+        observed.secret = Ok(secret.cloned());
+        observed
+    };
+    let cluster = &story.mesh.clusters[0];
+    let decided = |before: Option<&SecretSight>, now: Option<&SecretSight>| match decide(
+        &set,
+        &mark,
+        cluster,
+        &look(before),
+        &look(now),
+    ) {
+        Change::Refuse(problem) => Err(problem.code()),
+        change => Ok(change),
+    };
+    let replace = Change::Replace { uid: Some("one".to_owned()), version: None };
+    assert_eq!(decided(Some(&foreign), Some(&foreign)), Ok(replace));
+    assert_eq!(decided(Some(&foreign), Some(&ours)), Ok(Change::Leave), "another run was first");
+    assert_eq!(decided(None, None), Ok(Change::Create));
+    let changed = Err(Code::TargetChangedMeanwhile);
+    assert_eq!(decided(Some(&foreign), None), changed, "it is gone");
+    assert_eq!(decided(None, Some(&foreign)), changed, "it has come");
+    let mut other = foreign.clone();
+    other.public.insert("root-cert.pem".to_owned(), right.certificate.pem().into_bytes());
+    assert_eq!(decided(Some(&foreign), Some(&other)), changed, "another bundle");
+    let other = SecretSight { key_spki: Some(right.key.spki()), ..foreign.clone() };
+    assert_eq!(decided(Some(&foreign), Some(&other)), changed, "another key");
+}
+
+#[test]
+fn the_next_stage_begins_before_an_adopted_signer_ends_that_nothing_renews() {
+    let mut story = Story::new();
+    let left = story.other_root("left");
+    let bound = story.mesh.workload.max_ttl + story.mesh.workload.margin;
+    let latest = |story: &mut Story, end| {
+        adopt_until(story, "east", &left, false, end);
+        root_change(&story.mesh, &story.holdings, &story.observed, NOW).unwrap().unwrap().latest_start
+    };
+    let soon = NOW + Duration::days(20);
+    assert_eq!(latest(&mut story, soon), soon - bound, "what it signed last has to end before it does");
+    let never = NOW + Duration::days(2999);
+    let by_the_root = latest(&mut story, never);
+    assert!(by_the_root < never - bound, "the root ends first");
 }

@@ -108,7 +108,8 @@ impl<'a> Convoy<'a> {
         // Nothing renews what a cluster was adopted with: it has to get a signer of ours before that ends.
         let signers = self.signing().filter(|party| stage <= Stage::Sign && party.is_adopted()).filter_map(|party| {
             let end = party.there?.signer.as_ref().ok()?.not_after();
-            Some(end - party.bound - if stage == Stage::Trust { bound } else { Duration::ZERO })
+            let trust = if stage == Stage::Trust { bound } else { Duration::ZERO };
+            Some(end.saturating_sub(party.bound + trust))
         });
         signers.min().map_or(before_the_roots_end, |end| end.min(before_the_roots_end))
     }
