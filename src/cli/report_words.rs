@@ -399,7 +399,7 @@ next ceremony by";
         let mut story = Story::new();
         assert_eq!(next(&story), None);
         let other = story.other_root("mesh0 root").certificate.pem();
-        story.look_at("far").system_roots = Ok(Some(other.into_bytes()));
+        story.look_at("far").system_roots = Ok(Some(other.into_bytes().into()));
         assert_eq!(next(&story).as_deref(), Some("meshca -f m.yaml check far"));
         story.observed.remove(&crate::mesh::fleet_story::name("west"));
         assert_eq!(next(&story).as_deref(), Some("meshca -f m.yaml check west"));

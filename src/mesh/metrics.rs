@@ -248,7 +248,7 @@ mod tests {
         let mut story = Story::new();
         let other = story.other_root("mesh1 root g2");
         let both = format!("{0}{1}{0}", story.root.certificate.pem(), other.certificate.pem());
-        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes());
+        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes().into());
         let text = text(&story);
         let end = (NOW + Duration::days(3000)).unix_timestamp().to_string();
         assert_eq!(sample(&text, "istio_cert_expiry_timestamp{cluster=\"east\",role=\"root\"}"), Some(end.as_str()));

@@ -10,6 +10,7 @@ pub mod cadence;
 pub mod change;
 pub mod checks;
 pub mod clocks;
+pub mod cluster_list;
 pub mod cluster_naming;
 pub(crate) mod cluster_rules;
 pub mod common_root;

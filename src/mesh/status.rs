@@ -249,7 +249,7 @@ mod tests {
         let usual = ["east intermediate", "far intermediate", "west intermediate", "mesh1 issuing", "mesh1 root"];
         assert_eq!(heads(&story), usual);
         let other = story.other_root("mesh0 root").certificate.pem();
-        story.sight_of("west").public.insert("root-cert.pem".to_owned(), other.into_bytes());
+        story.sight_of("west").public.insert("root-cert.pem".to_owned(), other.into_bytes().into());
         assert!(heads(&story).contains(&"west root".to_owned()));
     }
 
@@ -327,7 +327,7 @@ mod tests {
         let mut story = Story::new();
         let bad = pem::encode(&pem::Pem::new("CERTIFICATE", b"no".as_slice())).replace("\r\n", "\n");
         let both = format!("{}{bad}", story.root.certificate.pem());
-        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes());
+        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes().into());
         let status = seen(&story);
         let roots: Vec<Standing> =
             status.rows_of(&name("east")).filter(|row| row.role == Tier::Root).map(|row| row.standing).collect();
@@ -423,7 +423,7 @@ mod tests {
     fn another_root_is_critical_and_a_foreign_owner_a_warning() {
         let mut story = Story::new();
         let other = story.other_root("mesh0 root").certificate.pem();
-        story.look_at("far").system_roots = Ok(Some(other.into_bytes()));
+        story.look_at("far").system_roots = Ok(Some(other.into_bytes().into()));
         story.sight_of("west").owner = Owner::Somebody("helm".to_owned());
         let status = seen(&story);
         assert_eq!(codes(&status), [Code::RootDiffers, Code::OwnedBySomebodyElse]);
@@ -502,7 +502,8 @@ mod tests {
     #[test]
     fn a_remote_of_nobody_is_unknown() {
         let mut story = Story::new();
-        story.mesh.clusters.push(cluster("lost", Role::Remote { primary: name("gone") }));
+        let lost = cluster("lost", Role::Remote { primary: name("gone") });
+        story.mesh.clusters = story.mesh.clusters.iter().cloned().chain([lost]).collect();
         assert_eq!(standing(&story, "lost"), Standing::Unknown);
     }
 
