@@ -1,12 +1,12 @@
 //! A mesh file that was read, and what the commands do with it alike: begin to write, keep a ledger, tell the watchers.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use time::OffsetDateTime;
 
 use crate::cli::args::Shared;
 use crate::cli::exit::Exit;
+use crate::cli::metrics_arguments::MetricsArguments;
 use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
 use crate::cli::{problem_words, report_words};
@@ -14,7 +14,8 @@ use crate::jobs::courier::Courier;
 use crate::jobs::report;
 use crate::jobs::rotate::Tick;
 use crate::mesh::fleet::Mesh;
-use crate::mesh::metrics;
+use crate::mesh::metrics::{self, Told};
+use crate::mesh::public_status::PublicStatus;
 use crate::mesh::status::{Status, status};
 use crate::problem::{Code, Problem};
 use crate::world::brake::Brake;
@@ -24,9 +25,6 @@ use crate::world::lock::Lock;
 use crate::world::mesh_folder;
 use crate::world::store::Store;
 use crate::world::targets::Targets;
-
-/// The program's version, as it stands in metrics.
-pub(in crate::cli) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a command may end with instead of an exit code: what is wrong, all of it.
 pub(in crate::cli) type Ended = Result<Exit, Vec<Problem>>;
@@ -104,17 +102,36 @@ impl<'a> Desk<'a> {
     }
 
     /// What the unattended side leaves for its watchers: the public status and the metrics. A tick that acted has
-    /// acted, whether or not they can be written.
-    pub(in crate::cli) fn tell_watchers(&self, tick: &Tick, textfile: Option<&Path>) -> Result<Status, Problem> {
+    /// acted, whether or not they can be written; what can be, is.
+    pub(in crate::cli) fn tell_watchers(&self, tick: &Tick, to: &MetricsArguments) -> (Status, Result<(), Problem>) {
         let status = status(&self.mesh, &tick.holdings, &tick.observed, self.now);
-        if let Some(folder) = mesh_folder::records_folder(&self.mesh) {
-            let text = report_words::written(&status, Form::Json, "", VERSION, false)?;
-            report::write_status(folder, &text)?;
+        let status = Status { recorded_at: report::recorded_at(&self.mesh), ..status };
+        let kept = match mesh_folder::records_folder(&self.mesh) {
+            Some(folder) => report_words::written(&status, Form::Json, "", &to.wording(), false)
+                .and_then(|text| report::write_status(folder, &text)),
+            None => Ok(()),
+        };
+        let sent = self.send_metrics(&status, to);
+        (status, kept.and(sent))
+    }
+
+    /// Writes the metrics of a status where they are wanted besides standard output. What can be written, is.
+    ///
+    /// # Errors
+    /// `file-unwritable`, `pushgateway-failed`: the first of them.
+    pub(in crate::cli) fn send_metrics(&self, status: &Status, to: &MetricsArguments) -> Result<(), Problem> {
+        if to.is_nowhere() {
+            return Ok(());
         }
-        if let Some(path) = textfile {
-            report::write_textfile(path, &metrics::render(&status, self.now, VERSION))?;
-        }
-        Ok(status)
+        let text = metrics::render(Told::Present(&PublicStatus::of(status)), self.now, &to.wording());
+        let written = to.metrics_textfile.as_ref().map_or(Ok(()), |path| report::write_textfile(path, &text));
+        #[cfg(feature = "k8s")]
+        let written = {
+            let push = |url: &String| report::push(url, &text, self.mesh.rotation.deadline);
+            let pushed = to.pushgateway.as_ref().map_or(Ok(()), push);
+            written.and(pushed)
+        };
+        written
     }
 
     pub(in crate::cli) fn error(&self, problem: &Problem) -> String {

@@ -45,7 +45,7 @@ impl Watch<'_> {
         let home = &self.order.home;
         let (Some(own), Some(identity)) = (&home.lease, &home.identity) else { return self.ticks(mesh) };
         let wish = Wish {
-            access: home.access(),
+            access: home.access.access(),
             namespace: own.namespace.clone(),
             name: own.name.clone(),
             identity: identity.clone(),

@@ -3,6 +3,8 @@
 pub mod adopt;
 pub mod check;
 pub mod courier;
+#[cfg(feature = "k8s")]
+pub mod exporter;
 pub mod first_look;
 pub mod init;
 pub mod inspect;

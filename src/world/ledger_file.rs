@@ -161,6 +161,18 @@ fn tail(file: &mut std::fs::File, size: u64) -> std::io::Result<Vec<u8>> {
     Ok(tail)
 }
 
+/// When the last whole entry was made, UTC. Only the end of the file is read, and no link is verified. `None`: there is
+/// none, or it cannot be read.
+#[must_use]
+pub fn newest(path: &Path) -> Option<OffsetDateTime> {
+    let mut file = files::open_for_reading(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    let tail = tail(&mut file, size).ok()?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n')?;
+    let last = tail.get(..whole)?.rsplit(|byte| *byte == b'\n').next()?;
+    serde_json::from_slice::<Entry>(last).ok().map(|entry| entry.at)
+}
+
 /// An entry holds only strings and numbers, so that it can always be written.
 fn text(entry: &Entry) -> String {
     serde_json::to_string(entry).unwrap_or_default()
