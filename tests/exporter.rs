@@ -215,3 +215,36 @@ fn several_requests_go_over_one_connection_and_the_end_does_not_wait_for_it() {
     let _ = stream.shutdown(Shutdown::Both);
     assert!(TcpStream::connect(exporter.address).is_err(), "nobody listens any more");
 }
+
+#[test]
+fn a_watch_serves_the_status_of_its_own_ticks_and_says_so_when_a_tick_fails() {
+    let story = published();
+    let line = format!("--at {MOMENT} rotate --watch --every 1s --passphrase-file passphrase --listen 127.0.0.1:0");
+    let mut watch = Exporting::start(&story, &line);
+    let first = once(&watch, "its first tick has ended", is_read);
+    assert_eq!(watch.get("/readyz").status, 200);
+    let samples_of = |text: &str, family: &str| samples(text).iter().filter(|line| line.starts_with(family)).count();
+    assert_eq!(samples_of(&first, "istio_cert_expiry_timestamp{"), 6, "{first}");
+    let time = |text: &str| {
+        let line = samples(text).into_iter().find(|line| line.starts_with("meshca_status_timestamp_seconds")).unwrap();
+        line.rsplit_once(' ').unwrap().1.parse::<i64>().unwrap()
+    };
+    let later = once(&watch, "another tick ends", |text| time(text) > time(&first));
+    // The mesh file breaks: no tick has a status any more.
+    let mesh = story.read("mesh.yaml");
+    story.write("mesh.yaml", "version: 1\nmesh: [\n");
+    let stale = once(&watch, "a tick fails", |text| !is_read(text));
+    assert!(time(&stale) >= time(&later) && samples_of(&stale, "istio_cert_expiry_timestamp{") == 6, "{stale}");
+    story.write("mesh.yaml", mesh);
+    let back = once(&watch, "a tick succeeds", is_read);
+    assert!(time(&back) > time(&stale));
+    assert_eq!(watch.end(Signal::TERM), Some(0), "{}", watch.words());
+}
+
+#[test]
+fn only_a_watch_over_the_whole_fleet_serves() {
+    let story = published();
+    for bad in ["--listen 127.0.0.1:0", "--watch --listen 127.0.0.1:0 --shard 0/2", "--watch --listen 9949"] {
+        assert_eq!(story.with_passphrase(&format!("rotate {bad}")).code, Some(2), "{bad}");
+    }
+}

@@ -11,6 +11,8 @@ use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
 use crate::cli::{problem_words, report_words};
 use crate::jobs::courier::Courier;
+#[cfg(feature = "k8s")]
+use crate::jobs::exporter::Exhibit;
 use crate::jobs::report;
 use crate::jobs::rotate::Tick;
 use crate::mesh::fleet::Mesh;
@@ -44,6 +46,9 @@ pub(in crate::cli) struct Desk<'a> {
     pub(in crate::cli) now: OffsetDateTime,
     /// What may keep it from writing: a signal, or a Lease that is lost.
     pub(in crate::cli) brake: Arc<Brake>,
+    /// Where the status is told over HTTP, if it is.
+    #[cfg(feature = "k8s")]
+    pub(in crate::cli) exhibit: Option<Arc<Exhibit>>,
 }
 
 impl<'a> Desk<'a> {
@@ -57,7 +62,17 @@ impl<'a> Desk<'a> {
 
     pub(in crate::cli) fn of(mesh: Mesh, shared: &'a Shared, voice: Voice, now: OffsetDateTime) -> Self {
         let store = Store::new(mesh.material.clone());
-        Self { mesh, store, entropy: Entropy::new(), shared, voice, now, brake: Arc::default() }
+        Self {
+            mesh,
+            store,
+            entropy: Entropy::new(),
+            shared,
+            voice,
+            now,
+            brake: Arc::default(),
+            #[cfg(feature = "k8s")]
+            exhibit: None,
+        }
     }
 
     /// What a command that writes needs first: a moment that may be written at, and the lock.
@@ -106,6 +121,10 @@ impl<'a> Desk<'a> {
     pub(in crate::cli) fn tell_watchers(&self, tick: &Tick, to: &MetricsArguments) -> (Status, Result<(), Problem>) {
         let status = status(&self.mesh, &tick.holdings, &tick.observed, self.now);
         let status = Status { recorded_at: report::recorded_at(&self.mesh), ..status };
+        #[cfg(feature = "k8s")]
+        if let Some(exhibit) = &self.exhibit {
+            exhibit.show(PublicStatus::of(&status));
+        }
         let kept = match mesh_folder::records_folder(&self.mesh) {
             Some(folder) => report_words::written(&status, Form::Json, "", &to.wording(), false)
                 .and_then(|text| report::write_status(folder, &text)),

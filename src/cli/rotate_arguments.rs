@@ -1,5 +1,8 @@
 //! What may be typed after `rotate`.
 
+#[cfg(feature = "k8s")]
+use std::net::SocketAddr;
+
 use clap::Args;
 use time::Duration;
 
@@ -32,6 +35,10 @@ pub struct RotateArguments {
     /// From the end of one tick to the next. Without it, as rotation.tick says.
     #[arg(long, value_name = "DURATION", value_parser = length, requires = "watch")]
     pub(in crate::cli) every: Option<Duration>,
+    /// Serve the metrics at this address, as `exporter` does; port 0: any that is free.
+    #[cfg(feature = "k8s")]
+    #[arg(long, value_name = "ADDR:PORT", requires = "watch")]
+    pub(in crate::cli) listen: Option<SocketAddr>,
     /// Work on part I of N only, counted from 0; `N` alone takes I from JOB_COMPLETION_INDEX, which an Indexed Job sets.
     /// No status is written then: it would be that of a part.
     #[arg(long, value_name = "I/N", value_parser = part, conflicts_with_all = STATUS_WRITERS)]
@@ -56,7 +63,7 @@ pub struct RotateArguments {
 
 /// The options that write the status of the whole mesh, by clap's names for them.
 #[cfg(feature = "k8s")]
-const STATUS_WRITERS: [&str; 2] = ["metrics_textfile", "pushgateway"];
+const STATUS_WRITERS: [&str; 3] = ["listen", "metrics_textfile", "pushgateway"];
 #[cfg(not(feature = "k8s"))]
 const STATUS_WRITERS: [&str; 1] = ["metrics_textfile"];
 
@@ -78,6 +85,8 @@ impl RotateArguments {
             metrics: MetricsArguments::none(),
             watch: false,
             every: None,
+            #[cfg(feature = "k8s")]
+            listen: None,
             shard: None,
             completion_index: None,
             approve_removal: Vec::new(),

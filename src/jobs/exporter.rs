@@ -48,6 +48,12 @@ impl Exhibit {
         };
     }
 
+    /// Whether what is told is a status of this second.
+    #[must_use]
+    pub fn is_of(&self, moment: OffsetDateTime) -> bool {
+        matches!(&*self.shown(), Shown::Present(status) if status.generated_at() == moment.truncate_to_second())
+    }
+
     /// Another replica works and tells of the fleet, and this one would only tell something older.
     pub fn stand_by(&self) {
         *self.shown() = Shown::StandsBy;
