@@ -6,7 +6,6 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
-use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -14,7 +13,7 @@ use rustix::process::Signal;
 mod exporting;
 mod support;
 
-use exporting::{Exporting, LONG, Reply, ask, samples};
+use exporting::{Exporting, LONG, Reply, ask, is_read, samples};
 use support::story::{Story, lab};
 
 const MOMENT: &str = "2026-11-23T10:00:00Z";
@@ -34,29 +33,11 @@ fn exporter(story: &Story) -> Exporting {
     Exporting::start(story, &format!("--at {MOMENT} exporter --listen 127.0.0.1:0 --every 1s"))
 }
 
-/// The text of metrics once it is so.
-fn once(exporter: &Exporting, what: &str, is_so: impl Fn(&str) -> bool) -> String {
-    let start = Instant::now();
-    loop {
-        let reply = exporter.get("/metrics");
-        assert_eq!(reply.status, 200, "a scrape never fails");
-        if is_so(&reply.body) {
-            return reply.body;
-        }
-        assert!(start.elapsed() < LONG, "{what}\n{}", reply.body);
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
-fn is_read(text: &str) -> bool {
-    text.contains("\nmeshca_status_readable 1\n")
-}
-
 #[test]
 fn a_scrape_says_what_a_report_says_at_that_moment_and_each_form_has_its_type() {
     let story = published();
     let mut exporter = exporter(&story);
-    let text = once(&exporter, "it reads the status", is_read);
+    let text = exporter.once("it reads the status", is_read);
     let report = story.meshca(&format!("--at {MOMENT} report -o prometheus")).fine().out;
     assert!(text == report, "{text}\n--- report\n{report}");
     let plain = exporter.get("/metrics");
@@ -73,7 +54,7 @@ fn a_scrape_says_what_a_report_says_at_that_moment_and_each_form_has_its_type() 
 fn what_is_not_a_scrape_is_answered_too_and_nothing_is_ever_a_500() {
     let story = published();
     let mut exporter = exporter(&story);
-    once(&exporter, "it reads the status", is_read);
+    exporter.once("it reads the status", is_read);
     let status = |request: &str| ask(exporter.address, request.as_bytes()).status;
     let end = "Host: a\r\nConnection: close\r\n\r\n";
     assert_eq!(status(&format!("GET /healthz HTTP/1.1\r\n{end}")), 200);
@@ -98,34 +79,34 @@ fn a_status_that_is_missing_replaced_broken_and_gone_is_told_as_it_is() {
     let (status, aside) = (story.path("records/status.json"), story.path("aside.json"));
     fs::rename(&status, &aside).unwrap();
     let mut exporter = exporter(&story);
-    let nothing = once(&exporter, "it has looked", |text| text.contains("meshca_status_readable 0"));
+    let nothing = exporter.once("it has looked", |text| text.contains("meshca_status_readable 0"));
     assert_eq!(samples(&nothing).len(), 2, "{nothing}");
     let ready = exporter.get("/readyz");
     assert_eq!((ready.status, exporter.get("/healthz").status), (503, 200));
     // It comes.
     fs::copy(&aside, &status).unwrap();
-    let first = once(&exporter, "it reads what came", is_read);
+    let first = exporter.once("it reads what came", is_read);
     assert_eq!(exporter.get("/readyz").status, 200);
     // The next tick replaces it.
     story.with_passphrase("--at 2026-11-23T11:00:00Z rotate").fine();
     let hour = "meshca_status_timestamp_seconds 1795431600";
-    let second = once(&exporter, "it reads what replaced it", |text| text.contains(hour));
+    let second = exporter.once("it reads what replaced it", |text| text.contains(hour));
     assert!(is_read(&second) && samples(&second).len() == samples(&first).len());
     // It breaks: the last one that could be read is still told of, as such.
     let whole = story.bytes("records/status.json");
     story.write("records/status.json", &whole[..whole.len() / 2]);
-    let broken = once(&exporter, "it sees that it is broken", |text| !is_read(text));
+    let broken = exporter.once("it sees that it is broken", |text| !is_read(text));
     assert!(broken == second.replace("\nmeshca_status_readable 1\n", "\nmeshca_status_readable 0\n"), "{broken}");
     assert_eq!(exporter.get("/readyz").status, 200, "it still tells of a status");
     // It is gone, is a folder, is another thing, and comes back.
     story.remove("records/status.json");
     fs::create_dir(&status).unwrap();
-    once(&exporter, "a folder is none", |text| !is_read(text));
+    exporter.once("a folder is none", |text| !is_read(text));
     fs::remove_dir(&status).unwrap();
     story.write("records/status.json", "{\"apiVersion\":\"meshca.io/v9\",\"kind\":\"Report\"}");
-    once(&exporter, "a version that is not known is none", |text| !is_read(text));
+    exporter.once("a version that is not known is none", |text| !is_read(text));
     story.write("records/status.json", &whole);
-    let back = once(&exporter, "it reads it again", is_read);
+    let back = exporter.once("it reads it again", is_read);
     assert!(back == second, "{back}");
     assert_eq!(exporter.end(Signal::TERM), Some(0));
     let words = exporter.words();
@@ -138,7 +119,7 @@ fn a_status_that_nobody_renews_gets_older_and_the_warning_turns_by_itself() {
     let story = published();
     // Seven days before the intermediates end, and an hour more.
     let late = Exporting::start(&story, "--at 2027-02-14T11:00:00Z exporter --listen 127.0.0.1:0");
-    let text = once(&late, "it reads the status", is_read);
+    let text = late.once("it reads the status", is_read);
     assert!(text.contains("meshca_status_timestamp_seconds 1795428000"), "{text}");
     assert!(text.contains("meshca_certificate_expires_soon{cluster=\"east\",role=\"intermediate\"} 1"), "{text}");
     let report = story.meshca("--at 2027-02-14T11:00:00Z report -o prometheus").out;
@@ -157,7 +138,7 @@ fn a_status_file_needs_no_mesh_file_and_the_label_has_the_name_that_is_wished_fo
     let status = story.path("records/status.json").display().to_string();
     let line = format!("--at {MOMENT} exporter --listen 127.0.0.1:0 --cluster-label mesh_cluster --status {status}");
     let exporter = Exporting::start(&other, &line);
-    let text = once(&exporter, "it reads the status", is_read);
+    let text = exporter.once("it reads the status", is_read);
     assert!(text.contains("istio_cert_expiry_timestamp{mesh_cluster=\"east\",role=\"root\"}"), "{text}");
     assert!(!text.contains("{cluster=") && !text.contains(",cluster="), "{text}");
     let report = story.meshca(&format!("--at {MOMENT} report -o prometheus --cluster-label mesh_cluster")).fine().out;
@@ -181,7 +162,7 @@ fn what_cannot_be_served_is_refused_before_anything_is_waited_for() {
 fn who_says_nothing_half_a_request_or_too_much_does_not_keep_others_from_their_answer() {
     let story = published();
     let mut exporter = exporter(&story);
-    once(&exporter, "it reads the status", is_read);
+    exporter.once("it reads the status", is_read);
     let silent: Vec<TcpStream> = (0..40).map(|_| TcpStream::connect(exporter.address).unwrap()).collect();
     let mut half = TcpStream::connect(exporter.address).unwrap();
     half.write_all(b"GET /metrics HTTP/1.1\r\nHo").unwrap();
@@ -200,7 +181,7 @@ fn who_says_nothing_half_a_request_or_too_much_does_not_keep_others_from_their_a
 fn several_requests_go_over_one_connection_and_the_end_does_not_wait_for_it() {
     let story = published();
     let mut exporter = exporter(&story);
-    once(&exporter, "it reads the status", is_read);
+    exporter.once("it reads the status", is_read);
     let mut stream = TcpStream::connect(exporter.address).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
     for _ in 0..3 {
@@ -221,7 +202,7 @@ fn a_watch_serves_the_status_of_its_own_ticks_and_says_so_when_a_tick_fails() {
     let story = published();
     let line = format!("--at {MOMENT} rotate --watch --every 1s --passphrase-file passphrase --listen 127.0.0.1:0");
     let mut watch = Exporting::start(&story, &line);
-    let first = once(&watch, "its first tick has ended", is_read);
+    let first = watch.once("its first tick has ended", is_read);
     assert_eq!(watch.get("/readyz").status, 200);
     let samples_of = |text: &str, family: &str| samples(text).iter().filter(|line| line.starts_with(family)).count();
     assert_eq!(samples_of(&first, "istio_cert_expiry_timestamp{"), 6, "{first}");
@@ -229,14 +210,14 @@ fn a_watch_serves_the_status_of_its_own_ticks_and_says_so_when_a_tick_fails() {
         let line = samples(text).into_iter().find(|line| line.starts_with("meshca_status_timestamp_seconds")).unwrap();
         line.rsplit_once(' ').unwrap().1.parse::<i64>().unwrap()
     };
-    let later = once(&watch, "another tick ends", |text| time(text) > time(&first));
+    let later = watch.once("another tick ends", |text| time(text) > time(&first));
     // The mesh file breaks: no tick has a status any more.
     let mesh = story.read("mesh.yaml");
     story.write("mesh.yaml", "version: 1\nmesh: [\n");
-    let stale = once(&watch, "a tick fails", |text| !is_read(text));
+    let stale = watch.once("a tick fails", |text| !is_read(text));
     assert!(time(&stale) >= time(&later) && samples_of(&stale, "istio_cert_expiry_timestamp{") == 6, "{stale}");
     story.write("mesh.yaml", mesh);
-    let back = once(&watch, "a tick succeeds", is_read);
+    let back = watch.once("a tick succeeds", is_read);
     assert!(time(&back) > time(&stale));
     assert_eq!(watch.end(Signal::TERM), Some(0), "{}", watch.words());
 }

@@ -413,6 +413,13 @@ pub enum ManifestsCommand {
         #[arg(long, value_name = "IMAGE", value_parser = image)]
         image: String,
     },
+    /// What an exporter may do in the cluster that meshca runs in: read the ConfigMaps with the public status by name, and no
+    /// Secret.
+    Exporter {
+        /// The service account of the exporter. Without it, meshca-exporter/meshca-exporter, which is printed, too.
+        #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account)]
+        service_account: Option<Subject>,
+    },
 }
 
 /// Whom a cluster knows meshca as.

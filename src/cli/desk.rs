@@ -25,6 +25,8 @@ use crate::world::entropy::Entropy;
 use crate::world::ledger_file::LedgerFile;
 use crate::world::lock::Lock;
 use crate::world::mesh_folder;
+#[cfg(feature = "k8s")]
+use crate::world::pushgateway::Place;
 use crate::world::store::Store;
 use crate::world::targets::Targets;
 
@@ -146,7 +148,7 @@ impl<'a> Desk<'a> {
         let written = to.metrics_textfile.as_ref().map_or(Ok(()), |path| report::write_textfile(path, &text));
         #[cfg(feature = "k8s")]
         let written = {
-            let push = |url: &String| report::push(url, &text, self.mesh.rotation.deadline);
+            let push = |place: &Place| report::push(place, &text, self.mesh.rotation.deadline);
             let pushed = to.pushgateway.as_ref().map_or(Ok(()), push);
             written.and(pushed)
         };

@@ -6,6 +6,8 @@ use clap::Args;
 
 use crate::mesh::cluster_label::ClusterLabel;
 use crate::mesh::metrics::Wording;
+#[cfg(feature = "k8s")]
+use crate::world::pushgateway::Place;
 
 /// The program's version, as it stands in metrics.
 pub(in crate::cli) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -19,8 +21,8 @@ pub struct MetricsArguments {
     /// Send the metrics to this Pushgateway afterwards, by PUT, in place of what it has of job `meshca`: http://HOST:PORT,
     /// or with /metrics/job/NAME behind it.
     #[cfg(feature = "k8s")]
-    #[arg(long, value_name = "URL")]
-    pub(in crate::cli) pushgateway: Option<String>,
+    #[arg(long, value_name = "URL", value_parser = Place::of)]
+    pub(in crate::cli) pushgateway: Option<Place>,
     /// What its labels are called.
     #[command(flatten)]
     pub(in crate::cli) label: LabelArgument,

@@ -16,7 +16,7 @@ use crate::world::files::{self, Readers};
 use crate::world::ledger_file;
 use crate::world::mesh_folder::records_folder;
 #[cfg(feature = "k8s")]
-use crate::world::pushgateway;
+use crate::world::pushgateway::{self, Place};
 use crate::world::store::Store;
 use crate::world::targets::Targets;
 
@@ -56,10 +56,10 @@ pub fn write_textfile(path: &Path, text: &str) -> Result<(), Problem> {
 /// Sends metrics to a Pushgateway, in place of what it has of them. It may take this long.
 ///
 /// # Errors
-/// `bad-argument`, `not-yet`: what is wrong with the URL; `pushgateway-failed`.
+/// `pushgateway-failed`.
 #[cfg(feature = "k8s")]
-pub fn push(url: &str, text: &str, wait: Duration) -> Result<(), Problem> {
-    pushgateway::put(url, text, Patience::of(wait.unsigned_abs()))
+pub fn push(place: &Place, text: &str, wait: Duration) -> Result<(), Problem> {
+    pushgateway::put(place, text, Patience::of(wait.unsigned_abs()))
 }
 
 /// Writes the public status into the records folder, by rename.

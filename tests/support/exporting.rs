@@ -72,6 +72,11 @@ pub(crate) fn samples(text: &str) -> Vec<&str> {
     text.lines().filter(|line| !line.starts_with('#')).collect()
 }
 
+/// Whether the metrics say that the status could be read.
+pub(crate) fn is_read(text: &str) -> bool {
+    text.contains("\nmeshca_status_readable 1\n")
+}
+
 /// A program that serves metrics.
 pub(crate) struct Exporting {
     child: Child,
@@ -117,6 +122,20 @@ impl Exporting {
         ask(self.address, head.as_bytes())
     }
 
+    /// The text of its metrics, once it is so. No scrape fails until then.
+    pub(crate) fn once(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let reply = self.get("/metrics");
+            assert_eq!(reply.status, 200, "a scrape never fails");
+            if is_so(&reply.body) {
+                return reply.body;
+            }
+            assert!(start.elapsed() < LONG, "{what}\n{}\n{}", reply.body, self.words());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
     /// What it said on standard error.
     pub(crate) fn words(&self) -> String {
         fs::read_to_string(self.folder.join("exporter.err")).unwrap()
@@ -135,3 +154,8 @@ impl Drop for Exporting {
         let _ = self.child.wait();
     }
 }
+
+// Each test crate uses only some of this.
+const _: () = {
+    let _ = (LONG, ask, samples, is_read, Exporting::get_as, Reply::read_one, Reply::header);
+};
