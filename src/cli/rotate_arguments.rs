@@ -1,7 +1,7 @@
 //! What may be typed after `rotate`.
 
 #[cfg(feature = "k8s")]
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 
 use clap::Args;
 use time::Duration;

@@ -50,12 +50,6 @@ macro_rules! families {
 }
 
 families! {
-    READABLE = "meshca_status_readable" []
-        "1 if the status that these metrics tell of could be read at the last look, else 0; they then tell of the last one that could.";
-    STATUS_TIME = "meshca_status_timestamp_seconds" []
-        "When the status was made that these metrics tell of, in Unix seconds; of several parts, the oldest.";
-    LEDGER_TIME = "meshca_ledger_timestamp_seconds" []
-        "When the last entry of the ledger was made, in Unix seconds; where there is no ledger file there is no sample.";
     EXPIRY = "istio_cert_expiry_timestamp" ["cluster", "role"]
         "End of the certificate of this role in the cluster that ends first, in Unix seconds; of a remote, what signs and roots it.";
     EXPIRES_SOON = "meshca_certificate_expires_soon" ["cluster", "role"]
@@ -94,6 +88,12 @@ families! {
         "Last safe moment to begin the next ceremony for this tier, in Unix seconds.";
     LAST_START = "meshca_rotation_last_safe_start_timestamp_seconds" ["kind", "cluster"]
         "Last moment in which this kind of rotation can safely begin, in Unix seconds; cluster is empty where it is the whole fleet's.";
+    READABLE = "meshca_status_readable" []
+        "1 if the status that these metrics tell of could be read at the last look, else 0; they then tell of the last one that could.";
+    STATUS_TIME = "meshca_status_timestamp_seconds" []
+        "When the status was made that these metrics tell of, in Unix seconds; of several parts, the oldest.";
+    LEDGER_TIME = "meshca_ledger_timestamp_seconds" []
+        "When the last entry of the ledger was made, in Unix seconds; where there is no ledger file there is no sample.";
     BUILD = "meshca_build_info" ["version"]
         "Always 1; the label tells which meshca made these metrics.";
 }

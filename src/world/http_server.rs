@@ -17,6 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::problem::{Code, Problem};
+use crate::world::files;
 
 /// Connections at one time; more wait until one ends.
 const MOST_CONNECTIONS: u32 = 64;
@@ -80,7 +81,7 @@ impl HttpServer {
         respond: impl Fn(Asked<'_>) -> Answer + Send + Sync + 'static,
     ) -> Result<Self, Problem> {
         let failed = |error: std::io::Error| {
-            Problem::new(Code::ListenFailed, format!("{address} cannot be listened on: {error}"))
+            Problem::new(Code::ListenFailed, format!("{address} cannot be listened on: {}", files::words(&error)))
                 .hint(format!("--listen {}:0   takes any port that is free", address.ip()))
         };
         let listener = TcpListener::bind(address).map_err(failed)?;

@@ -14,6 +14,7 @@ use crate::mesh::exposition::Exposition;
 use crate::pki::plain_text::plain;
 use crate::problem::{Code, Problem};
 use crate::world::clock::Patience;
+use crate::world::files;
 use crate::world::istiod_connection::{addresses, connect, too_late};
 
 /// Where the group lies, if the URL does not say.
@@ -42,7 +43,7 @@ pub fn put(place: &Place, text: &str, patience: Patience) -> Result<(), Problem>
         )
         .hint(format!("curl -s http://{}/-/ready", place.authority))
     };
-    let found = addresses(&place.host, place.port, patience).map_err(|error| failed(&error))?;
+    let found = addresses(&place.host, place.port, patience).map_err(|error| failed(&files::words(&error)))?;
     let mut last = io::Error::from(io::ErrorKind::NotFound);
     for address in found {
         match connect(address, patience) {
@@ -50,7 +51,7 @@ pub fn put(place: &Place, text: &str, patience: Patience) -> Result<(), Problem>
             Err(error) => last = error,
         }
     }
-    Err(failed(&last))
+    Err(failed(&files::words(&last)))
 }
 
 /// Where a Pushgateway is.
@@ -96,7 +97,7 @@ impl Place {
 
 /// Sends it, in a runtime of its own on this thread, and waits for the answer.
 fn asked(stream: TcpStream, place: &Place, text: &str, patience: Patience) -> Result<(), String> {
-    let words = |error: io::Error| error.to_string();
+    let words = |error: io::Error| files::words(&error);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(words)?;
     stream.set_nonblocking(true).map_err(words)?;
     let left = patience.left().ok_or_else(|| words(too_late()))?;
