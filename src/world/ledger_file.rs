@@ -189,3 +189,39 @@ pub fn read(path: &Path) -> Result<Ledger, Problem> {
         &path.display().to_string(),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::files::Readers;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-23 10:00 UTC);
+
+    #[test]
+    fn the_newest_entry_is_the_last_whole_line_and_where_there_is_none_nothing_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        assert_eq!(newest(&path), None, "there is no file");
+        let write = |text: &[u8]| files::replace(&path, text, Readers::Owner).unwrap();
+        write(b"");
+        assert_eq!(newest(&path), None);
+        write(b"{\"at\":");
+        assert_eq!(newest(&path), None, "a line that is not whole is no entry");
+        files::remove(&path).unwrap();
+        let records = Records::Folder(folder.path().to_owned());
+        for hour in 0..50 {
+            let mut ledger = LedgerFile::new(&records, NOW + time::Duration::hours(hour));
+            ledger.remark(Act::Taint, About::default(), &"r".repeat(200)).unwrap();
+            assert_eq!(newest(&path), Some(NOW + time::Duration::hours(hour)));
+        }
+        let mut bytes = files::read(&path, LARGEST).unwrap().expose().to_vec();
+        bytes.extend(b"{\"at\":\"2030-01-01");
+        write(&bytes);
+        assert_eq!(newest(&path), Some(NOW + time::Duration::hours(49)), "what a crash cut off was never an entry");
+        bytes.extend(b"\n");
+        write(&bytes);
+        assert_eq!(newest(&path), None, "the end cannot be read");
+        assert_eq!(newest(folder.path()), None, "a folder is no ledger");
+    }
+}
