@@ -102,6 +102,9 @@ pub enum Grade {
 }
 
 impl Grade {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Assumed, Self::Seen];
+
     /// The word in tables and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

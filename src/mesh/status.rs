@@ -37,6 +37,8 @@ pub struct Status {
     pub hours: Hours,
     /// The moment that it was judged at.
     pub generated_at: OffsetDateTime,
+    /// When the last entry of the ledger was made; `None`: there is no ledger file, it is empty, or it cannot be read.
+    pub recorded_at: Option<OffsetDateTime>,
     /// What it was judged by.
     pub thresholds: Thresholds,
     /// Every cluster of the mesh file, in its order.
@@ -75,11 +77,13 @@ pub struct Look {
     pub role: &'static str,
     /// When it was looked at, whether or not anything could be seen; `None`: it was not.
     pub at: Option<OffsetDateTime>,
+    /// When its present set was written; `None`: that cannot be seen.
+    pub written_at: Option<OffsetDateTime>,
     /// What each replica of its istiod showed; empty where there was nothing to look at.
     pub replicas: Vec<Replica>,
 }
 
-/// Judges everything. A cluster without an entry in `observed` was not looked at, and is unknown.
+/// Judges everything, but for the ledger, which nothing is judged by. A cluster without an entry in `observed` was not looked at, and is unknown.
 ///
 /// Signatures and chains are not verified here, except that of an issuing CA under the root that may be used.
 #[must_use]
@@ -110,6 +114,7 @@ pub fn status(
         cluster: cluster.name.clone(),
         role: cluster.role.as_str(),
         at: observed.get(&cluster.name).map(|observed| observed.at),
+        written_at: observed.get(&cluster.name).and_then(|observed| observed.written_at),
         replicas: observed.get(&cluster.name).map(|observed| observed.replicas.clone()).unwrap_or_default(),
     });
     Status {
@@ -118,6 +123,7 @@ pub fn status(
         paused: mesh.rotation.paused,
         hours: mesh.rotation.windows.at(now),
         generated_at: now,
+        recorded_at: None,
         thresholds,
         clusters: clusters.collect(),
         rows,
