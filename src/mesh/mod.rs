@@ -26,6 +26,8 @@ pub mod fleet;
 #[cfg(test)]
 pub(crate) mod fleet_story;
 pub mod footing;
+#[cfg(test)]
+mod gate_cases;
 pub mod gates;
 pub mod go_duration;
 mod headline;

@@ -1,0 +1,270 @@
+//! What each step of a root change waits for, from both sides of the second in which it need wait no more.
+
+use time::{Duration, OffsetDateTime};
+
+use crate::mesh::fleet::Access;
+use crate::mesh::fleet_story::{NOW, held, name};
+use crate::mesh::holdings::Prepared;
+use crate::mesh::istiod_deployment::IstiodDeployment;
+use crate::mesh::observed::{Observed, Replica, Way};
+use crate::mesh::roster::Roster;
+use crate::mesh::stage::Stage;
+use crate::mesh::step::{Act, Step};
+use crate::mesh::walk_cases::{Fleet, MONTH};
+use crate::mesh::walk_mark::{Goal, Turn};
+use crate::pki::fingerprint::Fingerprint;
+use crate::pki::validity::Validity;
+use crate::problem::{Code, Problem};
+
+const SECOND: Duration = Duration::SECOND;
+
+/// The life of a workload certificate and the margin.
+fn bound(fleet: &Fleet) -> Duration {
+    let workload = fleet.story.mesh.workload;
+    assert!(!workload.margin.is_zero());
+    workload.max_ttl + workload.margin
+}
+
+fn written(fleet: &mut Fleet, cluster: &str, ago: Duration) {
+    fleet.story.look_at(cluster).written_at = Some(NOW - ago);
+}
+
+/// East and west have signers under the second root, and trust both.
+fn signing() -> Fleet {
+    let mut fleet = Fleet::new();
+    let both = fleet.both();
+    for cluster in ["east", "west"] {
+        fleet.signs(cluster, &both);
+        fleet.note(cluster, |_| {});
+    }
+    fleet
+}
+
+fn step_approving(fleet: &Fleet, removal: Vec<Fingerprint>) -> Step {
+    fleet.plan_approving(removal, NOW).steps.remove(0)
+}
+
+fn waits(step: &Step, reason: &str) {
+    assert_eq!(step.act, Act::Wait, "{}", step.reason);
+    assert!(step.reason.contains(reason), "{}", step.reason);
+}
+
+fn loaded(served_since: OffsetDateTime) -> Replica {
+    Replica { served_since: Some(served_since), ..Replica::new("istiod:15012".to_owned(), Way::Chain) }
+}
+
+fn says(max_workload_ttl: Option<Duration>, multi_root: bool) -> IstiodDeployment {
+    IstiodDeployment {
+        max_workload_ttl: Ok(max_workload_ttl),
+        multi_root: Some(multi_root),
+        restarted_at: None,
+        names: vec!["istiod".to_owned()],
+    }
+}
+
+#[test]
+fn nobody_signs_under_the_new_root_before_each_workload_has_renewed_since_it_was_shown_it() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    let bound = bound(&fleet);
+    written(&mut fleet, "west", bound - SECOND);
+    waits(&fleet.step("east"), "not every cluster is known to trust root g2; waits for west");
+    assert_eq!(fleet.holdup(Stage::Trust, "west").1, Some(NOW + SECOND));
+    written(&mut fleet, "west", bound);
+    assert_eq!(fleet.step("east").stage, Some(Stage::Sign));
+}
+
+#[test]
+fn a_workload_may_live_as_long_as_its_istiod_allows_where_that_is_longer_than_the_mesh_file_says() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    let (both, margin) = (fleet.both(), fleet.story.mesh.workload.margin);
+    fleet.shows("west", Some(both));
+    let days = Duration::days;
+    for (allowed, lives) in [(Some(days(2)), days(2)), (Some(Duration::HOUR), days(1)), (None, days(90))] {
+        fleet.story.look_at("west").deployment = Some(Ok(says(allowed, true)));
+        for (ago, act) in [(lives + margin - SECOND, "wait"), (lives + margin, "renew")] {
+            fleet.story.look_at("west").system_roots_since = Some(NOW - ago);
+            let east = fleet.step("east");
+            assert_eq!(east.act.as_str(), act, "{allowed:?} {ago}: {}", east.reason);
+        }
+    }
+    // Nothing could be seen of it: it may be whatever Istio does by itself.
+    fleet.story.look_at("west").deployment = None;
+    for access in [Access::Kubeconfig { path: "kubeconfig".into(), context: None }, Access::InCluster] {
+        fleet.story.cluster("west").access = access;
+        for (ago, act) in [(days(90) + margin - SECOND, "wait"), (days(90) + margin, "renew")] {
+            fleet.story.look_at("west").system_roots_since = Some(NOW - ago);
+            assert_eq!(fleet.step("east").act.as_str(), act, "{ago}");
+        }
+    }
+}
+
+#[test]
+fn workloads_are_shown_a_root_since_the_last_replica_loaded_it_and_not_the_first() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    let (both, bound) = (fleet.both(), bound(&fleet));
+    fleet.shows("west", Some(both));
+    fleet.story.look_at("west").deployment = Some(Ok(says(Some(Duration::DAY), true)));
+    let first = loaded(NOW - MONTH);
+    for (ago, act) in [(bound - SECOND, "wait"), (bound, "note")] {
+        // What istiod serves begins two minutes before it does.
+        let last = loaded(NOW - ago - Duration::minutes(2));
+        for replicas in [[first.clone(), last.clone()], [last, first.clone()]] {
+            fleet.story.look_at("west").replicas = replicas.to_vec();
+            let plan = fleet.plan();
+            let west = plan.steps.iter().find(|step| step.cluster == name("west")).unwrap();
+            assert_eq!(west.act.as_str(), "note", "{}", west.reason);
+            assert_eq!(west.mark.as_ref().unwrap().shown_since, Some(NOW - ago));
+            let east = fleet.step("east");
+            assert_eq!(east.act == Act::Wait, act == "wait", "{ago}: {}", east.reason);
+        }
+    }
+}
+
+#[test]
+fn a_replica_that_loaded_in_the_second_in_which_the_trust_bundle_changed_has_it_and_one_before_has_not() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    let served = NOW - MONTH - Duration::minutes(2);
+    for (served, act) in [(served - SECOND, "wait"), (served, "renew")] {
+        fleet.story.look_at("west").replicas = vec![loaded(served)];
+        let east = fleet.step("east");
+        assert_eq!(east.act.as_str(), act, "{}", east.reason);
+    }
+}
+
+#[test]
+fn an_istiod_is_restarted_for_its_trust_bundle_once_and_not_if_it_was_in_the_second_of_the_change() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("west");
+    let old = fleet.story.root.certificate.pem().into_bytes();
+    fleet.shows("west", Some(old));
+    fleet.story.cluster("west").istiod.restart = true;
+    let changed = NOW - MONTH;
+    for (restarted_at, act) in
+        [(None, "restart"), (Some(changed - SECOND), "restart"), (Some(changed), "wait"), (Some(NOW), "wait")]
+    {
+        fleet.story.look_at("west").deployment = Some(Ok(IstiodDeployment { restarted_at, ..says(None, false) }));
+        let west = fleet.step("west");
+        assert_eq!(west.act.as_str(), act, "{restarted_at:?}: {}", west.reason);
+    }
+}
+
+#[test]
+fn nobody_gets_a_signer_under_a_root_that_has_none_for_another() {
+    let mut fleet = Fleet::new();
+    fleet.story.mesh.issuing = None;
+    fleet.story.holdings.issuing.clear();
+    for cluster in ["east", "west"] {
+        fleet.trusts(cluster);
+        let window = Validity::new(NOW - Duration::DAY, NOW + Duration::days(89));
+        let signer = fleet.story.intermediate_under(&fleet.second, cluster, 2, window).certificate;
+        let prepared = Prepared { cluster: name(cluster), generation: 2, signer, upper: Vec::new(), has_key: true };
+        if cluster == "west" {
+            waits(&fleet.step("east"), "nothing lies in stock under root g2 yet: meshca issue; waits for west");
+        }
+        fleet.story.holdings.stock.push(prepared);
+    }
+    let east = fleet.step("east");
+    assert_eq!((east.act, east.stage), (Act::Activate { generation: 2 }, Some(Stage::Sign)), "{}", east.reason);
+}
+
+#[test]
+fn the_old_root_stays_until_the_last_that_it_stands_above_has_ended() {
+    let mut fleet = signing();
+    let bound = bound(&fleet);
+    written(&mut fleet, "west", bound - SECOND);
+    waits(&fleet.step("east"), "what was signed under root g1 lives on; waits for west");
+    written(&mut fleet, "west", bound);
+    let east = fleet.step("east");
+    assert_eq!((east.act, east.stage), (Act::Rebundle, Some(Stage::Remove)), "{}", east.reason);
+}
+
+#[test]
+fn the_old_root_stays_as_long_as_one_signs_under_it_and_that_is_what_is_said() {
+    let mut fleet = signing();
+    fleet.story.publish("west", 1, NOW + Duration::days(80));
+    fleet.trusts("west");
+    fleet.note("west", |_| {});
+    waits(&fleet.step("east"), "not every istiod is known to sign under root g2; waits for west");
+}
+
+#[test]
+fn the_old_root_goes_when_people_say_so_of_this_root_or_the_mesh_file_does_and_not_a_second_sooner() {
+    let mut fleet = signing();
+    let [old, new] = [&fleet.story.root, &fleet.second].map(|made| made.certificate.fingerprint());
+    waits(&step_approving(&fleet, Vec::new()), "root g1 may go once that is approved");
+    waits(&step_approving(&fleet, vec![new]), "root g1 may go once that is approved");
+    assert_eq!(step_approving(&fleet, vec![old]).stage, Some(Stage::Remove));
+    let after = Duration::days(3);
+    fleet.story.mesh.rotation.remove_after = Some(after);
+    assert_eq!(step_approving(&fleet, Vec::new()).stage, Some(Stage::Remove), "it has been drained for a month");
+    let bound = bound(&fleet);
+    written(&mut fleet, "west", bound + after - SECOND);
+    waits(&step_approving(&fleet, Vec::new()), "root g1 may go once that is approved");
+    written(&mut fleet, "west", bound + after);
+    assert_eq!(step_approving(&fleet, Vec::new()).stage, Some(Stage::Remove));
+}
+
+#[test]
+fn the_way_back_to_the_start_ends_when_the_last_that_the_new_root_stands_above_has_ended() {
+    let mut fleet = Fleet::new();
+    let bound = bound(&fleet);
+    for cluster in ["east", "west"] {
+        fleet.trusts(cluster);
+        fleet.note(cluster, |mark| mark.turn = Some(Turn { number: 1, goal: Goal::Start }));
+    }
+    written(&mut fleet, "west", bound - SECOND);
+    waits(&fleet.step("east"), "what was signed under the new root lives on; waits for west");
+    written(&mut fleet, "west", bound);
+    let (east, old) = (fleet.step("east"), fleet.story.root.certificate.pem().into_bytes());
+    assert_eq!((east.act, east.stage, east.bundle), (Act::Rebundle, Some(Stage::Trust), Some(old)), "{}", east.reason);
+}
+
+#[test]
+fn back_to_trust_is_no_further_than_that() {
+    let mut fleet = Fleet::new();
+    for cluster in ["east", "west"] {
+        fleet.trusts(cluster);
+        fleet.note(cluster, |mark| mark.turn = Some(Turn { number: 1, goal: Goal::Trust }));
+    }
+    assert_eq!(fleet.step("east").act, Act::Leave);
+}
+
+#[test]
+fn the_next_walk_does_not_begin_while_somebody_cannot_be_seen_who_may_have_the_root_before() {
+    let mut fleet = signing();
+    let alone = fleet.new_alone();
+    for cluster in ["east", "west"] {
+        fleet.signs(cluster, &alone);
+    }
+    let third = fleet.story.other_root("mesh1 root g3");
+    fleet.story.holdings.roots.push(held(3, &third));
+    fleet.story.mesh.root.trusted.push(third.certificate.fingerprint());
+    let east = fleet.step("east");
+    assert_eq!((east.act, east.stage), (Act::Rebundle, Some(Stage::Trust)), "{}", east.reason);
+    let gone = Problem::new(Code::ApiServerUnreachable, "out of reach");
+    fleet.story.observed.insert(name("far"), Observed::unseen(&name("far"), NOW, &gone));
+    waits(&fleet.step("east"), "whether the last root change has ended everywhere is not known; waits for far");
+}
+
+#[test]
+fn a_cluster_that_had_a_part_and_is_not_in_the_mesh_file_any_more_stops_every_step() {
+    let mut fleet = signing();
+    let all = |more: &[&str]| {
+        let names = ["east", "west", "far"].iter().chain(more).map(|name| (*name).to_owned());
+        Roster::from_names(names.collect())
+    };
+    fleet.note("west", |mark| mark.roster = all(&[]));
+    assert_eq!(fleet.step("east").stage, Some(Stage::Remove));
+    fleet.note("west", |mark| mark.roster = all(&["north"]));
+    waits(&fleet.step("east"), "no step of a root change: north had a part in the root change");
+    let obstacle = fleet.plan().root_change.unwrap().obstacle.unwrap();
+    assert_eq!(obstacle.code(), Code::ClusterForgotten);
+}
