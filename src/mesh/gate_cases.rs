@@ -268,3 +268,35 @@ fn a_cluster_that_had_a_part_and_is_not_in_the_mesh_file_any_more_stops_every_st
     let obstacle = fleet.plan().root_change.unwrap().obstacle.unwrap();
     assert_eq!(obstacle.code(), Code::ClusterForgotten);
 }
+
+#[test]
+fn a_cluster_behind_an_api_server_trusts_what_its_workloads_are_shown_and_not_what_is_published() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    fleet.shows("west", None);
+    assert_eq!(fleet.holdup(Stage::Trust, "west").0, "its workloads are shown no trust bundle");
+    let both = fleet.both();
+    fleet.shows("west", Some(both));
+    fleet.story.look_at("west").deployment = Some(Ok(says(Some(Duration::DAY), true)));
+    assert_eq!(fleet.step("east").stage, Some(Stage::Sign));
+}
+
+#[test]
+fn what_a_remote_behind_a_folder_lacks_is_said_of_its_primary() {
+    let fleet = Fleet::new();
+    let (why, _) = fleet.holdup(Stage::Trust, "far");
+    assert_eq!(why, "east: its root-cert.pem holds mesh1 root g1");
+}
+
+#[test]
+fn a_replica_that_offers_no_client_cas_is_believed_only_where_it_need_not_offer_any() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    fleet.story.cluster("west").istiod.multi_root = false;
+    fleet.story.look_at("west").replicas = vec![loaded(NOW - MONTH)];
+    assert_eq!(fleet.step("east").stage, Some(Stage::Sign));
+    fleet.story.cluster("west").istiod.client_cert_auth = true;
+    waits(&fleet.step("east"), "was not restarted since its trust bundle changed");
+}

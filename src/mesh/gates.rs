@@ -214,3 +214,20 @@ fn names(lacking: &[(&ClusterName, String)], what: &str) -> Option<String> {
     let more = if more == 0 { String::new() } else { format!(", and {more} more") };
     Some(format!("{what}; waits for {first}{why}{more}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::walk_cases::Fleet;
+
+    #[test]
+    fn what_is_noted_as_removed_anywhere_is_removed() {
+        let mut fleet = Fleet::new();
+        let roots = [&fleet.story.root, &fleet.second].map(|made| made.certificate.fingerprint());
+        assert!(removed(&fleet.story.observed).is_empty());
+        for (cluster, root) in [("east", roots[0]), ("west", roots[1])] {
+            fleet.note(cluster, |mark| mark.removed = vec![root]);
+        }
+        assert_eq!(removed(&fleet.story.observed), BTreeSet::from(roots));
+    }
+}
