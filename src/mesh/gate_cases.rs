@@ -10,6 +10,7 @@ use crate::mesh::observed::{Observed, Replica, Way};
 use crate::mesh::roster::Roster;
 use crate::mesh::stage::Stage;
 use crate::mesh::step::{Act, Step};
+use crate::mesh::trust_bundle;
 use crate::mesh::walk_cases::{Fleet, MONTH};
 use crate::mesh::walk_mark::{Goal, Turn};
 use crate::pki::fingerprint::Fingerprint;
@@ -237,8 +238,8 @@ fn back_to_trust_is_no_further_than_that() {
     assert_eq!(fleet.step("east").act, Act::Leave);
 }
 
-#[test]
-fn the_next_walk_does_not_begin_while_somebody_cannot_be_seen_who_may_have_the_root_before() {
+/// Both have lost the first root, and there is a third.
+fn before_the_third_root() -> Fleet {
     let mut fleet = signing();
     let alone = fleet.new_alone();
     for cluster in ["east", "west"] {
@@ -247,11 +248,55 @@ fn the_next_walk_does_not_begin_while_somebody_cannot_be_seen_who_may_have_the_r
     let third = fleet.story.other_root("mesh1 root g3");
     fleet.story.holdings.roots.push(held(3, &third));
     fleet.story.mesh.root.trusted.push(third.certificate.fingerprint());
+    fleet
+}
+
+fn out_of_sight(fleet: &mut Fleet, cluster: &str) -> Problem {
+    let gone = Problem::new(Code::ApiServerUnreachable, "out of reach");
+    fleet.story.observed.insert(name(cluster), Observed::unseen(&name(cluster), NOW, &gone));
+    gone
+}
+
+#[test]
+fn the_next_walk_does_not_begin_while_somebody_cannot_be_seen_who_may_have_the_root_before() {
+    let mut fleet = before_the_third_root();
     let east = fleet.step("east");
     assert_eq!((east.act, east.stage), (Act::Rebundle, Some(Stage::Trust)), "{}", east.reason);
-    let gone = Problem::new(Code::ApiServerUnreachable, "out of reach");
-    fleet.story.observed.insert(name("far"), Observed::unseen(&name("far"), NOW, &gone));
-    waits(&fleet.step("east"), "whether the last root change has ended everywhere is not known; waits for far");
+    let gone = out_of_sight(&mut fleet, "far");
+    let unseen = "whether the last root change has ended everywhere is not known; waits for far: it cannot be seen";
+    waits(&fleet.step("east"), unseen);
+    fleet.story.look_at("far").secret = Ok(None);
+    waits(&fleet.step("east"), unseen);
+    let alone = fleet.new_alone();
+    fleet.shows("far", Some(alone));
+    fleet.story.look_at("far").secret = Err(gone);
+    waits(&fleet.step("east"), unseen);
+}
+
+#[test]
+fn a_walk_that_has_begun_waits_no_more_for_who_cannot_be_seen_and_the_first_one_never_does() {
+    let mut fleet = before_the_third_root();
+    let third = fleet.story.holdings.roots[2].certificate.clone();
+    let bundle = trust_bundle::appended(&fleet.new_alone(), &third);
+    fleet.signs("west", &bundle);
+    out_of_sight(&mut fleet, "far");
+    assert_eq!(fleet.step("east").stage, Some(Stage::Trust));
+    let mut first = Fleet::new();
+    out_of_sight(&mut first, "far");
+    assert_eq!(first.step("east").stage, Some(Stage::Trust));
+}
+
+#[test]
+fn what_one_cluster_lost_upon_approval_the_others_lose_without_another() {
+    let mut fleet = signing();
+    let (old, alone) = (fleet.story.root.certificate.fingerprint(), fleet.new_alone());
+    fleet.note("west", |mark| mark.removed = vec![old]);
+    waits(&step_approving(&fleet, Vec::new()), "root g1 may go once that is approved");
+    fleet.signs("west", &alone);
+    fleet.note("west", |_| {});
+    waits(&step_approving(&fleet, Vec::new()), "root g1 may go once that is approved");
+    fleet.note("west", |mark| mark.removed = vec![old]);
+    assert_eq!(step_approving(&fleet, Vec::new()).stage, Some(Stage::Remove));
 }
 
 #[test]
