@@ -13,10 +13,11 @@ use crate::mesh::holdings::Held;
 use crate::mesh::lingering::lingering;
 use crate::mesh::observed::{Owner, Replica, SecretKind, SecretSight, Way};
 use crate::mesh::ownership::Ownership;
-use crate::mesh::plan::{next, root_change};
+use crate::mesh::plan::{next, root_change, root_for_adopted};
 use crate::mesh::stage::Stage;
 use crate::mesh::step::Act;
 use crate::mesh::trust_bundle;
+use crate::mesh::walk_cases::Fleet;
 use crate::mesh::walk_mark::{Goal, Turn, WalkMark};
 use crate::pki::certificate::Certificate;
 use crate::pki::validity::Validity;
@@ -270,4 +271,20 @@ fn who_never_had_an_adopted_root_holds_nobody_up_on_the_way_back() {
     let east = &plan.steps[0];
     assert_eq!((east.act.as_str(), east.bundle.as_ref()), ("publish", Some(&old)), "{}", east.reason);
     assert_eq!(plan.steps[1].act, Act::Leave, "{}", plan.steps[1].reason);
+}
+
+#[test]
+fn clusters_are_adopted_while_others_are_and_not_while_a_walk_of_our_own_is_under_way() {
+    let root = |story: &Story| {
+        let root = root_for_adopted(&story.mesh, &story.holdings, &story.observed, NOW);
+        root.map(|held| held.generation).map_err(|problem| problem.code())
+    };
+    let mut story = Story::new();
+    let left = story.other_root("left");
+    has_walked(&mut story, "east", &left);
+    assert_eq!(root(&story), Ok(1));
+    let mut fleet = Fleet::new();
+    assert_eq!(root(&fleet.story), Ok(1), "it has not begun");
+    fleet.trusts("west");
+    assert_eq!(root(&fleet.story), Err(Code::RootChangeUnderWay));
 }
