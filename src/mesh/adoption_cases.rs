@@ -52,7 +52,14 @@ pub(in crate::mesh) fn adopt_until(
 }
 
 /// The cluster has had this set for a month, and it counts as loaded at once.
-fn lay(story: &mut Story, cluster: &str, signer: &Made, upper: &[&Certificate], bundle: &[u8], walk: WalkMark) {
+pub(in crate::mesh) fn lay(
+    story: &mut Story,
+    cluster: &str,
+    signer: &Made,
+    upper: &[&Certificate],
+    bundle: &[u8],
+    walk: WalkMark,
+) {
     let set = Cacerts::assemble(signer.certificate.clone(), &signer.key, upper, None, bundle);
     let values = set.files().iter().map(|(file, value)| ((*file).to_owned(), value.expose().to_vec())).collect();
     let generation = if upper.is_empty() { 0 } else { 2 };

@@ -87,6 +87,8 @@ pub mod status_part;
 pub mod step;
 pub mod stock_series;
 pub mod taint;
+#[cfg(test)]
+mod target_cases;
 mod target_plan;
 pub mod trust_bundle;
 pub mod turn;

@@ -1,0 +1,96 @@
+//! What is decided about one target beside a root change, or against it.
+
+use time::Duration;
+
+use crate::mesh::adoption_cases::{adopt_until, lay};
+use crate::mesh::fleet_story::{NOW, Story, name};
+use crate::mesh::gates::Approvals;
+use crate::mesh::plan::next;
+use crate::mesh::step::{Act, Step};
+use crate::mesh::trust_bundle;
+use crate::mesh::walk_cases::Fleet;
+use crate::mesh::walk_mark::{Goal, Turn, WalkMark};
+use crate::mesh::window::Window;
+use crate::mesh::windows::Windows;
+use crate::pki::validity::Validity;
+use crate::problem::Code;
+
+fn days(number: i64) -> Duration {
+    Duration::days(number)
+}
+
+/// What is decided about the cluster, at once if so wished.
+fn step(story: &Story, cluster: &str, is_urgent: bool) -> Step {
+    let approvals = Approvals { urgent: is_urgent.then(|| name(cluster)), ..Approvals::default() };
+    let plan = next(&story.mesh, &story.holdings, &story.observed, &approvals, NOW).unwrap();
+    plan.steps.into_iter().find(|step| step.cluster == name(cluster)).unwrap()
+}
+
+#[test]
+fn away_from_a_leaked_root_no_window_is_waited_for_and_back_to_it_each_is() {
+    let mut fleet = Fleet::new();
+    let window = Window::parse("0 2 * * 6", "Etc/UTC", Duration::hours(4)).unwrap();
+    fleet.story.mesh.rotation.windows = Windows::new(vec![window]);
+    fleet.story.mesh.leaked = vec![fleet.story.root.certificate.fingerprint()];
+    fleet.trusts("east");
+    assert_eq!(fleet.step("west").act, Act::Rebundle);
+    for cluster in ["east", "west"] {
+        fleet.trusts(cluster);
+        fleet.note(cluster, |mark| mark.turn = Some(Turn { number: 1, goal: Goal::Start }));
+    }
+    let west = fleet.step("west");
+    assert_eq!(west.act, Act::Wait);
+    assert!(west.reason.starts_with("waits for the maintenance window of"), "{}", west.reason);
+    fleet.story.mesh.rotation.windows = Windows::default();
+    assert_eq!(fleet.step("west").act, Act::Rebundle);
+}
+
+#[test]
+fn a_signer_that_a_cluster_came_with_is_renewed_only_if_a_root_of_ours_stands_above_it() {
+    let mut story = Story::new();
+    let left = story.other_root("left");
+    adopt_until(&mut story, "east", &left, false, NOW + days(10));
+    assert!(matches!(step(&story, "west", false).act, Act::Leave | Act::Wait));
+    assert_eq!(step(&story, "east", false).act, Act::Rebundle, "it walks, though its renewal would be due");
+    let Act::Refuse(refused) = step(&story, "east", true).act else { panic!("nobody can renew it") };
+    assert_eq!(refused.code(), Code::AdoptedSigner);
+    let window = Validity::new(NOW - days(19), NOW + days(10));
+    let signer = story.intermediate_under(&story.root, "east", 0, window);
+    let (bundle, to) = (story.root.certificate.pem(), story.root.certificate.fingerprint());
+    lay(&mut story, "east", &signer, &[], bundle.as_bytes(), WalkMark::to(to));
+    for is_urgent in [false, true] {
+        assert_eq!(step(&story, "east", is_urgent).act, Act::Mint { issuing: 1, generation: 1 });
+    }
+}
+
+#[test]
+fn a_set_of_ours_whose_root_may_not_be_used_any_more_is_renewed_under_one_that_may() {
+    let mut story = Story::new();
+    let left = story.other_root("left");
+    let issuing = story.issuing_of(&left, "left issuing", Validity::new(NOW - days(20), NOW + days(300)));
+    let signer = story.intermediate_under(&issuing, "east", 2, Validity::new(NOW - days(19), NOW + days(10)));
+    let bundle = trust_bundle::appended(left.certificate.pem().as_bytes(), &story.root.certificate);
+    let to = story.root.certificate.fingerprint();
+    lay(&mut story, "east", &signer, &[&issuing.certificate], &bundle, WalkMark::to(to));
+    for is_urgent in [false, true] {
+        assert_eq!(step(&story, "east", is_urgent).act, Act::Mint { issuing: 1, generation: 3 });
+    }
+}
+
+#[test]
+fn what_is_left_alone_is_said_of_an_adopted_signer_and_of_one_of_ours() {
+    let mut story = Story::new();
+    assert!(step(&story, "west", false).reason.starts_with("ends "));
+    let left = story.other_root("left");
+    let signer = story.intermediate_under(&left, "east", 0, Validity::new(NOW - days(19), NOW + days(71)));
+    let bundle = trust_bundle::appended(left.certificate.pem().as_bytes(), &story.root.certificate);
+    let walk = WalkMark {
+        from: vec![left.certificate.fingerprint()],
+        turn: Some(Turn { number: 1, goal: Goal::Trust }),
+        ..WalkMark::to(story.root.certificate.fingerprint())
+    };
+    lay(&mut story, "east", &signer, &[], &bundle, walk);
+    let east = step(&story, "east", false);
+    assert_eq!((east.act, east.reason.as_str()), (Act::Leave, "adopted; its signer stays until it walks"));
+    assert!(step(&story, "west", false).reason.starts_with("ends "));
+}
