@@ -80,7 +80,8 @@ fn a_set_of_ours_whose_root_may_not_be_used_any_more_is_renewed_under_one_that_m
 #[test]
 fn what_is_left_alone_is_said_of_an_adopted_signer_and_of_one_of_ours() {
     let mut story = Story::new();
-    assert!(step(&story, "west", false).reason.starts_with("ends "));
+    let plain = step(&story, "west", false).reason;
+    assert!(plain.starts_with("ends ") && !plain.contains(';'), "{plain}");
     let left = story.other_root("left");
     let signer = story.intermediate_under(&left, "east", 0, Validity::new(NOW - days(19), NOW + days(71)));
     let bundle = trust_bundle::appended(left.certificate.pem().as_bytes(), &story.root.certificate);
@@ -93,4 +94,15 @@ fn what_is_left_alone_is_said_of_an_adopted_signer_and_of_one_of_ours() {
     let east = step(&story, "east", false);
     assert_eq!((east.act, east.reason.as_str()), (Act::Leave, "adopted; its signer stays until it walks"));
     assert!(step(&story, "west", false).reason.starts_with("ends "));
+}
+
+#[test]
+fn that_a_ca_which_istiod_made_for_itself_is_of_no_use_is_said_when_the_walk_has_ended() {
+    let mut fleet = Fleet::new();
+    fleet.note("west", |mark| mark.own_ca = true);
+    let said = |fleet: &Fleet, cluster| step(&fleet.story, cluster, false).reason.contains("istio-ca-secret");
+    assert!(!said(&fleet, "west"), "it walks");
+    fleet.story.mesh.root.trusted.pop();
+    assert!(said(&fleet, "west"));
+    assert!(!said(&fleet, "east"), "it came with none");
 }

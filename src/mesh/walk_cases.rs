@@ -267,6 +267,8 @@ fn an_excluded_cluster_is_waited_for_from_the_second_in_which_that_ends() {
         fleet.story.cluster("west").state = Membership::Excluded { reason: "rebuilt".to_owned(), until };
         let east = fleet.step("east");
         assert_eq!(east.act.as_str(), act, "{until}: {}", east.reason);
+        let excluded = fleet.plan().root_change.unwrap().excluded;
+        assert_eq!(excluded, if until > NOW { vec![name("west")] } else { Vec::new() });
     }
 }
 
