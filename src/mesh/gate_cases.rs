@@ -141,23 +141,6 @@ fn a_replica_that_loaded_in_the_second_in_which_the_trust_bundle_changed_has_it_
 }
 
 #[test]
-fn an_istiod_is_restarted_for_its_trust_bundle_once_and_not_if_it_was_in_the_second_of_the_change() {
-    let mut fleet = Fleet::new();
-    fleet.trusts("west");
-    let old = fleet.story.root.certificate.pem().into_bytes();
-    fleet.shows("west", Some(old));
-    fleet.story.cluster("west").istiod.restart = true;
-    let changed = NOW - MONTH;
-    for (restarted_at, act) in
-        [(None, "restart"), (Some(changed - SECOND), "restart"), (Some(changed), "wait"), (Some(NOW), "wait")]
-    {
-        fleet.story.look_at("west").deployment = Some(Ok(IstiodDeployment { restarted_at, ..says(None, false) }));
-        let west = fleet.step("west");
-        assert_eq!(west.act.as_str(), act, "{restarted_at:?}: {}", west.reason);
-    }
-}
-
-#[test]
 fn nobody_gets_a_signer_under_a_root_that_has_none_for_another() {
     let mut fleet = Fleet::new();
     fleet.story.mesh.issuing = None;
@@ -344,4 +327,76 @@ fn a_replica_that_offers_no_client_cas_is_believed_only_where_it_need_not_offer_
     assert_eq!(fleet.step("east").stage, Some(Stage::Sign));
     fleet.story.cluster("west").istiod.client_cert_auth = true;
     waits(&fleet.step("east"), "was not restarted since its trust bundle changed");
+}
+
+/// What each of east and west does, and that the reason for waiting is the canary.
+fn acts(fleet: &Fleet) -> [&'static str; 2] {
+    let (east, west) = (fleet.step("east"), fleet.step("west"));
+    for step in [&east, &west] {
+        assert_eq!(step.act == Act::Wait, step.reason.contains("the canary west comes first"), "{}", step.reason);
+    }
+    [east.act.as_str(), west.act.as_str()]
+}
+
+#[test]
+fn in_each_stage_the_others_wait_until_the_canary_is_seen_to_have_come_through() {
+    let mut fleet = Fleet::new();
+    let (both, alone) = (fleet.both(), fleet.new_alone());
+    fleet.story.mesh.rotation.canary = Some(name("west"));
+    assert_eq!(acts(&fleet), ["wait", "publish"]);
+    fleet.trusts("west");
+    assert_eq!(fleet.step("east").act, Act::Rebundle);
+    fleet.trusts("east");
+    assert_eq!(acts(&fleet), ["wait", "renew"]);
+    fleet.signs("west", &both);
+    assert_eq!(fleet.step("east").stage, Some(Stage::Sign));
+    fleet.signs("east", &both);
+    assert_eq!(acts(&fleet), ["wait", "publish"]);
+    fleet.signs("west", &alone);
+    assert_eq!(fleet.step("east").stage, Some(Stage::Remove));
+}
+
+#[test]
+fn a_remote_is_no_canary_that_anybody_could_wait_for() {
+    let mut fleet = Fleet::new();
+    fleet.story.mesh.rotation.canary = Some(name("far"));
+    assert_eq!(acts(&fleet), ["publish", "publish"]);
+}
+
+#[test]
+fn only_people_are_waited_for_when_all_is_drained_and_nobody_has_approved() {
+    let mut fleet = Fleet::new();
+    let (both, alone) = (fleet.both(), fleet.new_alone());
+    let old = fleet.story.root.certificate.fingerprint();
+    let awaits = |fleet: &Fleet, removal| fleet.plan_approving(removal, NOW).root_change.unwrap().awaits_approval;
+    for cluster in ["east", "west"] {
+        assert!(!awaits(&fleet, Vec::new()));
+        fleet.signs(cluster, &both);
+        fleet.note(cluster, |_| {});
+    }
+    assert!(awaits(&fleet, Vec::new()));
+    assert!(!awaits(&fleet, vec![old]));
+    fleet.story.look_at("west").written_at = Some(NOW);
+    assert!(!awaits(&fleet, Vec::new()), "something lives on");
+    fleet.story.look_at("west").written_at = Some(NOW - MONTH);
+    fleet.signs("west", &alone);
+    fleet.note("west", |_| {});
+    assert!(awaits(&fleet, Vec::new()), "one of two has lost it, by a hand");
+    fleet.signs("east", &alone);
+    fleet.note("east", |_| {});
+    fleet.shows("far", Some(both));
+    assert!(!awaits(&fleet, Vec::new()), "only what a remote shows is waited for");
+}
+
+#[test]
+fn a_removal_says_of_a_ca_that_istiod_made_for_itself_that_it_is_of_no_use() {
+    let mut fleet = Fleet::new();
+    let both = fleet.both();
+    for cluster in ["east", "west"] {
+        fleet.signs(cluster, &both);
+        fleet.note(cluster, |mark| mark.own_ca = cluster == "west");
+    }
+    let [east, west] = ["east", "west"].map(|cluster| fleet.step(cluster));
+    assert_eq!([&east.act, &west.act], [&Act::Rebundle, &Act::Rebundle]);
+    assert!(!east.reason.contains("istio-ca-secret") && west.reason.contains("istio-ca-secret"), "{}", west.reason);
 }

@@ -68,6 +68,10 @@ pub mod proposal;
 pub mod rehearsal;
 pub mod remote_secret;
 mod renewal;
+#[cfg(test)]
+mod repair_cases;
+#[cfg(test)]
+mod restart_cases;
 pub mod roster;
 pub mod row;
 pub mod secret_files;
