@@ -6,6 +6,7 @@ use crate::mesh::adoption_cases::{adopt_until, lay};
 use crate::mesh::fleet_story::{NOW, Story, name};
 use crate::mesh::gates::Approvals;
 use crate::mesh::plan::next;
+use crate::mesh::stage::Stage;
 use crate::mesh::step::{Act, Step};
 use crate::mesh::trust_bundle;
 use crate::mesh::walk_cases::Fleet;
@@ -105,4 +106,18 @@ fn that_a_ca_which_istiod_made_for_itself_is_of_no_use_is_said_when_the_walk_has
     fleet.story.mesh.root.trusted.pop();
     assert!(said(&fleet, "west"));
     assert!(!said(&fleet, "east"), "it came with none");
+}
+
+#[test]
+fn a_step_that_waits_for_people_or_for_an_hour_is_told_with_its_stage() {
+    let mut fleet = Fleet::new();
+    assert_eq!(fleet.step("east").stage, Some(Stage::Trust));
+    fleet.story.mesh.rotation.paused = true;
+    let east = fleet.step("east");
+    assert_eq!((east.act, east.stage, east.bundle), (Act::Wait, Some(Stage::Trust), None), "{}", east.reason);
+    fleet.story.mesh.rotation.paused = false;
+    let window = Window::parse("0 2 * * 6", "Etc/UTC", Duration::hours(4)).unwrap();
+    fleet.story.mesh.rotation.windows = Windows::new(vec![window]);
+    let east = fleet.step("east");
+    assert_eq!((east.act, east.stage, east.bundle), (Act::Wait, Some(Stage::Trust), None), "{}", east.reason);
 }
