@@ -3,8 +3,11 @@
 use time::Duration;
 
 use crate::mesh::adoption_cases::{adopt_until, lay};
-use crate::mesh::fleet_story::{NOW, Story, name};
+use crate::mesh::fleet::Access;
+use crate::mesh::fleet_story::{NOW, Story, held, name};
 use crate::mesh::gates::Approvals;
+use crate::mesh::istiod_deployment::IstiodDeployment;
+use crate::mesh::observed::{Replica, Way};
 use crate::mesh::plan::next;
 use crate::mesh::stage::Stage;
 use crate::mesh::step::{Act, Step};
@@ -120,4 +123,81 @@ fn a_step_that_waits_for_people_or_for_an_hour_is_told_with_its_stage() {
     fleet.story.mesh.rotation.windows = Windows::new(vec![window]);
     let east = fleet.step("east");
     assert_eq!((east.act, east.stage, east.bundle), (Act::Wait, Some(Stage::Trust), None), "{}", east.reason);
+}
+
+#[test]
+fn whatever_brings_a_new_signer_keeps_the_trust_bundle_that_is_there() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.story.mesh.root.trusted.pop();
+    let (both, story) = (fleet.both(), &mut fleet.story);
+    let kept = |story: &Story, is_urgent, issuing| {
+        let east = step(story, "east", is_urgent);
+        assert_eq!(east.act, Act::Mint { issuing, generation: 2 }, "{}", east.reason);
+        assert!(east.bundle.as_ref() == Some(&both), "{}", east.reason);
+    };
+    assert_eq!(step(story, "east", false).act, Act::Leave);
+    kept(story, true, 1);
+    (story.mesh.intermediate.lifetime, story.mesh.intermediate.renew_before) = (days(100), days(71));
+    kept(story, false, 1);
+    story.mesh.intermediate.renew_before = days(30);
+    story.holdings.issuing.push(held(3, &story.other_issuing("another", NOW - Duration::DAY, NOW + days(300))));
+    story.mesh.leaked = vec![story.issuing.certificate.fingerprint()];
+    kept(story, false, 3);
+}
+
+fn deployment(multi_root: bool) -> IstiodDeployment {
+    IstiodDeployment {
+        max_workload_ttl: Ok(Some(Duration::DAY)),
+        multi_root: Some(multi_root),
+        restarted_at: None,
+        names: vec!["istiod".to_owned()],
+    }
+}
+
+#[test]
+fn a_replica_that_lingers_after_an_adoption_is_restarted_as_the_last_of_the_removal() {
+    let mut story = Story::new();
+    let gone = vec![story.other_root("left").certificate.fingerprint()];
+    let signer = story.intermediate("east", 2, NOW + days(60));
+    let (bundle, issuing) = (story.root.certificate.pem(), story.issuing.certificate.clone());
+    let walk = WalkMark { from: gone.clone(), removed: gone, ..WalkMark::to(story.root.certificate.fingerprint()) };
+    lay(&mut story, "east", &signer, &[&issuing], bundle.as_bytes(), walk);
+    let istiod = &mut story.cluster("east").istiod;
+    (istiod.multi_root, istiod.restart) = (false, true);
+    story.cluster("east").access = Access::InCluster;
+    let behind = Replica { served_since: Some(NOW - days(31)), ..Replica::new("0:15012".to_owned(), Way::Chain) };
+    let seen = story.look_at("east");
+    seen.replicas = vec![behind];
+    seen.deployment = Some(Ok(deployment(false)));
+    let east = step(&story, "east", false);
+    assert_eq!((east.act, east.stage), (Act::Restart, Some(Stage::Remove)), "{}", east.reason);
+    story.cluster("east").istiod.restart = false;
+    assert_eq!(step(&story, "east", false).act, Act::Wait);
+}
+
+#[test]
+fn a_note_waits_for_a_window_only_as_long_as_the_signer_that_it_comes_before_can() {
+    for (ends, act) in [(days(60), "wait"), (days(5), "note")] {
+        let mut story = Story::new();
+        let window = Window::parse("0 2 * * 6", "Etc/UTC", Duration::hours(4)).unwrap();
+        story.mesh.rotation.windows = Windows::new(vec![window]);
+        let left = story.other_root("left");
+        let bundle = trust_bundle::appended(left.certificate.pem().as_bytes(), &story.root.certificate);
+        let walk = WalkMark {
+            from: vec![left.certificate.fingerprint()],
+            ..WalkMark::to(story.root.certificate.fingerprint())
+        };
+        for (cluster, ends) in [("east", ends), ("west", days(60))] {
+            let signer = story.intermediate_under(&left, cluster, 0, Validity::new(NOW - days(19), NOW + ends));
+            lay(&mut story, cluster, &signer, &[], &bundle, walk.clone());
+        }
+        story.cluster("west").access = Access::InCluster;
+        let seen = story.look_at("west");
+        (seen.system_roots, seen.system_roots_since) = (Ok(Some(bundle)), Some(NOW - Duration::HOUR));
+        seen.deployment = Some(Ok(deployment(true)));
+        let west = step(&story, "west", false);
+        assert_eq!((west.act.as_str(), west.stage), (act, Some(Stage::Drain)), "{}", west.reason);
+        assert!(west.reason.contains("the maintenance window of 2026-11-28T02:00:00Z"), "{}", west.reason);
+    }
 }
