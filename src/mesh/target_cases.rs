@@ -3,7 +3,7 @@
 use time::Duration;
 
 use crate::mesh::adoption_cases::{adopt_until, lay};
-use crate::mesh::fleet::Access;
+use crate::mesh::fleet::{Access, Membership};
 use crate::mesh::fleet_story::{NOW, Story, held, name};
 use crate::mesh::gates::Approvals;
 use crate::mesh::istiod_deployment::IstiodDeployment;
@@ -200,4 +200,19 @@ fn a_note_waits_for_a_window_only_as_long_as_the_signer_that_it_comes_before_can
         assert_eq!((west.act.as_str(), west.stage), (act, Some(Stage::Drain)), "{}", west.reason);
         assert!(west.reason.contains("the maintenance window of 2026-11-28T02:00:00Z"), "{}", west.reason);
     }
+}
+
+#[test]
+fn no_signer_is_brought_in_a_stage_if_the_only_clock_that_is_seen_speaks_against_it() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    fleet.story.cluster("far").state = Membership::Leaving;
+    fleet.story.look_at("far").server_clock = Some(NOW + Duration::minutes(5));
+    let east = fleet.step("east");
+    assert_eq!((east.act.as_str(), east.stage), ("renew", Some(Stage::Sign)), "{}", east.reason);
+    fleet.story.look_at("far").server_clock = Some(NOW + Duration::minutes(5) + Duration::SECOND);
+    let east = fleet.step("east");
+    let Act::Refuse(refused) = east.act else { panic!("{:?}", east.act) };
+    assert_eq!((refused.code(), east.stage), (Code::ClockImplausible, Some(Stage::Sign)));
 }
