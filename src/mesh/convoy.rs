@@ -121,3 +121,47 @@ impl<'a> Convoy<'a> {
         self.pair.new.name()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{NOW, Story, name};
+    use crate::mesh::holdings::Held;
+    use crate::mesh::walk_cases::Fleet;
+
+    fn with<R>(story: &Story, old: &[Held], new: &Held, now: OffsetDateTime, ask: impl Fn(&Convoy<'_>) -> R) -> R {
+        let renewals = Renewals { mesh: &story.mesh, holdings: &story.holdings, now };
+        ask(&Convoy::of(renewals, &story.observed, Pair { old, new }))
+    }
+
+    #[test]
+    fn waiting_is_an_alarm_from_its_second_on_and_not_before() {
+        let mut fleet = Fleet::new();
+        fleet.trusts("east");
+        let [old, new] = [&fleet.story.holdings.roots[0], &fleet.story.holdings.roots[1]];
+        let west = |now| {
+            with(&fleet.story, std::slice::from_ref(old), new, now, |convoy| {
+                let holdups = convoy.holdups(Stage::Trust);
+                holdups.into_iter().find(|it| it.cluster == name("west")).unwrap()
+            })
+        };
+        let alarm = west(NOW).alarm;
+        assert!(alarm > NOW);
+        assert!(!west(alarm - Duration::SECOND).is_late);
+        assert_eq!((west(alarm).alarm, west(alarm).is_late), (alarm, true));
+    }
+
+    #[test]
+    fn before_a_signer_ends_that_nothing_renews_there_is_time_for_what_each_stage_has_to_wait_for() {
+        let mut story = Story::new();
+        let left = story.other_root("left");
+        let end = NOW + Duration::days(20);
+        crate::mesh::adoption_cases::adopt_until(&mut story, "east", &left, false, end);
+        let (old, new) = ([Held::adopted(left.certificate.clone())], story.holdings.roots[0].clone());
+        let bound = story.mesh.workload.max_ttl + story.mesh.workload.margin;
+        let latest = |stage| with(&story, &old, &new, NOW, |convoy| convoy.latest_start(stage));
+        assert_eq!(latest(Stage::Trust), end - bound * 2, "workloads renew, and what was signed last ends");
+        assert_eq!(latest(Stage::Sign), end - bound);
+        assert!(latest(Stage::Drain) > end, "it is of no use by then");
+    }
+}

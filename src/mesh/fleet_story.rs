@@ -179,6 +179,12 @@ impl Story {
         (made(first), made(second))
     }
 
+    /// A certificate of the very key of the story's root, of another name.
+    pub(crate) fn renamed_root(&self, common_name: &str) -> Certificate {
+        let window = self.root.certificate.validity();
+        mint_with(&self.serial, Tier::Root, common_name, window, None, &self.root.key)
+    }
+
     /// An issuing CA under the root of the story.
     pub(crate) fn other_issuing(&self, common_name: &str, not_before: OffsetDateTime, end: OffsetDateTime) -> Made {
         mint(&self.serial, Tier::Issuing, common_name, Validity::new(not_before, end), Some(&self.root))

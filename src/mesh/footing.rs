@@ -165,3 +165,25 @@ fn oldest_of(trusted: &[&Certificate], observed: &Observed, is_of_its_start: boo
     let offers = |root: &Certificate| is_of_its_start && names().any(|name| name == root.subject().der());
     trusted.iter().position(|root| held.contains(root) || shown.contains(root) || offers(root))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{Story, held};
+
+    #[test]
+    fn a_chain_is_under_the_root_that_signed_it_and_not_under_another_of_the_same_name_or_key() {
+        let mut story = Story::new();
+        let namesake = story.other_root("mesh1 root g1");
+        assert_eq!(namesake.certificate.subject(), story.root.certificate.subject());
+        let (namesake, ours) = (held(1, &namesake), held(2, &story.root));
+        let under = |story: &mut Story, trusted: &[&Held]| {
+            signed_under(trusted, story.sight_of("east")).map(|held| held.generation)
+        };
+        assert_eq!(under(&mut story, &[&namesake, &ours]), Some(2));
+        assert_eq!(under(&mut story, &[&namesake]), None);
+        let renamed = story.renamed_root("mesh1 root of old");
+        assert_eq!(renamed.spki(), story.root.certificate.spki());
+        assert_eq!(under(&mut story, &[&Held { generation: 3, certificate: renamed }]), None);
+    }
+}

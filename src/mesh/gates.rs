@@ -214,3 +214,34 @@ fn names(lacking: &[(&ClusterName, String)], what: &str) -> Option<String> {
     let more = if more == 0 { String::new() } else { format!(", and {more} more") };
     Some(format!("{what}; waits for {first}{why}{more}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::name;
+    use crate::mesh::walk_cases::Fleet;
+
+    #[test]
+    fn the_first_is_named_with_its_reason_and_the_others_are_counted() {
+        let (east, west, far) = (name("east"), name("west"), name("far"));
+        let said = |lacking: &[(&ClusterName, &str)]| {
+            let lacking: Vec<_> = lacking.iter().map(|(name, why)| (*name, (*why).to_owned())).collect();
+            names(&lacking, "nothing").unwrap_or_default()
+        };
+        assert_eq!(said(&[]), "");
+        assert_eq!(said(&[(&east, "")]), "nothing; waits for east");
+        assert_eq!(said(&[(&east, "away")]), "nothing; waits for east: away");
+        assert_eq!(said(&[(&east, "away"), (&west, ""), (&far, "")]), "nothing; waits for east: away, and 2 more");
+    }
+
+    #[test]
+    fn what_is_noted_as_removed_anywhere_is_removed() {
+        let mut fleet = Fleet::new();
+        let roots = [&fleet.story.root, &fleet.second].map(|made| made.certificate.fingerprint());
+        assert!(removed(&fleet.story.observed).is_empty());
+        for (cluster, root) in [("east", roots[0]), ("west", roots[1])] {
+            fleet.note(cluster, |mark| mark.removed = vec![root]);
+        }
+        assert_eq!(removed(&fleet.story.observed), BTreeSet::from(roots));
+    }
+}

@@ -29,6 +29,8 @@ pub mod fleet;
 #[cfg(test)]
 pub(crate) mod fleet_story;
 pub mod footing;
+#[cfg(test)]
+mod gate_cases;
 pub mod gates;
 pub mod go_duration;
 mod headline;
@@ -72,6 +74,10 @@ mod public_status_cases;
 pub mod rehearsal;
 pub mod remote_secret;
 mod renewal;
+#[cfg(test)]
+mod repair_cases;
+#[cfg(test)]
+mod restart_cases;
 pub mod roster;
 pub mod row;
 pub mod secret_files;
@@ -91,6 +97,8 @@ pub mod status_part;
 pub mod step;
 pub mod stock_series;
 pub mod taint;
+#[cfg(test)]
+mod target_cases;
 mod target_plan;
 pub mod trust_bundle;
 pub mod turn;

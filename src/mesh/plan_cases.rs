@@ -146,6 +146,18 @@ fn with_an_empty_stock_the_ceremony_is_for_intermediates_and_the_first_to_end_se
 }
 
 #[test]
+fn a_stock_is_that_of_its_cluster_and_prolongs_no_other() {
+    let mut story = Story::new();
+    story.mesh.issuing = None;
+    story.holdings.issuing = Vec::new();
+    let made = story.intermediate("east", 2, NOW + days(150));
+    story.prepare("east", 2, &made);
+    // East ends in 150 days with its stock, and in 71 without; west in 80, having none.
+    let next = plan(&story).ceremonies[0].clone();
+    assert_eq!((next.tier, next.due), (Tier::Intermediate, NOW + days(80) - days(30) - story.mesh.lead));
+}
+
+#[test]
 fn an_issuing_ca_that_is_left_over_signs_nothing_once_the_tier_is_switched_off() {
     let mut story = Story::new();
     story.publish("east", 1, NOW + days(10));
