@@ -17,6 +17,7 @@ use crate::cli::typed_values::{account, cluster, deployment, image, moment, name
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
+use crate::problem::{Code, Finding, Severity};
 use crate::world::kubeconfig_files::KubeconfigPlaces;
 
 /// A certificate authority and certificate distribution tool for multi-cluster Istio meshes.
@@ -130,12 +131,21 @@ pub enum Format {
     Yaml,
     /// Text exposition format 0.0.4.
     Prometheus,
-    /// Of a rehearsal: a runbook.
+    /// Of a report: a table for a page or a summary. Of a rehearsal: a runbook.
     #[value(hide = true)]
     Markdown,
     /// Of a rehearsal: a calendar.
     #[value(hide = true)]
     Ics,
+    /// Of a report and of a check: JUnit XML.
+    #[value(hide = true)]
+    Junit,
+    /// Of a check: annotations of a GitHub workflow.
+    #[value(hide = true)]
+    Github,
+    /// Of a check: a code quality report of GitLab.
+    #[value(hide = true)]
+    Gitlab,
 }
 
 impl Format {
@@ -156,7 +166,7 @@ impl Format {
             Format::Json => Some(Form::Json),
             Format::Yaml => Some(Form::Yaml),
             Format::Prometheus => Some(Form::Prometheus),
-            Format::Markdown | Format::Ics => None,
+            Format::Markdown | Format::Ics | Format::Junit | Format::Github | Format::Gitlab => None,
         }
     }
 }
@@ -225,6 +235,9 @@ pub enum Command {
         metrics_textfile: Option<PathBuf>,
     },
     /// What is wrong, and what istiod, the agent and Envoy would do.
+    ///
+    /// Over a whole mesh also who verifies whom. Forms besides the usual ones: -o junit, -o github for annotations of a workflow,
+    /// -o gitlab for a code quality report. With --quiet only what is wrong is told.
     Check(CheckArguments),
     /// What a certificate, key or Secret file holds. Private keys are never shown.
     Inspect {
@@ -277,9 +290,39 @@ pub struct CheckArguments {
     /// The namespace of istiod in these contexts. Without it, istio-system.
     #[arg(long, value_name = "NAMESPACE", requires = "contexts", value_parser = namespace)]
     pub(in crate::cli) namespace: Option<String>,
+    /// What ends it with 3 or 4: what is at least that bad, or only what has expired. What could not be looked at ends it
+    /// with 1, whatever is said here.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = FailOn::Warning)]
+    pub(in crate::cli) fail_on: FailOn,
     /// Where kubeconfigs are looked for.
     #[command(flatten)]
     pub(in crate::cli) lookup: KubeconfigLookup,
+}
+
+/// Which findings a check fails on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// All.
+    Warning,
+    /// Critical ones.
+    Critical,
+    /// Certificates that have ended.
+    Expired,
+    /// None.
+    Never,
+}
+
+impl FailOn {
+    /// Whether a finding counts.
+    #[must_use]
+    pub fn counts(self, finding: &Finding) -> bool {
+        match self {
+            FailOn::Warning => true,
+            FailOn::Critical => finding.severity == Severity::Critical,
+            FailOn::Expired => finding.problem.code() == Code::CertificateExpired,
+            FailOn::Never => false,
+        }
+    }
 }
 
 /// Where kubectl looks for kubeconfigs: two variables of the environment, which are no options for people.

@@ -1,6 +1,7 @@
 //! SPEAK: words in, words out.
 
 mod adopting;
+mod annotations;
 pub mod args;
 pub mod cadence_words;
 pub mod calendar;
@@ -17,6 +18,7 @@ pub mod exit;
 pub mod first_look_words;
 pub mod fleet_words;
 pub mod inspect_words;
+mod junit;
 pub mod manifest_words;
 pub mod manifests;
 pub mod passphrase_file;
@@ -31,6 +33,7 @@ pub mod rotate_arguments;
 pub mod run;
 pub mod table;
 mod tick;
+pub mod trust_words;
 mod turning;
 mod typed_values;
 pub mod voice;

@@ -1,12 +1,16 @@
 //! `report`: looks at every target and says how everything stands. Changes nothing in any target.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use time::OffsetDateTime;
 
-use crate::mesh::fleet::Mesh;
+use crate::mesh::fleet::{ClusterName, Mesh};
+use crate::mesh::holdings::Holdings;
+use crate::mesh::observed::Observed;
 use crate::mesh::plan::root_change;
 use crate::mesh::status::{Status, status};
+use crate::mesh::trust_matrix::{TrustMatrix, trust_matrix};
 use crate::problem::Problem;
 use crate::world::files::{self, Readers};
 use crate::world::store::Store;
@@ -21,13 +25,37 @@ const STATUS: &str = "status.json";
 /// `file-unreadable`, `certificate-malformed`: the material folder itself cannot be read. What cannot be seen of a
 /// target is a row.
 pub fn run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Status, Problem> {
+    let (holdings, observed) = look(mesh, store, targets, now)?;
+    Ok(status(mesh, &holdings, &observed, now))
+}
+
+/// The same, and who verifies whom.
+///
+/// # Errors
+/// As [`run`].
+pub fn with_trust(
+    mesh: &Mesh,
+    store: &Store,
+    targets: &Targets<'_>,
+    now: OffsetDateTime,
+) -> Result<(Status, TrustMatrix), Problem> {
+    let (holdings, observed) = look(mesh, store, targets, now)?;
+    Ok((status(mesh, &holdings, &observed, now), trust_matrix(mesh, &holdings, &observed, now)))
+}
+
+fn look(
+    mesh: &Mesh,
+    store: &Store,
+    targets: &Targets<'_>,
+    now: OffsetDateTime,
+) -> Result<(Holdings, BTreeMap<ClusterName, Observed>), Problem> {
     let holdings = store.holdings()?;
     let mut observed = targets.observe_all();
     // A mesh without a usable root has no root change; its report says what it lacks.
     if let Ok(Some(_)) = root_change(mesh, &holdings, &observed, now) {
         observed = targets.look_at_deployments(observed);
     }
-    Ok(status(mesh, &holdings, &observed, now))
+    Ok((holdings, observed))
 }
 
 /// Writes metrics for a textfile collector, by rename, so that none ever reads a part.

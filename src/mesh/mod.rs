@@ -57,6 +57,7 @@ pub mod outcome;
 pub mod ownership;
 mod pair;
 mod party;
+mod peer_trust;
 pub mod plan;
 #[cfg(test)]
 mod plan_cases;
@@ -87,6 +88,7 @@ pub mod stock_series;
 pub mod taint;
 mod target_plan;
 pub mod trust_bundle;
+pub mod trust_matrix;
 pub mod turn;
 pub mod unrecorded;
 mod unused_root;
