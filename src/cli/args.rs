@@ -8,8 +8,10 @@ use time::{Duration, OffsetDateTime};
 
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand};
+use crate::cli::fail_on::FailOn;
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::rehearse_arguments::RehearseArguments;
+use crate::cli::report_arguments::ReportArguments;
 use crate::cli::report_words::Form;
 use crate::cli::rollback_arguments::RollbackArguments;
 use crate::cli::rotate_arguments::{RotateArguments, length};
@@ -17,7 +19,6 @@ use crate::cli::typed_values::{account, cluster, deployment, image, moment, name
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
-use crate::problem::{Code, Finding, Severity};
 use crate::world::kubeconfig_files::KubeconfigPlaces;
 
 /// A certificate authority and certificate distribution tool for multi-cluster Istio meshes.
@@ -140,6 +141,15 @@ pub enum Format {
     /// Of a report and of a check: JUnit XML.
     #[value(hide = true)]
     Junit,
+    /// Of a report: rows for a spreadsheet.
+    #[value(hide = true)]
+    Csv,
+    /// Of a report: one page for a browser.
+    #[value(hide = true)]
+    Html,
+    /// Of a report: the names of clusters, one a line.
+    #[value(hide = true)]
+    Name,
     /// Of a check: annotations of a GitHub workflow.
     #[value(hide = true)]
     Github,
@@ -166,7 +176,11 @@ impl Format {
             Format::Json => Some(Form::Json),
             Format::Yaml => Some(Form::Yaml),
             Format::Prometheus => Some(Form::Prometheus),
-            Format::Markdown | Format::Ics | Format::Junit | Format::Github | Format::Gitlab => None,
+            Format::Csv => Some(Form::Csv),
+            Format::Markdown => Some(Form::Markdown),
+            Format::Junit => Some(Form::Junit),
+            Format::Name => Some(Form::Name),
+            Format::Html | Format::Ics | Format::Github | Format::Gitlab => None,
         }
     }
 }
@@ -229,11 +243,10 @@ pub enum Command {
     /// rotate go on so, until --undo.
     Rollback(RollbackArguments),
     /// How every certificate in every cluster stands.
-    Report {
-        /// Write the metrics to this file as well, by rename, for a textfile collector.
-        #[arg(long, value_name = "PATH")]
-        metrics_textfile: Option<PathBuf>,
-    },
+    ///
+    /// Forms besides the usual ones: -o prometheus, -o csv, -o markdown, -o junit; -o html for one page with a timeline and who
+    /// verifies whom; -o name for the names of clusters, one a line.
+    Report(ReportArguments),
     /// What is wrong, and what istiod, the agent and Envoy would do.
     ///
     /// Over a whole mesh also who verifies whom. Forms besides the usual ones: -o junit, -o github for annotations of a workflow,
@@ -297,32 +310,6 @@ pub struct CheckArguments {
     /// Where kubeconfigs are looked for.
     #[command(flatten)]
     pub(in crate::cli) lookup: KubeconfigLookup,
-}
-
-/// Which findings a check fails on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum FailOn {
-    /// All.
-    Warning,
-    /// Critical ones.
-    Critical,
-    /// Certificates that have ended.
-    Expired,
-    /// None.
-    Never,
-}
-
-impl FailOn {
-    /// Whether a finding counts.
-    #[must_use]
-    pub fn counts(self, finding: &Finding) -> bool {
-        match self {
-            FailOn::Warning => true,
-            FailOn::Critical => finding.severity == Severity::Critical,
-            FailOn::Expired => finding.problem.code() == Code::CertificateExpired,
-            FailOn::Never => false,
-        }
-    }
 }
 
 /// Where kubectl looks for kubeconfigs: two variables of the environment, which are no options for people.

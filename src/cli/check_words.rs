@@ -4,10 +4,10 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use crate::cli::annotations::{self, Note};
-use crate::cli::args::FailOn;
 use crate::cli::cadence_words::{self, CadenceDocument, Fit};
 use crate::cli::document::ProblemDocument;
 use crate::cli::exit::Exit;
+use crate::cli::fail_on::FailOn;
 use crate::cli::junit::{self, Case, Judged};
 use crate::cli::problem_words::printable;
 use crate::cli::trust_words::{self, TrustPart};
@@ -285,7 +285,7 @@ pub fn junit(told: &Checkup<'_>) -> String {
             name: "cacerts".to_owned(),
             result: match &set.judgement {
                 Ok(_) => Judged::Passed,
-                Err(problem) => Judged::Unseen(junit_told(problem)),
+                Err(problem) => Judged::Unseen(problem.into()),
             },
         })
         .collect();
@@ -294,17 +294,8 @@ pub fn junit(told: &Checkup<'_>) -> String {
         name: note.problem.code().as_str().to_owned(),
         result: Judged::Failed(junit::Told {
             kind: note.severity.map_or("", Severity::as_str).to_owned(),
-            ..junit_told(note.problem)
+            ..note.problem.into()
         }),
     }));
     junit::document("meshca check", &utc(told.now), &cases)
-}
-
-pub(in crate::cli) fn junit_told(problem: &Problem) -> junit::Told {
-    let hint = problem.advice().map(|hint| format!("hint: {hint}"));
-    junit::Told {
-        kind: problem.code().as_str().to_owned(),
-        message: problem.what().to_owned(),
-        lines: problem.facts().iter().cloned().chain(hint).collect(),
-    }
 }

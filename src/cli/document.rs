@@ -47,6 +47,9 @@ pub fn refuse_form(format: Format, own: &[Format]) -> Result<(), Problem> {
         Format::Markdown => ("only a report and a rehearsal are written as Markdown", "meshca report -o markdown"),
         Format::Ics => ("only a rehearsal has a calendar", "meshca rehearse -o ics"),
         Format::Junit => ("only a report and a check are written as JUnit", "meshca check -o junit"),
+        Format::Csv => ("only a report is written as CSV", "meshca report -o csv"),
+        Format::Html => ("only a report is written as a page", "meshca report -o html"),
+        Format::Name => ("only a report is written as names", "meshca report -o name"),
         Format::Github => ("only a check has annotations for GitHub", "meshca check -o github"),
         Format::Gitlab => ("only a check has a code quality report", "meshca check -o gitlab"),
     };

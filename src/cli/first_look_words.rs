@@ -3,10 +3,10 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::cli::args::FailOn;
 use crate::cli::check_words::{FindingDocument, told};
 use crate::cli::document::{CertificateDocument, Head, ProblemDocument, head};
 use crate::cli::exit::Exit;
+use crate::cli::fail_on::FailOn;
 use crate::cli::report_words::look;
 use crate::cli::table::{Cell, Line, aligned, painted};
 use crate::mesh::common_root::{CommonRoot, Place, Root, Sharing, listed};

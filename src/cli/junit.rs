@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use crate::pki::plain_text::plain;
+use crate::problem::Problem;
 
 /// The longest text of one attribute or element, in characters.
 const LONGEST: usize = 2000;
@@ -35,6 +36,17 @@ pub(in crate::cli) struct Told {
     pub(in crate::cli) kind: String,
     pub(in crate::cli) message: String,
     pub(in crate::cli) lines: Vec<String>,
+}
+
+impl From<&Problem> for Told {
+    fn from(problem: &Problem) -> Self {
+        let hint = problem.advice().map(|hint| format!("hint: {hint}"));
+        Self {
+            kind: problem.code().as_str().to_owned(),
+            message: problem.what().to_owned(),
+            lines: problem.facts().iter().cloned().chain(hint).collect(),
+        }
+    }
 }
 
 /// One suite of these cases. `name` and all else may come from anywhere. `at` is RFC 3339 in UTC.

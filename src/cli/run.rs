@@ -1,32 +1,31 @@
 //! Which job a command is, what it is handed, and how it ends.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
 
-use crate::cli::args::{Arguments, CheckArguments, Command, FailOn, Format, LedgerCommand, Shared};
+use crate::cli::args::{Arguments, CheckArguments, Command, Format, LedgerCommand, Shared};
 use crate::cli::cadence_words::Fit;
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony;
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony_arguments::{IssuingCommand, RootCommand};
 use crate::cli::check_words::Checkup;
-use crate::cli::desk::{Desk, Ended, VERSION, one};
+use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
+use crate::cli::fail_on::FailOn;
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::rehearse_arguments::RehearseArguments;
-use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
 use crate::cli::{
     calendar, check_words, discovery, document, errand_words, first_look_words, fleet_words, inspect_words, manifests,
-    rehearsal_words, report_words, watch,
+    rehearsal_words, reporting, watch,
 };
 use crate::jobs::publish::{self, Delivery};
 use crate::jobs::{check, first_look, init, inspect, ledger_show, loading, rehearse, report};
 use crate::mesh::cadence::cadence;
 use crate::mesh::fleet::{Cluster, ClusterName};
-use crate::mesh::metrics;
+use crate::mesh::limit::Limits;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::rehearsal::need::Need;
 use crate::problem::{Finding, Problem};
@@ -49,7 +48,9 @@ pub fn run(arguments: Arguments, now: OffsetDateTime) -> Exit {
 
 fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
     let own: &[Format] = match &command {
-        Command::Report { .. } => &[Format::Prometheus],
+        Command::Report(_) => {
+            &[Format::Prometheus, Format::Csv, Format::Markdown, Format::Junit, Format::Html, Format::Name]
+        }
         Command::Rehearse(_) => &[Format::Markdown, Format::Ics],
         Command::Check(it) if it.contexts.is_empty() => &[Format::Junit, Format::Github, Format::Gitlab],
         _ => &[],
@@ -86,7 +87,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             desk.rotate(&order)
         }
         Command::Rollback(order) => Desk::open(shared, voice, now)?.rollback(order),
-        Command::Report { metrics_textfile } => Desk::open(shared, voice, now)?.report(metrics_textfile.as_deref()),
+        Command::Report(order) => reporting::run(&order, shared, voice, now),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
         Command::Inspect { path } => {
             let parts = inspect::run(&path).map_err(one)?;
@@ -131,33 +132,13 @@ impl Desk<'_> {
         if problems.is_empty() { Ok(Exit::Fine) } else { Err(problems) }
     }
 
-    fn report(self, textfile: Option<&Path>) -> Ended {
-        let status = report::run(&self.mesh, &self.store, &self.targets(), self.now).map_err(one)?;
-        let shared = self.shared;
-        let file = shared.file.display().to_string();
-        let text = report_words::written(
-            &status,
-            shared.output.of_report().unwrap_or(Form::Table),
-            &file,
-            VERSION,
-            self.voice.colour,
-        )
-        .map_err(one)?;
-        let good = status.outcome() == Outcome::Fine && shared.output.is_for_people();
-        let told = self.voice.about(good).result(&text);
-        if let Some(path) = textfile {
-            report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
-        }
-        told.map_err(one)?;
-        Ok(if status.is_all_seen() { Exit::Fine } else { Exit::Error })
-    }
-
     fn check(self, clusters: &[ClusterName], warnings: Vec<Finding>, fail_on: FailOn) -> Ended {
         let mesh = &self.mesh;
         let targets = self.targets();
         let (mut findings, mut fit, mut trust) = (warnings, None, None);
         let chosen: Vec<&Cluster> = if clusters.is_empty() {
-            let (status, matrix) = report::with_trust(mesh, &self.store, &targets, self.now).map_err(one)?;
+            let (status, matrix) =
+                report::with_trust(mesh, &self.store, &targets, Limits::default(), self.now).map_err(one)?;
             trust = Some(matrix);
             findings.extend(status.findings);
             fit = Some(Fit { cadence: cadence(mesh), starts: status.last_starts });

@@ -7,9 +7,10 @@ use time::OffsetDateTime;
 
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
+use crate::mesh::limit::Limits;
 use crate::mesh::observed::Observed;
 use crate::mesh::plan::root_change;
-use crate::mesh::status::{Status, status};
+use crate::mesh::status::{Status, status_by};
 use crate::mesh::trust_matrix::{TrustMatrix, trust_matrix};
 use crate::problem::Problem;
 use crate::world::files::{self, Readers};
@@ -19,14 +20,20 @@ use crate::world::targets::Targets;
 /// The name of the public status in the records folder: what an exporter reads. It holds no private key.
 const STATUS: &str = "status.json";
 
-/// Looks at every target of the mesh.
+/// Looks at every target of the mesh. The ends of certificates are judged by these limits.
 ///
 /// # Errors
 /// `file-unreadable`, `certificate-malformed`: the material folder itself cannot be read. What cannot be seen of a
 /// target is a row.
-pub fn run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Status, Problem> {
+pub fn run(
+    mesh: &Mesh,
+    store: &Store,
+    targets: &Targets<'_>,
+    limits: Limits,
+    now: OffsetDateTime,
+) -> Result<Status, Problem> {
     let (holdings, observed) = look(mesh, store, targets, now)?;
-    Ok(status(mesh, &holdings, &observed, now))
+    Ok(status_by(limits, mesh, &holdings, &observed, now))
 }
 
 /// The same, and who verifies whom.
@@ -37,10 +44,11 @@ pub fn with_trust(
     mesh: &Mesh,
     store: &Store,
     targets: &Targets<'_>,
+    limits: Limits,
     now: OffsetDateTime,
 ) -> Result<(Status, TrustMatrix), Problem> {
     let (holdings, observed) = look(mesh, store, targets, now)?;
-    Ok((status(mesh, &holdings, &observed, now), trust_matrix(mesh, &holdings, &observed, now)))
+    Ok((status_by(limits, mesh, &holdings, &observed, now), trust_matrix(mesh, &holdings, &observed, now)))
 }
 
 fn look(

@@ -16,6 +16,7 @@ use time::OffsetDateTime;
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::footing::is_party;
 use crate::mesh::holdings::Holdings;
+use crate::mesh::limit::Limits;
 use crate::mesh::observed::{Observed, SecretSight, certificates};
 use crate::mesh::peer_trust::{Presented, refusal};
 use crate::mesh::plan::{current_root, root_change};
@@ -149,7 +150,8 @@ fn after(
     let trusted = holdings.trusted(mesh).unwrap_or_default();
     let anchor = current_root(mesh, holdings, observed, now);
     let overdue = time::Duration::ZERO;
-    let sighting = Sighting { mesh, holdings, observed, anchor: &anchor, trusted: &trusted, overdue, now };
+    let limits = Limits::default();
+    let sighting = Sighting { mesh, holdings, observed, anchor: &anchor, trusted: &trusted, overdue, limits, now };
     let mut tables = Tables { chains: Numbered::default(), bundles: Numbered::default(), mesh, now };
     let sides: Vec<(Sides, Sides)> = mesh
         .clusters
