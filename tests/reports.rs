@@ -1,7 +1,7 @@
 //! `report` in each of its forms, by the real program, judged by readers that others wrote.
 
 #![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
-#![expect(clippy::unwrap_used, reason = "what cannot be read back is a failed test")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what cannot be read back is a failed test")]
 
 #[path = "support/judges.rs"]
 mod judges;
@@ -11,6 +11,7 @@ mod published_lab;
 use std::process::Command;
 
 use judges::{openssl, program, python_says, run};
+use meshca::mesh::report_file::schema;
 use published_lab::Lab;
 use serde_json::Value;
 
@@ -367,4 +368,135 @@ fn a_watch_shows_the_report_on_a_terminal_and_ends_well_at_ctrl_c() {
     assert_eq!(told.status.code(), Some(0), "{out}");
     assert!(out.starts_with("\u{1b}[H") && out.contains("all 3 clusters are fine"), "{out}");
     assert!(out.contains("every 1s; Ctrl-C ends"), "{out}");
+}
+
+#[test]
+fn what_changed_since_an_earlier_report_is_told_to_people_and_machines() {
+    let lab = Lab::new();
+    lab.write("old.json", lab.ends("report -o json", 0).out);
+    let told = lab.ends("report --diff old.json --at 2026-11-24T10:00:00Z", 0).out;
+    assert_eq!(told, "nothing changed since 2026-11-23T10:00:00Z\n");
+    assert_eq!(lab.ends("report --diff old.json --quiet --at 2026-11-24T10:00:00Z", 0).out, "");
+    let told = lab.ends(&format!("report --diff old.json {LATE}"), 0).out;
+    assert!(told.starts_with("3 changes since 2026-11-23T10:00:00Z\n"), "{told}");
+    lab.ends("rotate --passphrase-file passphrase --at 2027-02-14T10:00:01Z", 0);
+    let document = lab.ends(&format!("report --diff old.json -o json {LATE}"), 0).out;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!((&document["kind"], &document["since"]), (&"ReportChanges".into(), &"2026-11-23T10:00:00Z".into()));
+    let changes = document["changes"].as_array().unwrap();
+    let of = |place: &str| changes.iter().find(|change| change["place"] == place && change["change"] == "renewed");
+    assert_eq!(of("east").unwrap()["was"]["notAfter"], "2027-02-21T10:00:00Z");
+    assert_eq!(of("east").unwrap()["is"]["notAfter"], "2027-05-15T10:00:01Z");
+    std::fs::write(lab.path("west/ca-cert.pem"), "no certificate").unwrap();
+    let told = lab.ends(&format!("report --diff old.json {LATE}"), 1).out;
+    assert!(told.contains("UNKNOWN"), "{told}");
+}
+
+#[test]
+fn what_is_no_report_of_this_mesh_is_not_compared_with() {
+    let lab = Lab::new();
+    let report = lab.ends("report -o json", 0).out;
+    for (text, why) in [
+        ("no json".to_owned(), "expected"),
+        ("{\"kind\":\"Check\"}".to_owned(), "its kind is not Report but `Check`"),
+        (report.replacen("\"m1\"", "\"m2\"", 1), "is a report of another mesh"),
+    ] {
+        lab.write("old.json", text);
+        let told = lab.ends("report --diff old.json", 1);
+        assert!(told.err.contains("report-malformed") && told.err.contains(why), "{}", told.err);
+    }
+    lab.write("old.json", &report);
+    assert_eq!(lab.run_with("report --diff -", &report).code, 0);
+    assert!(lab.ends("report --diff missing.json", 1).err.contains("file-unreadable"));
+    assert!(lab.ends("report --diff old.json -o csv", 1).err.contains("bad-argument"));
+    assert_eq!(lab.run("report --diff old.json --only east").code, 2);
+}
+
+// ---------------------------------------------------------------- the schema
+
+const SCHEMA: &str = include_str!("../docs/reference/report.schema.json");
+
+const REMAKE: &str = "cargo test --test reports remake_the_schema -- --ignored";
+
+fn schema_text() -> String {
+    format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap())
+}
+
+#[test]
+fn the_schema_is_the_one_that_the_types_make() {
+    assert_eq!(SCHEMA, schema_text(), "{REMAKE}");
+}
+
+#[test]
+#[ignore = "writes docs/reference/report.schema.json: cargo test --test reports remake_the_schema -- --ignored"]
+fn remake_the_schema() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/report.schema.json");
+    std::fs::write(file, schema_text()).unwrap();
+}
+
+const VALIDATE: &str = "\
+import json, sys, jsonschema
+schema, documents = json.load(open(sys.argv[1], encoding='utf-8'))
+jsonschema.Draft202012Validator.check_schema(schema)
+validator = jsonschema.Draft202012Validator(schema)
+print(json.dumps([[str(e.message) for e in validator.iter_errors(document)] for document in documents]))
+";
+
+/// Reports in which each part of the document has something: a change of root, a leaked key, windows, shares, trouble.
+fn reports() -> Vec<Value> {
+    let lab = Lab::new();
+    let read = |words: &str| serde_json::from_str::<Value>(&lab.run(words).out).unwrap();
+    let mut reports = vec![read("report -o json"), read(&format!("report -o json --warn 25% --critical 3% {LATE}"))];
+    let pass = "--passphrase-file passphrase --next-passphrase-file passphrase";
+    lab.ends(&format!("root create --next {pass} --confirm m1_root_g2"), 0);
+    let window = "rotation: { windows: [{ cron: '0 2 * * 6', duration: 4h, timeZone: Etc/UTC }] }\n";
+    let root =
+        reports[0]["rows"].as_array().unwrap().iter().find(|row| row["role"] == "root").unwrap()["fingerprint"].clone();
+    let leaked = format!("leaked: [{}]\n", root.as_str().unwrap());
+    let mesh = lab.read("mesh.yaml");
+    lab.write("mesh.yaml", format!("{mesh}{window}"));
+    reports.push(read("report -o json"));
+    lab.write("mesh.yaml", format!("{mesh}{window}{leaked}"));
+    std::fs::write(lab.path("west/ca-cert.pem"), "no certificate").unwrap();
+    reports.push(read("report -o json"));
+    reports
+}
+
+#[test]
+fn real_reports_keep_the_schema_and_no_key_of_theirs_is_missing_in_it() {
+    let reports = reports();
+    let filled = |key: &str| {
+        reports.iter().any(|report| !matches!(&report[key], Value::Null) && report[key] != Value::Array(vec![]))
+    };
+    for key in ["window", "findings", "ceremonies", "rootChange", "leaks", "lastSafeStarts"] {
+        assert!(filled(key), "no report has anything under {key}");
+    }
+    let mut broken = reports[0].clone();
+    broken["rows"][0]["status"] = "fine".into();
+    let mut all = reports.clone();
+    all.push(broken);
+    let found = judged(VALIDATE, &serde_json::to_string(&(schema(), all)).unwrap());
+    let (last, found) = found.as_array().unwrap().split_last().unwrap();
+    assert!(found.iter().all(|errors| errors.as_array().unwrap().is_empty()), "{found:?}");
+    assert_eq!(last.as_array().unwrap().len(), 1, "a word that is none is found: {last}");
+    for report in &reports {
+        all_known(report, &schema(), "");
+    }
+}
+
+/// Asserts that every key of a document is one of its schema.
+fn all_known(document: &Value, schema: &Value, path: &str) {
+    let schema = schema["anyOf"].as_array().and_then(|either| either.first()).unwrap_or(schema);
+    match document {
+        Value::Object(keys) => {
+            for (key, value) in keys {
+                let known = &schema["properties"][key];
+                assert!(!known.is_null(), "{path}/{key} is not in the schema: src/mesh/report_file.rs");
+                assert!(known["description"].is_string() || known["anyOf"].is_array(), "{path}/{key} has no meaning");
+                all_known(value, known, &format!("{path}/{key}"));
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| all_known(item, &schema["items"], path)),
+        _ => {}
+    }
 }

@@ -245,7 +245,7 @@ pub enum Command {
     /// How every certificate in every cluster stands.
     ///
     /// Forms besides the usual ones: -o prometheus, -o csv, -o markdown, -o junit; -o html for one page with a timeline and who
-    /// verifies whom; -o name for the names of clusters, one a line.
+    /// verifies whom; -o name for the names of clusters, one a line. With --diff only the usual ones.
     Report(ReportArguments),
     /// What is wrong, and what istiod, the agent and Envoy would do.
     ///

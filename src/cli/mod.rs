@@ -28,6 +28,7 @@ pub mod rehearsal_words;
 pub mod rehearse_arguments;
 mod remedy_words;
 pub mod report_arguments;
+pub mod report_changes_words;
 mod report_csv;
 mod report_html;
 mod report_markdown;

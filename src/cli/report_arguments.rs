@@ -29,6 +29,9 @@ pub struct ReportArguments {
     /// An end nearer than this is critical. Without it, 48h.
     #[arg(long, value_name = "LIMIT", value_parser = Limit::parse)]
     critical: Option<Limit>,
+    /// Say what changed since this report, which `-o json` wrote; `-`: standard input.
+    #[arg(long, value_name = "OLD.json", conflicts_with_all = ["only", "sort", "watch"])]
+    pub(in crate::cli) diff: Option<PathBuf>,
     /// Show it anew every so often, on a terminal, until Ctrl-C.
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "10s", require_equals = true, value_parser = length)]
     pub(in crate::cli) watch: Option<Duration>,

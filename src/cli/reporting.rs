@@ -1,5 +1,6 @@
 //! `report`: looks once, or again and again on a terminal.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
@@ -11,6 +12,7 @@ use crate::cli::report_arguments::ReportArguments;
 use crate::cli::report_html::Page;
 use crate::cli::report_words::{self, Form};
 use crate::cli::voice::Voice;
+use crate::cli::{document, report_changes_words};
 use crate::jobs::report;
 use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
@@ -29,6 +31,9 @@ pub(in crate::cli) fn run(order: &ReportArguments, shared: &Shared, voice: Voice
 impl Desk<'_> {
     fn report(self, order: &ReportArguments) -> Ended {
         let output = self.shared.output;
+        if let Some(earlier) = &order.diff {
+            return self.changes(order, earlier);
+        }
         let (text, outcome, exit) = self.told(order)?;
         // No names at all are no line, not even an empty one.
         if !text.is_empty() {
@@ -36,6 +41,23 @@ impl Desk<'_> {
             told.map_err(one)?;
         }
         Ok(exit)
+    }
+
+    /// What changed since an earlier report.
+    fn changes(self, order: &ReportArguments, earlier: &Path) -> Ended {
+        // Its forms are those of every command.
+        document::refuse_form(self.shared.output, &[]).map_err(one)?;
+        let earlier = report::earlier(earlier, &self.mesh).map_err(one)?;
+        let status = report::run(&self.mesh, &self.store, &self.targets(), order.limits(), self.now).map_err(one)?;
+        if let Some(path) = &order.metrics_textfile {
+            report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
+        }
+        let changes = report::changed(&earlier, &status).map_err(one)?;
+        let since = earlier.generated_at.as_str();
+        let document = report_changes_words::document(&changes, &self.mesh.name, since, self.now);
+        let voice = self.voice.about(changes.is_empty());
+        voice.answer(self.shared, &document, || report_changes_words::table(&changes, since))?;
+        Ok(if status.is_all_seen() { Exit::Fine } else { Exit::Error })
     }
 
     /// The report as text, how it stands, and how the command ends.

@@ -10,9 +10,12 @@ use crate::mesh::holdings::Holdings;
 use crate::mesh::limit::Limits;
 use crate::mesh::observed::Observed;
 use crate::mesh::plan::root_change;
+use crate::mesh::report_changes::{Change, changes};
+use crate::mesh::report_file::{LARGEST, ReportFile};
 use crate::mesh::status::{Status, status_by};
 use crate::mesh::trust_matrix::{TrustMatrix, trust_matrix};
-use crate::problem::Problem;
+use crate::pki::plain_text::plain;
+use crate::problem::{Code, Problem};
 use crate::world::files::{self, Readers};
 use crate::world::store::Store;
 use crate::world::targets::Targets;
@@ -64,6 +67,37 @@ fn look(
         observed = targets.look_at_deployments(observed);
     }
     Ok((holdings, observed))
+}
+
+/// Reads an earlier report of this mesh; `-`: standard input.
+///
+/// # Errors
+/// `file-unreadable`, `file-too-large`; `report-malformed`: it is none, or one of another mesh.
+pub fn earlier(path: &Path, mesh: &Mesh) -> Result<ReportFile, Problem> {
+    let is_input = path == Path::new("-");
+    let text = if is_input { files::read_standard_input(LARGEST) } else { files::read(path, LARGEST) }?;
+    let name = if is_input { "standard input".to_owned() } else { path.display().to_string() };
+    let report = ReportFile::parse(text.expose(), &name)?;
+    if report.mesh != mesh.name {
+        let what = format!("{name} is a report of another mesh");
+        return Err(Problem::new(Code::ReportMalformed, what)
+            .fact(format!("its mesh   {}", plain(&report.mesh, 100)))
+            .fact(format!("this mesh  {}", mesh.name))
+            .hint("name a report of this mesh, or the mesh file of that one with -f"));
+    }
+    Ok(report)
+}
+
+/// The changes from an earlier report to a status.
+///
+/// # Errors
+/// `output-failed`, when a serializer fails; none is known to.
+pub fn changed(earlier: &ReportFile, status: &Status) -> Result<Vec<Change>, Problem> {
+    let failed = |error: &str| Problem::new(Code::OutputFailed, format!("the status cannot be compared with: {error}"));
+    // By way of the document, so that both are seen with the same eyes.
+    let text = serde_json::to_vec(status).map_err(|error| failed(&error.to_string()))?;
+    let now = ReportFile::parse(&text, "the status").map_err(|problem| failed(problem.what()))?;
+    Ok(changes(earlier, &now))
 }
 
 /// Writes metrics for a textfile collector, by rename, so that none ever reads a part.

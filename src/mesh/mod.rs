@@ -69,6 +69,8 @@ pub mod proposal;
 pub mod rehearsal;
 pub mod remote_secret;
 mod renewal;
+pub mod report_changes;
+pub mod report_file;
 pub mod roster;
 pub mod row;
 pub mod secret_files;

@@ -4,7 +4,7 @@
 //!
 //! | judge | variable | then |
 //! |---|---|---|
-//! | Python with pkilint | `MESHCA_TEST_PYTHON` | `target/tools/venv/bin/python` |
+//! | Python with pkilint and jsonschema | `MESHCA_TEST_PYTHON` | `target/tools/venv/bin/python` |
 //! | Go, 1.26 or newer | `MESHCA_TEST_GO` | `target/tools/venv/bin/go`, `go` on the `PATH` |
 //! | any other program | | `target/tools/bin`, the `PATH` |
 //!
