@@ -137,8 +137,10 @@ fn a_name_that_a_spreadsheet_would_reckon_with_arrives_as_text() {
 #[test]
 fn junit_is_xml_whose_counts_are_those_of_its_cases() {
     for lab in [Lab::new(), hostile()] {
-        for words in ["report -o junit".to_owned(), format!("report -o junit {LATE}")] {
-            let read = judged(READ_JUNIT, &lab.ends(&words, 0).out);
+        for words in
+            ["report -o junit", "check -o junit"].map(|words| [words.to_owned(), format!("{words} {LATE}")]).concat()
+        {
+            let read = judged(READ_JUNIT, &lab.run(&words).out);
             let cases = read["cases"].as_array().unwrap();
             let count = |what: &str| cases.iter().filter(|case| case[2] == what).count().to_string();
             for attributes in [&read["top"], &read["suites"][0]] {
@@ -280,7 +282,12 @@ fn the_page_is_sound_html_and_holds_every_row_of_the_table() {
     // A bar for each, which says in words what it shows.
     let bars: Vec<_> = elements(&read, "svg").into_iter().filter(|svg| svg.get("aria-label").is_some()).collect();
     assert_eq!(bars.len(), 5);
-    assert!(bars[0]["aria-label"].as_str().unwrap().contains("renewal 2027-01-22, ends 2027-02-21"));
+    assert!(
+        bars[0]["aria-label"]
+            .as_str()
+            .unwrap()
+            .contains("renewal 2027-01-22, seven days left 2027-02-14, ends 2027-02-21")
+    );
     assert!(read["text"]["caption"].as_str().unwrap().contains("Today: 9 of 9 pairs verify"));
 }
 

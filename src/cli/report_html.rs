@@ -425,6 +425,9 @@ impl Scales {
         if let Some(renews) = row.renews_at {
             let _ = write!(label, ", renewal {}", day(renews));
         }
+        if let Some(week) = week {
+            let _ = write!(label, ", seven days left {}", day(week));
+        }
         let _ = write!(label, ", ends {}", day(window.not_after()));
         let mark = |class: &str, at: OffsetDateTime| {
             format!("<path class=\"{class}\" vector-effect=\"non-scaling-stroke\" d=\"M{} 0V70\"/>", x(at))
