@@ -5,16 +5,17 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use time::Duration;
 
-use crate::cli::rotate_arguments::length;
+use crate::cli::metrics_arguments::MetricsArguments;
+use crate::cli::typed_values::length;
 use crate::mesh::choice::{Choice, Only, Order};
 use crate::mesh::limit::{Limit, Limits};
 
 /// What `report` is told.
 #[derive(Debug, Args)]
 pub struct ReportArguments {
-    /// Write the metrics to this file as well, by rename, for a textfile collector.
-    #[arg(long, value_name = "PATH")]
-    pub(in crate::cli) metrics_textfile: Option<PathBuf>,
+    /// Where metrics go.
+    #[command(flatten)]
+    pub(in crate::cli) metrics: MetricsArguments,
     /// Only rows of this kind: `due`, whose renewal is due; `bad`, what needs somebody or could not be seen; or the name of
     /// a cluster. May be given many times; one that fits is enough. Verdict and exit code are those of the whole mesh, and
     /// so are metrics.

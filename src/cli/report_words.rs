@@ -14,8 +14,9 @@ use crate::cli::{problem_words, report_csv, report_markdown, root_change_words};
 use crate::mesh::choice::Choice;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::loaded::Loaded;
-use crate::mesh::metrics;
+use crate::mesh::metrics::{self, Wording};
 use crate::mesh::outcome::Outcome;
+use crate::mesh::public_status::PublicStatus;
 use crate::mesh::row::Row;
 use crate::mesh::standing::Standing;
 use crate::mesh::status::{Look, Status};
@@ -80,12 +81,18 @@ impl Form {
 }
 
 /// Writes a report of everything; it ends with a newline. `mesh_file` is how the user named the mesh file, for the
-/// command to type next. `version` is that of the program. `colour` matters to table and wide only.
+/// command to type next. `wording` is that of metrics. `colour` matters to table and wide only.
 ///
 /// # Errors
 /// `output-failed`, when a serializer fails; none is known to.
-pub fn written(status: &Status, form: Form, mesh_file: &str, version: &str, colour: bool) -> Result<String, Problem> {
-    chosen(status, &Choice::default(), form, mesh_file, version, colour)
+pub fn written(
+    status: &Status,
+    form: Form,
+    mesh_file: &str,
+    wording: &Wording<'_>,
+    colour: bool,
+) -> Result<String, Problem> {
+    chosen(status, &Choice::default(), form, mesh_file, wording, colour)
 }
 
 /// The same of these rows. Metrics are always those of the whole mesh.
@@ -97,7 +104,7 @@ pub fn chosen(
     choice: &Choice,
     form: Form,
     mesh_file: &str,
-    version: &str,
+    wording: &Wording<'_>,
     colour: bool,
 ) -> Result<String, Problem> {
     let failed = |error: String| Problem::new(Code::OutputFailed, format!("the report cannot be written: {error}"));
@@ -113,7 +120,9 @@ pub fn chosen(
             .map(|text| format!("{text}\n"))
             .map_err(|error| failed(error.to_string())),
         Form::Yaml => serde_saphyr::to_string(document().as_ref()).map_err(|error| failed(error.to_string())),
-        Form::Prometheus => Ok(metrics::render(status, status.generated_at, version)),
+        Form::Prometheus => {
+            Ok(metrics::render(metrics::Told::Present(&PublicStatus::of(status)), status.generated_at, wording))
+        }
         Form::Csv => Ok(report_csv::written(status, &all())),
         Form::Markdown => {
             let next = next_command(status, mesh_file);
@@ -342,16 +351,19 @@ pub(in crate::cli) fn quoted(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mesh::cluster_label::ClusterLabel;
     use crate::mesh::fleet_story::{NOW, Story};
     use crate::mesh::status::status;
     use time::Duration;
+
+    const PLAIN: Wording<'static> = Wording::text(&ClusterLabel::USUAL, "0.1.0");
 
     fn seen(story: &Story) -> Status {
         status(&story.mesh, &story.holdings, &story.observed, NOW)
     }
 
     fn form(story: &Story, form: Form) -> String {
-        written(&seen(story), form, "mesh.yaml", "0.1.0", false).unwrap()
+        written(&seen(story), form, "mesh.yaml", &PLAIN, false).unwrap()
     }
 
     #[test]
@@ -422,7 +434,7 @@ next ceremony by";
         story.mesh.rotation.windows = crate::mesh::windows::Windows::new(vec![window]);
         let foot = |now| {
             let status = status(&story.mesh, &story.holdings, &story.observed, now);
-            let text = written(&status, Form::Table, "mesh.yaml", "0.1.0", false).unwrap();
+            let text = written(&status, Form::Table, "mesh.yaml", &PLAIN, false).unwrap();
             text.lines()
                 .skip_while(|line| !line.starts_with("next ceremony"))
                 .skip(1)
@@ -457,7 +469,7 @@ next ceremony by";
         assert_eq!(json, yaml);
         assert_eq!(json["kind"], "Report");
         assert!(Form::ALL.iter().all(|form| {
-            let text = written(&seen(&story), *form, "mesh.yaml", "0.1.0", false).unwrap();
+            let text = written(&seen(&story), *form, "mesh.yaml", &PLAIN, false).unwrap();
             text.ends_with('\n') && !text.ends_with("\n\n")
         }));
     }
@@ -465,7 +477,7 @@ next ceremony by";
     #[test]
     fn colour_is_there_only_when_asked_for_and_only_beside_words() {
         let status = seen(&troubled());
-        let coloured = written(&status, Form::Table, "mesh.yaml", "0.1.0", true).unwrap();
+        let coloured = written(&status, Form::Table, "mesh.yaml", &PLAIN, true).unwrap();
         assert!(coloured.contains("\u{1b}[33mOVERDUE\u{1b}[0m"), "{coloured}");
         let stripped = anstream::adapter::strip_str(&coloured).to_string();
         assert_eq!(stripped, form(&troubled(), Form::Table));
@@ -476,7 +488,7 @@ next ceremony by";
         let mut story = Story::new();
         story.look_at("east").secret = Err(Problem::new(Code::TargetUnreadable, "\u{1b}[2Jgone\r\nok"));
         for form in Form::ALL {
-            let text = written(&seen(&story), *form, "mesh\u{1b}.yaml", "0.1.0", false).unwrap();
+            let text = written(&seen(&story), *form, "mesh\u{1b}.yaml", &PLAIN, false).unwrap();
             assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
         }
     }
@@ -494,7 +506,7 @@ next ceremony by";
         let mut story = Story::new();
         assert_eq!(next(&story), None);
         let other = story.other_root("mesh0 root").certificate.pem();
-        story.look_at("far").system_roots = Ok(Some(other.into_bytes()));
+        story.look_at("far").system_roots = Ok(Some(other.into_bytes().into()));
         assert_eq!(next(&story).as_deref(), Some("meshca -f m.yaml check far"));
         story.observed.remove(&crate::mesh::fleet_story::name("west"));
         assert_eq!(next(&story).as_deref(), Some("meshca -f m.yaml check west"));

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use crate::cli::args::{Format, Shared};
-use crate::cli::desk::{Desk, Ended, VERSION, one};
+use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
+use crate::cli::metrics_arguments::VERSION;
 use crate::cli::report_arguments::ReportArguments;
 use crate::cli::report_html::Page;
 use crate::cli::report_words::{self, Form};
 use crate::cli::voice::Voice;
 use crate::cli::{document, report_changes_words};
 use crate::jobs::report;
-use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
 use crate::problem::{Code, Problem};
 use crate::world::brake::{Brake, Turn};
@@ -49,9 +49,7 @@ impl Desk<'_> {
         document::refuse_form(self.shared.output, &[]).map_err(one)?;
         let earlier = report::earlier(earlier, &self.mesh).map_err(one)?;
         let status = report::run(&self.mesh, &self.store, &self.targets(), order.limits(), self.now).map_err(one)?;
-        if let Some(path) = &order.metrics_textfile {
-            report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
-        }
+        self.send_metrics(&status, &order.metrics).map_err(one)?;
         let changes = report::changed(&earlier, &status).map_err(one)?;
         let since = earlier.generated_at.as_str();
         let document = report_changes_words::document(&changes, &self.mesh.name, since, self.now);
@@ -81,12 +79,10 @@ impl Desk<'_> {
         } else {
             let status = report::run(mesh, &self.store, &targets, limits, self.now).map_err(one)?;
             let form = self.shared.output.of_report().unwrap_or(Form::Table);
-            let text = report_words::chosen(&status, &choice, form, &file, VERSION, self.voice.colour);
+            let text = report_words::chosen(&status, &choice, form, &file, &order.metrics.wording(), self.voice.colour);
             (status, text.map_err(one)?)
         };
-        if let Some(path) = &order.metrics_textfile {
-            report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
-        }
+        self.send_metrics(&status, &order.metrics).map_err(one)?;
         Ok((text, status.outcome(), if status.is_all_seen() { Exit::Fine } else { Exit::Error }))
     }
 }

@@ -16,6 +16,8 @@ use crate::cli::exit::Exit;
 use crate::cli::fail_on::FailOn;
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::rehearse_arguments::RehearseArguments;
+#[cfg(feature = "k8s")]
+use crate::cli::serving;
 use crate::cli::voice::Voice;
 use crate::cli::{
     calendar, check_words, discovery, document, errand_words, first_look_words, fleet_words, inspect_words, manifests,
@@ -88,6 +90,8 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
         }
         Command::Rollback(order) => Desk::open(shared, voice, now)?.rollback(order),
         Command::Report(order) => reporting::run(&order, shared, voice, now),
+        #[cfg(feature = "k8s")]
+        Command::Exporter(order) => serving::run(&order, shared, voice, now),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
         Command::Inspect { path } => {
             let parts = inspect::run(&path).map_err(one)?;

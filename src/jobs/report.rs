@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+#[cfg(feature = "k8s")]
+use time::Duration;
 use time::OffsetDateTime;
 
 use crate::mesh::fleet::{ClusterName, Mesh};
@@ -16,12 +18,18 @@ use crate::mesh::status::{Status, status_by};
 use crate::mesh::trust_matrix::{TrustMatrix, trust_matrix};
 use crate::pki::plain_text::plain;
 use crate::problem::{Code, Problem};
+#[cfg(feature = "k8s")]
+use crate::world::clock::Patience;
 use crate::world::files::{self, Readers};
+use crate::world::ledger_file;
+use crate::world::mesh_folder::records_folder;
+#[cfg(feature = "k8s")]
+use crate::world::pushgateway::{self, Place};
 use crate::world::store::Store;
 use crate::world::targets::Targets;
 
 /// The name of the public status in the records folder: what an exporter reads. It holds no private key.
-const STATUS: &str = "status.json";
+pub const STATUS: &str = "status.json";
 
 /// Looks at every target of the mesh. The ends of certificates are judged by these limits.
 ///
@@ -36,7 +44,7 @@ pub fn run(
     now: OffsetDateTime,
 ) -> Result<Status, Problem> {
     let (holdings, observed) = look(mesh, store, targets, now)?;
-    Ok(status_by(limits, mesh, &holdings, &observed, now))
+    Ok(Status { recorded_at: recorded_at(mesh), ..status_by(limits, mesh, &holdings, &observed, now) })
 }
 
 /// The same, and who verifies whom.
@@ -51,7 +59,8 @@ pub fn with_trust(
     now: OffsetDateTime,
 ) -> Result<(Status, TrustMatrix), Problem> {
     let (holdings, observed) = look(mesh, store, targets, now)?;
-    Ok((status_by(limits, mesh, &holdings, &observed, now), trust_matrix(mesh, &holdings, &observed, now)))
+    let status = Status { recorded_at: recorded_at(mesh), ..status_by(limits, mesh, &holdings, &observed, now) };
+    Ok((status, trust_matrix(mesh, &holdings, &observed, now)))
 }
 
 fn look(
@@ -67,6 +76,13 @@ fn look(
         observed = targets.look_at_deployments(observed);
     }
     Ok((holdings, observed))
+}
+
+/// When the last entry of the ledger was made, UTC; `None`: there is no ledger file, it is empty, or its end cannot be
+/// read. Its links are not verified, and nothing is decided by it.
+#[must_use]
+pub fn recorded_at(mesh: &Mesh) -> Option<OffsetDateTime> {
+    ledger_file::newest(&records_folder(mesh)?.join(ledger_file::NAME))
 }
 
 /// Reads an earlier report of this mesh; `-`: standard input.
@@ -106,6 +122,15 @@ pub fn changed(earlier: &ReportFile, status: &Status) -> Result<Vec<Change>, Pro
 /// `file-unwritable`.
 pub fn write_textfile(path: &Path, text: &str) -> Result<(), Problem> {
     files::replace(path, text.as_bytes(), Readers::Everybody)
+}
+
+/// Sends metrics to a Pushgateway, in place of what it has of them. It may take this long.
+///
+/// # Errors
+/// `pushgateway-failed`.
+#[cfg(feature = "k8s")]
+pub fn push(place: &Place, text: &str, wait: Duration) -> Result<(), Problem> {
+    pushgateway::put(place, text, Patience::of(wait.unsigned_abs()))
 }
 
 /// Writes the public status into the records folder, by rename.

@@ -8,13 +8,18 @@ use crate::mesh::change::Change;
 use crate::mesh::evidence::Evidence;
 use crate::mesh::fleet_story::{Made, NOW, Story, held, name};
 use crate::mesh::footing::Footing;
+use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::Held;
 use crate::mesh::lingering::lingering;
 use crate::mesh::observed::{Owner, Replica, SecretKind, SecretSight, Way};
 use crate::mesh::ownership::Ownership;
-use crate::mesh::plan::root_change;
+use crate::mesh::plan::{next, root_change, root_for_adopted};
+use crate::mesh::stage::Stage;
+use crate::mesh::step::Act;
 use crate::mesh::trust_bundle;
-use crate::mesh::walk_mark::WalkMark;
+use crate::mesh::walk_cases::Fleet;
+use crate::mesh::walk_mark::{Goal, Turn, WalkMark};
+use crate::pki::certificate::Certificate;
 use crate::pki::validity::Validity;
 use crate::problem::Code;
 
@@ -24,7 +29,13 @@ fn adopt(story: &mut Story, cluster: &str, root: &Made, own_ca: bool) {
 }
 
 /// The same, with a signer that ends then.
-fn adopt_until(story: &mut Story, cluster: &str, root: &Made, own_ca: bool, end: OffsetDateTime) -> Cacerts {
+pub(in crate::mesh) fn adopt_until(
+    story: &mut Story,
+    cluster: &str,
+    root: &Made,
+    own_ca: bool,
+    end: OffsetDateTime,
+) -> Cacerts {
     let window = Validity::new(NOW - Duration::days(19), end);
     let signer = story.intermediate_under(root, cluster, 0, window);
     let set = Cacerts::assemble(signer.certificate.clone(), &signer.key, &[], None, root.certificate.pem().as_bytes());
@@ -38,6 +49,37 @@ fn adopt_until(story: &mut Story, cluster: &str, root: &Made, own_ca: bool, end:
     let sight = SecretSight::new(SecretKind::Opaque, Owner::Ours(mark), values, Some(signer.key.spki()));
     story.look_at(cluster).secret = Ok(Some(sight));
     set
+}
+
+/// The cluster has had this set for a month, and it counts as loaded at once.
+pub(in crate::mesh) fn lay(
+    story: &mut Story,
+    cluster: &str,
+    signer: &Made,
+    upper: &[&Certificate],
+    bundle: &[u8],
+    walk: WalkMark,
+) {
+    let set = Cacerts::assemble(signer.certificate.clone(), &signer.key, upper, None, bundle);
+    let values = set.files().iter().map(|(file, value)| ((*file).to_owned(), value.expose().to_vec())).collect();
+    let generation = if upper.is_empty() { 0 } else { 2 };
+    let mark = Ownership::new("mesh1", &name(cluster), generation, signer.certificate.serial_text());
+    let owner = Owner::Ours(mark.walking(Some(walk)));
+    let sight = SecretSight::new(SecretKind::Opaque, owner, values, Some(signer.key.spki()));
+    let istiod = &mut story.cluster(cluster).istiod;
+    (istiod.assume_loaded_after, istiod.multi_root) = (Some(Duration::ZERO), true);
+    let seen = story.look_at(cluster);
+    (seen.secret, seen.written_at) = (Ok(Some(sight)), Some(NOW - Duration::days(30)));
+}
+
+/// The cluster came with this root, has a signer of ours, and trusts both.
+fn has_walked(story: &mut Story, cluster: &str, from: &Made) {
+    let signer = story.intermediate(cluster, 2, NOW + Duration::days(60));
+    let bundle = trust_bundle::appended(from.certificate.pem().as_bytes(), &story.root.certificate);
+    let to = story.root.certificate.fingerprint();
+    let (issuing, walk) = (story.issuing.certificate.clone(), WalkMark::to(to));
+    let walk = WalkMark { from: vec![from.certificate.fingerprint()], ..walk };
+    lay(story, cluster, &signer, &[&issuing], &bundle, walk);
 }
 
 /// Notes this on the set that is there.
@@ -72,7 +114,7 @@ fn a_root_that_is_only_noted_is_left_as_long_as_anybody_is_shown_it() {
     let left = story.other_root("left");
     let walk = WalkMark::to(story.root.certificate.fingerprint());
     let shown = left.certificate.pem().into_bytes();
-    story.look_at("far").system_roots = Ok(Some(shown));
+    story.look_at("far").system_roots = Ok(Some(shown.into()));
     note(&mut story, "east", walk.clone());
     assert_eq!(adopted(&story), 0, "a foreign root that nobody noted");
     note(&mut story, "east", WalkMark { from: vec![left.certificate.fingerprint()], ..walk });
@@ -89,7 +131,7 @@ fn a_walk_of_our_own_that_has_begun_goes_first() {
     adopt(&mut story, "east", &left, false);
     assert_eq!(adopted(&story), 1, "it lies there, and nobody has it");
     let bundle = trust_bundle::appended(story.root.certificate.pem().as_bytes(), &second.certificate);
-    story.sight_of("west").public.insert("root-cert.pem".to_owned(), bundle);
+    story.sight_of("west").public.insert("root-cert.pem".to_owned(), bundle.into());
     assert_eq!(adopted(&story), 0);
 }
 
@@ -178,7 +220,7 @@ fn a_set_is_taken_over_as_it_was_decided_on_and_not_as_it_has_become_since() {
     assert_eq!(decided(Some(&foreign), None), changed, "it is gone");
     assert_eq!(decided(None, Some(&foreign)), changed, "it has come");
     let mut other = foreign.clone();
-    other.public.insert("root-cert.pem".to_owned(), right.certificate.pem().into_bytes());
+    other.public.insert("root-cert.pem".to_owned(), right.certificate.pem().into_bytes().into());
     assert_eq!(decided(Some(&foreign), Some(&other)), changed, "another bundle");
     let other = SecretSight { key_spki: Some(right.key.spki()), ..foreign.clone() };
     assert_eq!(decided(Some(&foreign), Some(&other)), changed, "another key");
@@ -198,4 +240,58 @@ fn the_next_stage_begins_before_an_adopted_signer_ends_that_nothing_renews() {
     let never = NOW + Duration::days(2999);
     let by_the_root = latest(&mut story, never);
     assert!(by_the_root < never - bound, "the root ends first");
+}
+
+#[test]
+fn the_roots_that_clusters_came_with_go_when_people_say_so_of_each_of_them() {
+    let mut story = Story::new();
+    let (left, right) = (story.other_root("left"), story.other_root("right"));
+    has_walked(&mut story, "east", &left);
+    has_walked(&mut story, "west", &right);
+    let [left, right] = [left, right].map(|made| made.certificate.fingerprint());
+    for (removal, act) in
+        [(vec![], Act::Wait), (vec![left], Act::Wait), (vec![right], Act::Wait), (vec![left, right], Act::Rebundle)]
+    {
+        let approvals = Approvals { removal, urgent: None };
+        let plan = next(&story.mesh, &story.holdings, &story.observed, &approvals, NOW).unwrap();
+        for step in plan.steps.iter().filter(|step| step.cluster != name("far")) {
+            assert_eq!(step.act, act, "{}: {}", step.cluster, step.reason);
+            assert_eq!(step.stage, (act == Act::Rebundle).then_some(Stage::Remove));
+            assert!(act == Act::Rebundle || step.reason.contains("may go once that is approved"), "{}", step.reason);
+        }
+    }
+}
+
+#[test]
+fn who_never_had_an_adopted_root_holds_nobody_up_on_the_way_back() {
+    let mut story = Story::new();
+    let left = story.other_root("left");
+    let signer =
+        story.intermediate_under(&left, "east", 0, Validity::new(NOW - Duration::days(19), NOW + Duration::days(71)));
+    let old = left.certificate.pem().into_bytes();
+    let bundle = trust_bundle::appended(&old, &story.root.certificate);
+    let turn = Some(Turn { number: 1, goal: Goal::Start });
+    let from = vec![left.certificate.fingerprint()];
+    let walk = WalkMark { from, turn, ..WalkMark::to(story.root.certificate.fingerprint()) };
+    lay(&mut story, "east", &signer, &[], &bundle, walk);
+    let plan = next(&story.mesh, &story.holdings, &story.observed, &Approvals::default(), NOW).unwrap();
+    let east = &plan.steps[0];
+    assert_eq!((east.act.as_str(), east.bundle.as_ref()), ("publish", Some(&old)), "{}", east.reason);
+    assert_eq!(plan.steps[1].act, Act::Leave, "{}", plan.steps[1].reason);
+}
+
+#[test]
+fn clusters_are_adopted_while_others_are_and_not_while_a_walk_of_our_own_is_under_way() {
+    let root = |story: &Story| {
+        let root = root_for_adopted(&story.mesh, &story.holdings, &story.observed, NOW);
+        root.map(|held| held.generation).map_err(|problem| problem.code())
+    };
+    let mut story = Story::new();
+    let left = story.other_root("left");
+    has_walked(&mut story, "east", &left);
+    assert_eq!(root(&story), Ok(1));
+    let mut fleet = Fleet::new();
+    assert_eq!(root(&fleet.story), Ok(1), "it has not begun");
+    fleet.trusts("west");
+    assert_eq!(root(&fleet.story), Err(Code::RootChangeUnderWay));
 }

@@ -28,6 +28,10 @@ pub(in crate::mesh) struct Convoy<'a> {
     pub(in crate::mesh) roster: Roster,
     /// Where people turned the walk.
     pub(in crate::mesh) turn: Option<Turn>,
+    /// Whether any target has taken a step.
+    pub(in crate::mesh) has_begun: bool,
+    /// Whether any target has lost an old root.
+    is_anyone_beyond: bool,
 }
 
 impl<'a> Convoy<'a> {
@@ -44,7 +48,10 @@ impl<'a> Convoy<'a> {
             .map(|cluster| (&cluster.name, Party::of(cluster, observed.get(&cluster.name), pair, evidence)))
             .collect();
         let turn = parties.values().filter_map(|party| party.mark?.turn).max();
-        Self { evidence, renewals, pair, parties, roster: Roster::of(mesh), turn }
+        let is_anyone_beyond = parties.values().any(|party| party.is_beyond(pair));
+        let is_on_its_way = |party: &Party<'_>| matches!(party.place, Place::Trusting | Place::Signing);
+        let has_begun = is_anyone_beyond || parties.values().any(is_on_its_way);
+        Self { evidence, renewals, pair, parties, roster: Roster::of(mesh), turn, has_begun, is_anyone_beyond }
     }
 
     /// The control planes among them.
@@ -55,7 +62,7 @@ impl<'a> Convoy<'a> {
     /// Where the walk goes. Once an old root was removed somewhere there is no way back.
     pub(in crate::mesh) fn goal(&self) -> Goal {
         match self.turn {
-            Some(turn) if !self.is_anyone_beyond() => turn.goal,
+            Some(turn) if !self.is_anyone_beyond => turn.goal,
             _ => Goal::Forward,
         }
     }
@@ -69,16 +76,6 @@ impl<'a> Convoy<'a> {
     /// Whether any set stands at one of these places.
     pub(in crate::mesh) fn is_anyone_at(&self, places: &[Place]) -> bool {
         self.parties.values().any(|party| places.contains(&party.place))
-    }
-
-    /// Whether any target has taken a step.
-    pub(in crate::mesh) fn has_begun(&self) -> bool {
-        self.is_anyone_at(&[Place::Trusting, Place::Signing]) || self.is_anyone_beyond()
-    }
-
-    /// Whether any target has lost an old root.
-    fn is_anyone_beyond(&self) -> bool {
-        self.parties.values().any(|party| party.is_beyond(self.pair))
     }
 
     /// Who keeps the fleet in a stage.
@@ -122,5 +119,49 @@ impl<'a> Convoy<'a> {
     /// The new root in words.
     pub(in crate::mesh) fn new_name(&self) -> String {
         self.pair.new.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{NOW, Story, name};
+    use crate::mesh::holdings::Held;
+    use crate::mesh::walk_cases::Fleet;
+
+    fn with<R>(story: &Story, old: &[Held], new: &Held, now: OffsetDateTime, ask: impl Fn(&Convoy<'_>) -> R) -> R {
+        let renewals = Renewals { mesh: &story.mesh, holdings: &story.holdings, now };
+        ask(&Convoy::of(renewals, &story.observed, Pair { old, new }))
+    }
+
+    #[test]
+    fn waiting_is_an_alarm_from_its_second_on_and_not_before() {
+        let mut fleet = Fleet::new();
+        fleet.trusts("east");
+        let [old, new] = [&fleet.story.holdings.roots[0], &fleet.story.holdings.roots[1]];
+        let west = |now| {
+            with(&fleet.story, std::slice::from_ref(old), new, now, |convoy| {
+                let holdups = convoy.holdups(Stage::Trust);
+                holdups.into_iter().find(|it| it.cluster == name("west")).unwrap()
+            })
+        };
+        let alarm = west(NOW).alarm;
+        assert!(alarm > NOW);
+        assert!(!west(alarm - Duration::SECOND).is_late);
+        assert_eq!((west(alarm).alarm, west(alarm).is_late), (alarm, true));
+    }
+
+    #[test]
+    fn before_a_signer_ends_that_nothing_renews_there_is_time_for_what_each_stage_has_to_wait_for() {
+        let mut story = Story::new();
+        let left = story.other_root("left");
+        let end = NOW + Duration::days(20);
+        crate::mesh::adoption_cases::adopt_until(&mut story, "east", &left, false, end);
+        let (old, new) = ([Held::adopted(left.certificate.clone())], story.holdings.roots[0].clone());
+        let bound = story.mesh.workload.max_ttl + story.mesh.workload.margin;
+        let latest = |stage| with(&story, &old, &new, NOW, |convoy| convoy.latest_start(stage));
+        assert_eq!(latest(Stage::Trust), end - bound * 2, "workloads renew, and what was signed last ends");
+        assert_eq!(latest(Stage::Sign), end - bound);
+        assert!(latest(Stage::Drain) > end, "it is of no use by then");
     }
 }

@@ -106,7 +106,8 @@ fn mesh() -> Mesh {
             cluster("east", Role::Primary),
             cluster("west", Role::Primary),
             cluster("far", Role::Remote { primary: name("east") }),
-        ],
+        ]
+        .into(),
     }
 }
 
@@ -176,6 +177,12 @@ impl Story {
             mint_with(&self.serial, Tier::Root, "issued twice", window, None, &key)
         };
         (made(first), made(second))
+    }
+
+    /// A certificate of the very key of the story's root, of another name.
+    pub(crate) fn renamed_root(&self, common_name: &str) -> Certificate {
+        let window = self.root.certificate.validity();
+        mint_with(&self.serial, Tier::Root, common_name, window, None, &self.root.key)
     }
 
     /// An issuing CA under the root of the story.

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::mesh::evidence::{Evidence, mark_on};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::Held;
-use crate::mesh::observed::{Observed, SecretSight, certificates};
+use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::pair::Pair;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -120,12 +120,12 @@ fn adopted_roots(
     let noted: BTreeSet<Fingerprint> = marks.flat_map(|mark| mark.from.iter().copied()).collect();
     if !noted.is_empty() {
         let parties = mesh.clusters.iter().filter(|cluster| is_party(cluster, now));
-        let shown = parties.filter_map(|it| observed.get(&it.name)?.system_roots.as_ref().ok()?.as_deref());
-        let held = sets(mesh, observed, now).map(SecretSight::bundle);
-        for root in shown.chain(held).flat_map(certificates) {
+        let shown = parties.filter_map(|it| observed.get(&it.name)?.shown_roots());
+        let held = sets(mesh, observed, now).map(SecretSight::roots);
+        for root in shown.chain(held).flatten() {
             let fingerprint = root.fingerprint();
             if noted.contains(&fingerprint) {
-                found.insert(fingerprint, root);
+                found.insert(fingerprint, root.clone());
             }
         }
     }
@@ -160,8 +160,30 @@ fn is_signed_by(top: &Certificate, root: &Certificate) -> bool {
 fn oldest_of(trusted: &[&Certificate], observed: &Observed, is_of_its_start: bool) -> Option<usize> {
     let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
     let held = there.map(SecretSight::roots).unwrap_or_default();
-    let shown = observed.system_roots.as_ref().ok().and_then(Option::as_deref).map(certificates).unwrap_or_default();
+    let shown = observed.shown_roots().unwrap_or_default();
     let names = || observed.replicas.iter().flat_map(|replica| &replica.client_ca_names);
     let offers = |root: &Certificate| is_of_its_start && names().any(|name| name == root.subject().der());
     trusted.iter().position(|root| held.contains(root) || shown.contains(root) || offers(root))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{Story, held};
+
+    #[test]
+    fn a_chain_is_under_the_root_that_signed_it_and_not_under_another_of_the_same_name_or_key() {
+        let mut story = Story::new();
+        let namesake = story.other_root("mesh1 root g1");
+        assert_eq!(namesake.certificate.subject(), story.root.certificate.subject());
+        let (namesake, ours) = (held(1, &namesake), held(2, &story.root));
+        let under = |story: &mut Story, trusted: &[&Held]| {
+            signed_under(trusted, story.sight_of("east")).map(|held| held.generation)
+        };
+        assert_eq!(under(&mut story, &[&namesake, &ours]), Some(2));
+        assert_eq!(under(&mut story, &[&namesake]), None);
+        let renamed = story.renamed_root("mesh1 root of old");
+        assert_eq!(renamed.spki(), story.root.certificate.spki());
+        assert_eq!(under(&mut story, &[&Held { generation: 3, certificate: renamed }]), None);
+    }
 }

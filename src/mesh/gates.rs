@@ -7,7 +7,7 @@ use crate::mesh::convoy::Convoy;
 use crate::mesh::evidence::{Wanted, mark_of};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::holdings::Held;
-use crate::mesh::observed::{Observed, certificates};
+use crate::mesh::observed::Observed;
 use crate::mesh::party::{Party, Place};
 use crate::mesh::renewal::{Gain, Holder, Way};
 use crate::mesh::roster::Roster;
@@ -84,7 +84,7 @@ fn still_new(convoy: &Convoy<'_>) -> Option<String> {
 fn old_gone(convoy: &Convoy<'_>) -> Option<String> {
     let is_old = |root: &Certificate| convoy.pair.old.iter().any(|held| held.certificate == *root);
     let trusts_old = |party: &Party<'_>| match party.observed.map(|it| &it.system_roots) {
-        Some(Ok(shown)) => shown.as_ref().is_none_or(|bytes| certificates(bytes).iter().any(is_old)),
+        Some(Ok(shown)) => shown.as_ref().is_none_or(|text| text.certificates().iter().any(is_old)),
         Some(Err(_)) | None => false,
     };
     let is_behind = |party: &Party<'_>| {
@@ -100,7 +100,7 @@ fn not_begun(convoy: &Convoy<'_>) -> Option<String> {
     let roots = &convoy.renewals.holdings.roots;
     let [old] = convoy.pair.old else { return None };
     let older: Vec<&Held> = roots.iter().filter(|held| held.generation < old.generation).collect();
-    if older.is_empty() || convoy.has_begun() {
+    if older.is_empty() || convoy.has_begun {
         return None;
     }
     // An older one that was never used is seen nowhere; one that cannot be looked for may still be somewhere. And an istiod
@@ -213,4 +213,35 @@ fn names(lacking: &[(&ClusterName, String)], what: &str) -> Option<String> {
     let why = if why.is_empty() { String::new() } else { format!(": {why}") };
     let more = if more == 0 { String::new() } else { format!(", and {more} more") };
     Some(format!("{what}; waits for {first}{why}{more}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::name;
+    use crate::mesh::walk_cases::Fleet;
+
+    #[test]
+    fn the_first_is_named_with_its_reason_and_the_others_are_counted() {
+        let (east, west, far) = (name("east"), name("west"), name("far"));
+        let said = |lacking: &[(&ClusterName, &str)]| {
+            let lacking: Vec<_> = lacking.iter().map(|(name, why)| (*name, (*why).to_owned())).collect();
+            names(&lacking, "nothing").unwrap_or_default()
+        };
+        assert_eq!(said(&[]), "");
+        assert_eq!(said(&[(&east, "")]), "nothing; waits for east");
+        assert_eq!(said(&[(&east, "away")]), "nothing; waits for east: away");
+        assert_eq!(said(&[(&east, "away"), (&west, ""), (&far, "")]), "nothing; waits for east: away, and 2 more");
+    }
+
+    #[test]
+    fn what_is_noted_as_removed_anywhere_is_removed() {
+        let mut fleet = Fleet::new();
+        let roots = [&fleet.story.root, &fleet.second].map(|made| made.certificate.fingerprint());
+        assert!(removed(&fleet.story.observed).is_empty());
+        for (cluster, root) in [("east", roots[0]), ("west", roots[1])] {
+            fleet.note(cluster, |mark| mark.removed = vec![root]);
+        }
+        assert_eq!(removed(&fleet.story.observed), BTreeSet::from(roots));
+    }
 }

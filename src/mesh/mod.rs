@@ -11,6 +11,8 @@ pub mod change;
 pub mod checks;
 pub mod choice;
 pub mod clocks;
+pub mod cluster_label;
+pub mod cluster_list;
 pub mod cluster_naming;
 pub(crate) mod cluster_rules;
 pub mod common_root;
@@ -22,11 +24,14 @@ pub mod deadline;
 pub mod deployment_list;
 pub mod event;
 mod evidence;
+pub mod exposition;
 pub mod field_manager;
 pub mod fleet;
 #[cfg(test)]
 pub(crate) mod fleet_story;
 pub mod footing;
+#[cfg(test)]
+mod gate_cases;
 pub mod gates;
 pub mod go_duration;
 mod headline;
@@ -66,11 +71,18 @@ mod plan_cases;
 pub mod progress;
 pub mod progress_document;
 pub mod proposal;
+pub mod public_status;
+#[cfg(test)]
+mod public_status_cases;
 pub mod rehearsal;
 pub mod remote_secret;
 mod renewal;
+#[cfg(test)]
+mod repair_cases;
 pub mod report_changes;
 pub mod report_file;
+#[cfg(test)]
+mod restart_cases;
 pub mod roster;
 pub mod row;
 pub mod secret_files;
@@ -90,6 +102,8 @@ pub mod status_part;
 pub mod step;
 pub mod stock_series;
 pub mod taint;
+#[cfg(test)]
+mod target_cases;
 mod target_plan;
 pub mod trust_bundle;
 pub mod trust_matrix;

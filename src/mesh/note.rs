@@ -22,7 +22,7 @@ pub(in crate::mesh) enum Written {
 pub(in crate::mesh) fn note(convoy: &Convoy<'_>, cluster: &Cluster, what: Written) -> Option<WalkMark> {
     let party = convoy.parties.get(&cluster.name);
     let before = party.and_then(|party| party.mark).cloned();
-    let is_untouched = party.is_none_or(|party| party.place == Place::Old) && !convoy.has_begun();
+    let is_untouched = party.is_none_or(|party| party.place == Place::Old) && !convoy.has_begun;
     if what == Written::Renewal && is_untouched && before.is_none() {
         return None;
     }
@@ -76,5 +76,63 @@ pub(in crate::mesh) fn signs(convoy: &Convoy<'_>, party: &Party<'_>) -> Option<S
         Place::Signing | Place::Removed => party.signs.clone().ok(),
         Place::Trusting => convoy.evidence.signer(party.cluster, party.there?).ok(),
         Place::Old | Place::Nowhere => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::Duration;
+
+    use crate::mesh::fleet_story::NOW;
+    use crate::mesh::stage::Stage;
+    use crate::mesh::walk_cases::Fleet;
+
+    const SHOWN: Duration = Duration::days(9);
+    const SIGNS: Duration = Duration::days(5);
+
+    fn noted(fleet: &mut Fleet, cluster: &str) {
+        fleet.note(cluster, |mark| {
+            (mark.shown_since, mark.signs_since) = (Some(NOW - SHOWN), Some(NOW - SIGNS));
+        });
+    }
+
+    #[test]
+    fn what_was_seen_of_a_trust_bundle_is_not_known_of_the_next_and_of_the_signer_it_stays() {
+        let mut fleet = Fleet::new();
+        let both = fleet.both();
+        for cluster in ["east", "west"] {
+            fleet.signs(cluster, &both);
+            noted(&mut fleet, cluster);
+        }
+        let east = fleet.step("east");
+        assert_eq!(east.stage, Some(Stage::Remove), "{}", east.reason);
+        let mark = east.mark.unwrap();
+        assert_eq!((mark.shown_since, mark.signs_since), (None, Some(NOW - SIGNS)));
+        assert_eq!(mark.removed, [fleet.story.root.certificate.fingerprint()]);
+    }
+
+    #[test]
+    fn what_was_seen_of_a_signer_is_not_known_of_the_next_and_of_the_trust_bundle_it_stays() {
+        let mut fleet = Fleet::new();
+        for cluster in ["east", "west"] {
+            fleet.trusts(cluster);
+            noted(&mut fleet, cluster);
+        }
+        let east = fleet.step("east");
+        assert_eq!(east.stage, Some(Stage::Sign), "{}", east.reason);
+        let mark = east.mark.unwrap();
+        assert_eq!((mark.shown_since, mark.signs_since), (Some(NOW - SHOWN), None));
+    }
+
+    #[test]
+    fn what_was_seen_stays_known_when_a_signer_is_renewed_under_the_same_root() {
+        let mut fleet = Fleet::new();
+        fleet.story.publish("east", 1, NOW + Duration::days(10));
+        fleet.trusts("east");
+        noted(&mut fleet, "east");
+        let east = fleet.step("east");
+        assert_eq!((east.act.as_str(), east.stage), ("renew", None), "{}", east.reason);
+        let mark = east.mark.unwrap();
+        assert_eq!((mark.shown_since, mark.signs_since), (Some(NOW - SHOWN), Some(NOW - SIGNS)));
     }
 }

@@ -146,6 +146,18 @@ fn with_an_empty_stock_the_ceremony_is_for_intermediates_and_the_first_to_end_se
 }
 
 #[test]
+fn a_stock_is_that_of_its_cluster_and_prolongs_no_other() {
+    let mut story = Story::new();
+    story.mesh.issuing = None;
+    story.holdings.issuing = Vec::new();
+    let made = story.intermediate("east", 2, NOW + days(150));
+    story.prepare("east", 2, &made);
+    // East ends in 150 days with its stock, and in 71 without; west in 80, having none.
+    let next = plan(&story).ceremonies[0].clone();
+    assert_eq!((next.tier, next.due), (Tier::Intermediate, NOW + days(80) - days(30) - story.mesh.lead));
+}
+
+#[test]
 fn an_issuing_ca_that_is_left_over_signs_nothing_once_the_tier_is_switched_off() {
     let mut story = Story::new();
     story.publish("east", 1, NOW + days(10));
@@ -266,8 +278,8 @@ fn a_set_of_ours_under_another_root_is_refused_and_one_that_shows_both_is_not() 
     let mut story = Story::new();
     let old = story.other_root("mesh0 root").certificate.pem();
     let both = format!("{old}{}", story.root.certificate.pem());
-    story.sight_of("east").public.insert("root-cert.pem".to_owned(), old.into_bytes());
-    story.sight_of("west").public.insert("root-cert.pem".to_owned(), both.into_bytes());
+    story.sight_of("east").public.insert("root-cert.pem".to_owned(), old.into_bytes().into());
+    story.sight_of("west").public.insert("root-cert.pem".to_owned(), both.into_bytes().into());
     assert_eq!(refusal(&story, "east"), Code::RootDiffers);
     assert_eq!(act(&story, "west"), Act::Leave);
 }
@@ -281,7 +293,7 @@ fn a_broken_set_of_ours_is_renewed_at_once() {
         act(&story, "east")
     };
     let garbage = |there: &mut SecretSight| {
-        there.public.insert("root-cert.pem".to_owned(), b"garbage\n".to_vec());
+        there.public.insert("root-cert.pem".to_owned(), b"garbage\n".to_vec().into());
     };
     assert_eq!(broken(garbage), renewed);
     assert_eq!(broken(|there| there.key_spki = None), renewed);

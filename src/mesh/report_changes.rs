@@ -251,7 +251,7 @@ mod tests {
         let mut story = Story::new();
         let old = report(&story, NOW);
         let both = format!("{}{}", story.root.certificate.pem(), story.other_root("mesh1 root g2").certificate.pem());
-        story.sight_of("west").public.insert("root-cert.pem".to_owned(), both.into_bytes());
+        story.sight_of("west").public.insert("root-cert.pem".to_owned(), both.into_bytes().into());
         let new = report(&story, NOW);
         assert!(told(&old, &new).contains(&"new west root - ok".to_owned()), "{:?}", told(&old, &new));
         assert!(told(&new, &old).contains(&"gone west root ok -".to_owned()), "{:?}", told(&new, &old));
@@ -261,7 +261,8 @@ mod tests {
     fn a_cluster_that_came_or_went_is_one_change() {
         let mut story = Story::new();
         let old = report(&story, NOW);
-        story.mesh.clusters.push(cluster("north", Role::Primary));
+        let joined = cluster("north", Role::Primary);
+        story.mesh.clusters = story.mesh.clusters.iter().cloned().chain([joined]).collect();
         story.publish("north", 1, NOW + Duration::days(70));
         let new = report(&story, NOW);
         assert_eq!(told(&old, &new), ["cluster-new north"]);

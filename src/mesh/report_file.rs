@@ -44,6 +44,12 @@ pub struct ReportFile {
     pub generated_at: String,
     /// The same in seconds since 1970.
     pub generated_at_seconds: i64,
+    /// When the last entry of the ledger was made. Null: there is none, or it cannot be read.
+    #[serde(default)]
+    pub recorded_at: Option<String>,
+    /// The same in seconds since 1970.
+    #[serde(default)]
+    pub recorded_at_seconds: Option<i64>,
     /// The worst of everything.
     #[schemars(extend("enum" = ["fine", "warning", "unknown", "critical"]))]
     pub severity: String,
@@ -114,6 +120,12 @@ pub struct ClusterPart {
     pub observed_at: Option<String>,
     /// The same in seconds since 1970.
     pub observed_at_seconds: Option<i64>,
+    /// When the present set was written. Null: that cannot be seen.
+    #[serde(default)]
+    pub written_at: Option<String>,
+    /// The same in seconds since 1970.
+    #[serde(default)]
+    pub written_at_seconds: Option<i64>,
     /// What each replica of its istiod showed. Empty: there was nothing to look at.
     pub replicas: Vec<ReplicaPart>,
 }

@@ -234,7 +234,7 @@ impl Tables<'_> {
         let observed = sighting.observed.get(&signer.name).ok_or(UNSEEN)?;
         let there = observed.secret.as_ref().map_err(|_| UNSEEN)?.as_ref().ok_or("the peer has no cacerts yet")?;
         let signer = there.signer.as_ref().map_err(|_| "the peer's intermediate cannot be read")?;
-        let chain: Vec<Rc<Certificate>> = there.chain().into_iter().map(Rc::new).collect();
+        let chain: Vec<Rc<Certificate>> = there.chain().iter().cloned().map(Rc::new).collect();
         Ok(self.chain(Presented { signer: Rc::new(signer.clone()), chain }))
     }
 
@@ -423,8 +423,8 @@ mod tests {
         let signer = story.intermediate_under(&issuing, cluster, 1, window);
         let chain = format!("{}{}", signer.certificate.pem(), issuing.certificate.pem());
         let sight = story.sight_of(cluster);
-        sight.public.insert("cert-chain.pem".to_owned(), chain.into_bytes());
-        sight.public.insert("root-cert.pem".to_owned(), root.certificate.pem().into_bytes());
+        sight.public.insert("cert-chain.pem".to_owned(), chain.into_bytes().into());
+        sight.public.insert("root-cert.pem".to_owned(), root.certificate.pem().into_bytes().into());
         sight.signer = Ok(signer.certificate);
         root
     }
@@ -459,7 +459,7 @@ mod tests {
         let mut story = Story::new();
         let theirs = estrange(&mut story, "west");
         let both = format!("{}{}", story.root.certificate.pem(), theirs.certificate.pem());
-        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes());
+        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes().into());
         let matrix = matrix(&story);
         let at = |verifier, peer| verdict(&matrix, &matrix.today, verifier, peer).as_str();
         assert_eq!((at("east", "west"), at("west", "east")), ("verifies", "refuses"));
@@ -502,7 +502,7 @@ mod tests {
     fn what_workloads_are_shown_counts_today_and_what_is_published_counts_next() {
         let mut story = Story::new();
         let other = story.other_root("mesh0 root").certificate.pem();
-        story.look_at("east").system_roots = Ok(Some(other.into_bytes()));
+        story.look_at("east").system_roots = Ok(Some(other.into_bytes().into()));
         let matrix = matrix(&story);
         assert_eq!(verdict(&matrix, &matrix.today, "east", "west").as_str(), "refuses");
         let next = matrix.next.as_ref().unwrap();
@@ -531,15 +531,16 @@ mod tests {
     fn a_cluster_that_is_left_out_of_a_root_change_refuses_the_others_once_they_sign_under_the_new_root() {
         let (mut story, next) = before_a_walk();
         let both = format!("{}{}", story.root.certificate.pem(), next.certificate.pem());
-        story.mesh.clusters.push(cluster("south", Role::Primary));
+        let joined = cluster("south", Role::Primary);
+        story.mesh.clusters = story.mesh.clusters.iter().cloned().chain([joined]).collect();
         story.publish("south", 1, NOW + Duration::days(70));
         story.cluster("south").state =
             Membership::Excluded { reason: "old".to_owned(), until: NOW + Duration::days(30) };
         for cluster in ["east", "west"] {
-            story.sight_of(cluster).public.insert("root-cert.pem".to_owned(), both.clone().into_bytes());
-            story.look_at(cluster).system_roots = Ok(Some(both.clone().into_bytes()));
+            story.sight_of(cluster).public.insert("root-cert.pem".to_owned(), both.clone().into_bytes().into());
+            story.look_at(cluster).system_roots = Ok(Some(both.clone().into_bytes().into()));
         }
-        story.look_at("far").system_roots = Ok(Some(both.clone().into_bytes()));
+        story.look_at("far").system_roots = Ok(Some(both.clone().into_bytes().into()));
         let mut walk = root_change(&story.mesh, &story.holdings, &story.observed, NOW).unwrap().unwrap();
         // The evidence that the stage has ended is not the matter here.
         walk.stage = Stage::Sign;
@@ -565,7 +566,8 @@ mod tests {
         let mut story = Story::new();
         for number in 0..100 {
             let name = format!("c{number}");
-            story.mesh.clusters.push(cluster(&name, Role::Primary));
+            let joined = cluster(&name, Role::Primary);
+            story.mesh.clusters = story.mesh.clusters.iter().cloned().chain([joined]).collect();
             story.publish(&name, 1, NOW + Duration::days(70));
         }
         let matrix = matrix(&story);

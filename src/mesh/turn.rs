@@ -62,7 +62,7 @@ pub fn turned(
         .hint("meshca rotate   goes on to the end"));
     }
     let has_turned = convoy.turn.is_some_and(|turn| turn.goal != Goal::Forward);
-    if !convoy.has_begun() && !has_turned {
+    if !convoy.has_begun && !has_turned {
         return Err(none("the root change has not begun in any cluster that can be seen"));
     }
     if pair.is_adoption()
@@ -92,4 +92,83 @@ pub fn turned(
             Some((party.cluster.name.clone(), mark, there.bundle().to_vec()))
         });
     Ok(Turned { goal, notes: notes.collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::NOW;
+    use crate::mesh::walk_cases::Fleet;
+
+    fn turn(fleet: &Fleet, wish: Wish) -> Result<Turned, Code> {
+        turned(&fleet.story.mesh, &fleet.story.holdings, &fleet.story.observed, wish, NOW).map_err(|it| it.code())
+    }
+
+    /// Whereto it goes when it is turned, and who is told so; it is noted on each of them in the same way.
+    fn goal(fleet: &Fleet, wish: Wish) -> (Goal, Vec<String>) {
+        let turned = turn(fleet, wish).unwrap();
+        let number = turned.notes[0].1.turn.unwrap().number;
+        assert!(turned.notes.iter().all(|(_, mark, _)| mark.turn == Some(Turn { number, goal: turned.goal })));
+        (turned.goal, turned.notes.iter().map(|(cluster, ..)| cluster.to_string()).collect())
+    }
+
+    fn noted(fleet: &mut Fleet, goal: Goal) {
+        for cluster in ["east", "west"] {
+            fleet.note(cluster, |mark| mark.turn = Some(Turn { number: 7, goal }));
+        }
+    }
+
+    #[test]
+    fn a_walk_goes_back_by_one_stage_and_from_there_by_one_more() {
+        let mut fleet = Fleet::new();
+        let both = fleet.both();
+        fleet.trusts("east");
+        fleet.signs("west", &both);
+        assert_eq!(goal(&fleet, Wish::Back), (Goal::Trust, vec!["east".to_owned(), "west".to_owned()]));
+        let mut fleet = Fleet::new();
+        fleet.trusts("east");
+        assert_eq!(goal(&fleet, Wish::Back), (Goal::Start, vec!["east".to_owned()]), "west has no part in it yet");
+    }
+
+    #[test]
+    fn a_later_turn_has_a_higher_number_and_the_trust_bundle_stays_as_it_is() {
+        let mut fleet = Fleet::new();
+        fleet.trusts("east");
+        noted(&mut fleet, Goal::Start);
+        let notes = turn(&fleet, Wish::Forward).unwrap().notes;
+        assert_eq!(notes[0].1.turn, Some(Turn { number: 8, goal: Goal::Forward }));
+        assert_eq!(notes[0].2, fleet.both());
+    }
+
+    #[test]
+    fn only_what_was_turned_back_goes_forward_again() {
+        let mut fleet = Fleet::new();
+        fleet.trusts("east");
+        assert_eq!(turn(&fleet, Wish::Forward), Err(Code::NoRootChange));
+        noted(&mut fleet, Goal::Forward);
+        assert_eq!(turn(&fleet, Wish::Forward), Err(Code::NoRootChange));
+        noted(&mut fleet, Goal::Trust);
+        assert_eq!(turn(&fleet, Wish::Forward).unwrap().goal, Goal::Forward);
+    }
+
+    #[test]
+    fn nothing_is_turned_before_the_first_step() {
+        let mut fleet = Fleet::new();
+        assert_eq!(turn(&fleet, Wish::Back), Err(Code::NoRootChange));
+        fleet.story.mesh.root.trusted.pop();
+        assert_eq!(turn(&fleet, Wish::Back), Err(Code::NoRootChange), "there is no second root");
+    }
+
+    #[test]
+    fn where_one_has_lost_the_old_root_there_is_no_way_back_for_anybody() {
+        let mut fleet = Fleet::new();
+        let (both, alone) = (fleet.both(), fleet.new_alone());
+        fleet.signs("east", &both);
+        fleet.signs("west", &both);
+        assert_eq!(turn(&fleet, Wish::Back).unwrap().goal, Goal::Trust);
+        fleet.signs("west", &alone);
+        assert_eq!(turn(&fleet, Wish::Back), Err(Code::RemovalBegun));
+        noted(&mut fleet, Goal::Trust);
+        assert_eq!(turn(&fleet, Wish::Forward), Err(Code::RemovalBegun));
+    }
 }

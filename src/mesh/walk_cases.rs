@@ -14,21 +14,23 @@ use crate::mesh::stage::Stage;
 use crate::mesh::step::{Act, Step};
 use crate::mesh::trust_bundle;
 use crate::mesh::walk_mark::{Goal, Turn, WalkMark};
+use crate::pki::fingerprint::Fingerprint;
 use crate::pki::validity::Validity;
 use crate::problem::{Code, Problem};
 
-const MONTH: Duration = Duration::days(30);
+/// How long ago everything was written and loaded, unless a case says otherwise.
+pub(in crate::mesh) const MONTH: Duration = Duration::days(30);
 
 /// A fleet on its first root, with a second one that may be used, and an issuing CA under it. What is published was
 /// written a month ago, and counts as loaded at once.
-struct Fleet {
-    story: Story,
-    second: Made,
+pub(in crate::mesh) struct Fleet {
+    pub(in crate::mesh) story: Story,
+    pub(in crate::mesh) second: Made,
     issuing: Made,
 }
 
 impl Fleet {
-    fn new() -> Self {
+    pub(in crate::mesh) fn new() -> Self {
         let mut story = Story::new();
         let second = story.other_root("mesh1 root g2");
         story.holdings.roots.push(held(2, &second));
@@ -44,22 +46,22 @@ impl Fleet {
         Self { story, second, issuing }
     }
 
-    fn both(&self) -> Vec<u8> {
+    pub(in crate::mesh) fn both(&self) -> Vec<u8> {
         trust_bundle::appended(self.story.root.certificate.pem().as_bytes(), &self.second.certificate)
     }
 
-    fn new_alone(&self) -> Vec<u8> {
+    pub(in crate::mesh) fn new_alone(&self) -> Vec<u8> {
         self.second.certificate.pem().into_bytes()
     }
 
     /// Stage Trust has come to this cluster, a month ago.
-    fn trusts(&mut self, cluster: &str) {
+    pub(in crate::mesh) fn trusts(&mut self, cluster: &str) {
         let both = self.both();
-        self.story.sight_of(cluster).public.insert("root-cert.pem".to_owned(), both);
+        self.story.sight_of(cluster).public.insert("root-cert.pem".to_owned(), both.into());
     }
 
     /// It has a signer under the second root, and this trust bundle.
-    fn signs(&mut self, cluster: &str, bundle: &[u8]) {
+    pub(in crate::mesh) fn signs(&mut self, cluster: &str, bundle: &[u8]) {
         let window = Validity::new(NOW - Duration::hours(20), NOW + Duration::days(80));
         let signer = self.story.intermediate_under(&self.issuing, cluster, 2, window);
         let (certificate, upper) = (signer.certificate.clone(), [self.issuing.certificate.clone()]);
@@ -68,14 +70,14 @@ impl Fleet {
         let mut sight = self.story.sight(cluster, 2, &signer);
         for (file, value) in set.files() {
             if sight.public.contains_key(file) {
-                sight.public.insert(file.to_owned(), value.expose().to_vec());
+                sight.public.insert(file.to_owned(), value.expose().to_vec().into());
             }
         }
         self.story.look_at(cluster).secret = Ok(Some(sight));
     }
 
     /// Notes this on the cluster's set.
-    fn note(&mut self, cluster: &str, note: impl FnOnce(&mut WalkMark)) {
+    pub(in crate::mesh) fn note(&mut self, cluster: &str, note: impl FnOnce(&mut WalkMark)) {
         let mut mark = WalkMark::to(self.second.certificate.fingerprint());
         note(&mut mark);
         if let Owner::Ours(owner) = &mut self.story.sight_of(cluster).owner {
@@ -84,32 +86,37 @@ impl Fleet {
     }
 
     /// The cluster lies behind an API server, whose ConfigMap has shown this for a month.
-    fn shows(&mut self, cluster: &str, bundle: Option<Vec<u8>>) {
+    pub(in crate::mesh) fn shows(&mut self, cluster: &str, bundle: Option<Vec<u8>>) {
         self.story.cluster(cluster).access = Access::Kubeconfig { path: "kubeconfig".into(), context: None };
         let seen = self.story.look_at(cluster);
-        (seen.system_roots, seen.system_roots_since) = (Ok(bundle), Some(NOW - MONTH));
+        (seen.system_roots, seen.system_roots_since) = (Ok(bundle.map(Into::into)), Some(NOW - MONTH));
     }
 
-    fn plan_at(&self, now: OffsetDateTime) -> Plan {
-        let approvals = Approvals { removal: vec![self.story.root.certificate.fingerprint()], urgent: None };
+    pub(in crate::mesh) fn plan_at(&self, now: OffsetDateTime) -> Plan {
+        self.plan_approving(vec![self.story.root.certificate.fingerprint()], now)
+    }
+
+    /// The plan, if these roots may be removed.
+    pub(in crate::mesh) fn plan_approving(&self, removal: Vec<Fingerprint>, now: OffsetDateTime) -> Plan {
+        let approvals = Approvals { removal, urgent: None };
         next(&self.story.mesh, &self.story.holdings, &self.story.observed, &approvals, now).unwrap()
     }
 
-    fn plan(&self) -> Plan {
+    pub(in crate::mesh) fn plan(&self) -> Plan {
         self.plan_at(NOW)
     }
 
-    fn step(&self, cluster: &str) -> Step {
+    pub(in crate::mesh) fn step(&self, cluster: &str) -> Step {
         self.plan().steps.into_iter().find(|step| step.cluster == name(cluster)).unwrap()
     }
 
-    fn generation(&self) -> u32 {
+    pub(in crate::mesh) fn generation(&self) -> u32 {
         let Story { mesh, holdings, observed, .. } = &self.story;
         current_root(mesh, holdings, observed, NOW).unwrap().generation
     }
 
     /// Why the fleet stays in this stage because of the cluster, and until when.
-    fn holdup(&self, stage: Stage, cluster: &str) -> (String, Option<OffsetDateTime>) {
+    pub(in crate::mesh) fn holdup(&self, stage: Stage, cluster: &str) -> (String, Option<OffsetDateTime>) {
         let progress = self.plan().root_change.unwrap();
         assert_eq!(progress.stage, stage);
         let holdup = progress.holdups.into_iter().find(|it| it.cluster == name(cluster)).unwrap();
@@ -260,6 +267,8 @@ fn an_excluded_cluster_is_waited_for_from_the_second_in_which_that_ends() {
         fleet.story.cluster("west").state = Membership::Excluded { reason: "rebuilt".to_owned(), until };
         let east = fleet.step("east");
         assert_eq!(east.act.as_str(), act, "{until}: {}", east.reason);
+        let excluded = fleet.plan().root_change.unwrap().excluded;
+        assert_eq!(excluded, if until > NOW { vec![name("west")] } else { Vec::new() });
     }
 }
 

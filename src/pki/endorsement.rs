@@ -210,6 +210,15 @@ mod tests {
     }
 
     #[test]
+    fn another_certificate_of_the_very_key_that_signed_does_not_speak_for_it() {
+        let (by, again, next) = (root("g1", rsa()), root("g1 again", rsa()), fresh("g2"));
+        assert_eq!(again.certificate.spki(), by.certificate.spki());
+        let made = endorse(&by, &next);
+        assert!(made.holds(&by.certificate, &next.certificate, 2));
+        assert!(!made.holds(&again.certificate, &next.certificate, 2));
+    }
+
+    #[test]
     fn a_signature_by_another_key_or_over_other_words_does_not_hold() {
         let (by, next, thief) = (fresh("g1"), fresh("g2"), fresh("thief"));
         let random = SystemRandom::new();
