@@ -12,7 +12,6 @@ pub mod checks;
 pub mod choice;
 pub mod clocks;
 pub mod cluster_label;
-pub mod cluster_list;
 pub mod cluster_naming;
 pub(crate) mod cluster_rules;
 pub mod common_root;
