@@ -17,6 +17,8 @@ mod model;
 #[expect(dead_code, reason = "each test crate uses only some of this")]
 #[path = "support/simulated/mod.rs"]
 mod simulated;
+#[path = "support/simulated/workload.rs"]
+mod workload;
 
 use proptest::prelude::*;
 use proptest::test_runner::{FileFailurePersistence, TestCaseResult};
@@ -24,7 +26,12 @@ use stateright::Model;
 
 use model::{Approves, Event, Faults, RootChange, State};
 use simulated::layout::{Eyes, Layout, Site};
+use simulated::pool::{Bundle, START};
 use simulated::truth;
+use workload::{End, Leaf, handshake};
+
+/// After so many acts two workloads of the fleet meet in a real handshake; after each event all of them do by reckoning.
+const ACTS_BETWEEN_HANDSHAKES: usize = 12;
 
 /// One thing after another. A number is taken modulo how many there are.
 #[derive(Debug, Clone, Copy)]
@@ -247,9 +254,37 @@ impl Story {
         Ok(())
     }
 
+    /// Two workloads with certificates that two istiods sign now talk to each other, each with a trust bundle that one of
+    /// its cluster's workloads may still have. Which ones, `turn` chooses.
+    fn meet(&self, turn: usize) -> TestCaseResult {
+        let (layout, primaries) = (&self.model.layout, &self.state.world.primaries);
+        let (one, other) = (turn % primaries.len(), turn / primaries.len() % primaries.len());
+        if layout.begins[one] != layout.begins[other] {
+            return Ok(());
+        }
+        let leaf_of = |at: usize| {
+            let replicas = &primaries[at].replicas;
+            Leaf::new(layout, replicas[turn % replicas.len()].signer, &format!("c{at}"), START)
+        };
+        let bundle_of = |at: usize| {
+            let bundles: Vec<Bundle> = primaries[at].live_bundles().collect();
+            bundles[turn % bundles.len()]
+        };
+        let (one, other) = ((leaf_of(one), bundle_of(one)), (leaf_of(other), bundle_of(other)));
+        let (one, other) = (End { leaf: &one.0, bundle: one.1 }, End { leaf: &other.0, bundle: other.1 });
+        for (client, server) in [(one, other), (other, one)] {
+            let outcome = handshake(layout, client, server, START);
+            prop_assert_eq!(outcome, Ok(()), "{} to {}", client.leaf.identity, server.leaf.identity);
+        }
+        Ok(())
+    }
+
     fn survives(mut self, acts: &[Act]) -> TestCaseResult {
-        for act in acts {
+        for (number, act) in acts.iter().enumerate() {
             self.run(*act)?;
+            if number % ACTS_BETWEEN_HANDSHAKES == 0 {
+                self.meet(number * 7 + acts.len())?;
+            }
         }
         prop_assert_eq!(self.model.stuck(&self.state.world), None, "once the faults end");
         Ok(())
