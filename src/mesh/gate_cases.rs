@@ -77,6 +77,22 @@ fn nobody_signs_under_the_new_root_before_each_workload_has_renewed_since_it_was
 }
 
 #[test]
+fn a_set_counts_as_loaded_from_the_second_that_the_mesh_file_says() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    let (after, bound) = (Duration::minutes(10), bound(&fleet));
+    fleet.story.cluster("west").istiod.assume_loaded_after = Some(after);
+    written(&mut fleet, "west", after - SECOND);
+    let not_yet = "its istiod is not assumed to have loaded it yet".to_owned();
+    assert_eq!(fleet.holdup(Stage::Trust, "west"), (not_yet, Some(NOW + SECOND)));
+    written(&mut fleet, "west", after);
+    let (why, by) = fleet.holdup(Stage::Trust, "west");
+    assert!(why.starts_with("assumed since 2026-11-23T10:00:00Z; its workloads renew by"), "{why}");
+    assert_eq!(by, Some(NOW + bound));
+}
+
+#[test]
 fn a_workload_may_live_as_long_as_its_istiod_allows_where_that_is_longer_than_the_mesh_file_says() {
     let mut fleet = Fleet::new();
     fleet.trusts("east");
