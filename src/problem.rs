@@ -291,6 +291,7 @@ codes! {
         PassphraseRefused = "passphrase-refused": "a passphrase for a new key is too short, or was typed differently the second time";
         PassphraseShared = "passphrase-shared": "outside a lab, the passphrase of the root key would seal another key as well; whoever opens that one could open the root's";
         WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
+        StatusUnreadable = "status-unreadable": "the public status that an exporter reads is missing, incomplete, or not one that this version reads";
         LedgerBroken = "ledger-broken": "a line of the ledger is not an entry, or does not name the line before it";
         NoLedger = "no-ledger": "records go to standard output, so there is no ledger file to read";
         LedgerMissing = "ledger-missing": "a target holds a set of ours, and there is no ledger that could know its intermediate; records were lost, or lie elsewhere";
@@ -306,6 +307,8 @@ codes! {
         NotBuiltIn = "not-built-in": "what is asked for was left out of this build of meshca";
         NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
         SignalsUnheard = "signals-unheard": "the operating system gives no way to wait for SIGTERM";
+        ListenFailed = "listen-failed": "the address that metrics are to be served at cannot be listened on";
+        PushgatewayFailed = "pushgateway-failed": "a Pushgateway was not reached, or did not take the metrics";
         Interrupted = "interrupted": "the run was asked to end (SIGTERM or SIGINT); what it had begun is finished, and the rest is left for the next";
         OutputFailed = "output-failed": "a result could not be put into the form that was asked for, or not be written where standard output goes";
         NoApiAccess = "no-api-access": "a cluster is not reached through the Kubernetes API, so that there is nothing to grant in it";

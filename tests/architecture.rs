@@ -263,6 +263,7 @@ fn a_decision_that_reads_the_status_is_caught() {
 fn a_job_that_reads_the_ledger_is_caught() {
     for line in [
         "fn f() { ledger_file::read(path); }",
+        "fn f() { ledger_file::newest(path); }",
         "use crate::world::ledger_file::{self, read};",
         "use crate::world::ledger_file::*;",
         "fn f() { Ledger::parse(bytes, name); }",

@@ -8,12 +8,17 @@ use time::{Duration, OffsetDateTime};
 
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand};
+#[cfg(feature = "k8s")]
+use crate::cli::exporter_arguments::ExporterArguments;
+use crate::cli::metrics_arguments::MetricsArguments;
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::rehearse_arguments::RehearseArguments;
 use crate::cli::report_words::Form;
 use crate::cli::rollback_arguments::RollbackArguments;
-use crate::cli::rotate_arguments::{RotateArguments, length};
-use crate::cli::typed_values::{account, cluster, deployment, image, moment, namespace, trust_domain, user, word};
+use crate::cli::rotate_arguments::RotateArguments;
+use crate::cli::typed_values::{
+    account, cluster, deployment, image, length, moment, namespace, trust_domain, user, word,
+};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::manifests::kube_object::Subject;
 use crate::mesh::manifests::schedule::Schedule;
@@ -32,21 +37,67 @@ pub struct Arguments {
     pub(in crate::cli) command: Command,
 }
 
-macro_rules! help {
-    ($quickstart:literal, $ceremony:literal) => {
-        concat!(
-            "\
+/// What only a build with ceremonies has: lines of the help.
+#[cfg(feature = "ceremony")]
+macro_rules! quickstart {
+    () => {
+        "  quickstart   The whole main job on a laptop, in one folder, under `lab: true`\n"
+    };
+}
+#[cfg(not(feature = "ceremony"))]
+macro_rules! quickstart {
+    () => {
+        ""
+    };
+}
+
+#[cfg(feature = "ceremony")]
+macro_rules! ceremony {
+    () => {
+        "\
+Ceremony (offline, with the root key; `issue` so only where there is no issuing CA):
+  root         Create the root and the next one, or take one in
+  issuing      Create the online issuing CA
+  issue        Mint intermediates and lay them ready in stock
+
+"
+    };
+}
+#[cfg(not(feature = "ceremony"))]
+macro_rules! ceremony {
+    () => {
+        ""
+    };
+}
+
+/// What only a build with a network has.
+#[cfg(feature = "k8s")]
+macro_rules! exporter {
+    () => {
+        "  exporter     Serve the metrics of the public status over HTTP\n"
+    };
+}
+#[cfg(not(feature = "k8s"))]
+macro_rules! exporter {
+    () => {
+        ""
+    };
+}
+
+/// The commands by what they are for; a test holds that they are the ones that there are.
+const HELP: &str = concat!(
+    "\
 {about-with-newline}
 {usage-heading} {usage}
 
 Start:
 ",
-            $quickstart,
-            "  init         Write a commented mesh file, nothing else
+    quickstart!(),
+    "  init         Write a commented mesh file, nothing else
 
 ",
-            $ceremony,
-            "\
+    ceremony!(),
+    "\
 Run:
   publish      Bring what lies in stock to the clusters
   adopt        Take over what a running cluster signs with, as generation 0
@@ -56,7 +107,9 @@ Run:
 Look:
   report       How every certificate in every cluster stands
   check        What is wrong, and what istiod, the agent and Envoy would do
-  inspect      What a certificate, key or Secret file holds
+",
+    exporter!(),
+    "  inspect      What a certificate, key or Secret file holds
   rehearse     Two years of this mesh in seconds: what breaks, and when people are needed
   ledger       What was done, and whether the record is whole
 
@@ -68,26 +121,7 @@ Options:
 {options}
 
 meshca COMMAND --help tells more."
-        )
-    };
-}
-
-/// The commands by what they are for; a test holds that they are the ones that there are.
-#[cfg(feature = "ceremony")]
-const HELP: &str = help!(
-    "  quickstart   The whole main job on a laptop, in one folder, under `lab: true`\n",
-    "\
-Ceremony (offline, with the root key; `issue` so only where there is no issuing CA):
-  root         Create the root and the next one, or take one in
-  issuing      Create the online issuing CA
-  issue        Mint intermediates and lay them ready in stock
-
-"
 );
-
-/// The commands of a build that opens no root key.
-#[cfg(not(feature = "ceremony"))]
-const HELP: &str = help!("", "");
 
 /// Options that every command has.
 #[derive(Debug, Args)]
@@ -214,16 +248,19 @@ pub enum Command {
         dry_run: bool,
     },
     /// One tick: look, plan, renew what is due; with --watch one after another.
-    Rotate(RotateArguments),
+    Rotate(Box<RotateArguments>),
     /// Turn a root change back by a stage, until an old root was removed, and take the first steps that way. Later runs of
     /// rotate go on so, until --undo.
     Rollback(RollbackArguments),
     /// How every certificate in every cluster stands.
-    Report {
-        /// Write the metrics to this file as well, by rename, for a textfile collector.
-        #[arg(long, value_name = "PATH")]
-        metrics_textfile: Option<PathBuf>,
-    },
+    Report(MetricsArguments),
+    /// Serve the metrics of the public status over HTTP. Reads that and nothing else, and no Secret.
+    ///
+    /// /metrics in Prometheus text format, or OpenMetrics for who asks for it; /healthz as long as it lives; /readyz once it has
+    /// read a status. A status that is missing or broken is told by meshca_status_readable 0, never by a failed scrape. Runs until
+    /// SIGTERM or SIGINT.
+    #[cfg(feature = "k8s")]
+    Exporter(ExporterArguments),
     /// What is wrong, and what istiod, the agent and Envoy would do.
     Check(CheckArguments),
     /// What a certificate, key or Secret file holds. Private keys are never shown.
@@ -375,6 +412,13 @@ pub enum ManifestsCommand {
         /// The container image, best by digest: NAME@sha256:…
         #[arg(long, value_name = "IMAGE", value_parser = image)]
         image: String,
+    },
+    /// What an exporter may do in the cluster that meshca runs in: read the ConfigMaps with the public status by name, and no
+    /// Secret.
+    Exporter {
+        /// The service account of the exporter. Without it, meshca-exporter/meshca-exporter, which is printed, too.
+        #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account)]
+        service_account: Option<Subject>,
     },
 }
 

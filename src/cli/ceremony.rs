@@ -8,8 +8,9 @@ use crate::cli::args::Shared;
 use crate::cli::ceremony_arguments::{
     IssueArguments, IssuingCreateArguments, RootCreateArguments, RootImportArguments,
 };
-use crate::cli::desk::{Desk, Ended, VERSION, one};
+use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
+use crate::cli::metrics_arguments::MetricsArguments;
 use crate::cli::report_words::{self, Form};
 use crate::cli::voice::Voice;
 use crate::cli::{document, fleet_words};
@@ -243,8 +244,10 @@ pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, n
     let file = made.file.display().to_string();
     let metrics = folder.join("meshca.prom");
     let desk = Desk::of(made.mesh, shared, voice, now);
-    let status = desk.tell_watchers(&made.tick, Some(&metrics)).map_err(one)?;
-    let report = report_words::written(&status, Form::Table, &file, VERSION, voice.colour);
+    let to = MetricsArguments { metrics_textfile: Some(metrics.clone()), ..MetricsArguments::none() };
+    let (status, told) = desk.tell_watchers(&made.tick, &to);
+    told.map_err(one)?;
+    let report = report_words::written(&status, Form::Table, &file, &to.wording(), voice.colour);
     report.and_then(|report| voice.result(&report)).map_err(one)?;
     voice.words(&format!(
         "metrics are in {}\ngo on with:\n  meshca -f {file} report\n  meshca -f {file} rotate --passphrase-file {}\n  \

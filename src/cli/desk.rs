@@ -1,20 +1,23 @@
 //! A mesh file that was read, and what the commands do with it alike: begin to write, keep a ledger, tell the watchers.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use time::OffsetDateTime;
 
 use crate::cli::args::Shared;
 use crate::cli::exit::Exit;
+use crate::cli::metrics_arguments::MetricsArguments;
 use crate::cli::report_words::Form;
 use crate::cli::voice::Voice;
 use crate::cli::{problem_words, report_words};
 use crate::jobs::courier::Courier;
+#[cfg(feature = "k8s")]
+use crate::jobs::exporter::Exhibit;
 use crate::jobs::report;
 use crate::jobs::rotate::Tick;
 use crate::mesh::fleet::Mesh;
-use crate::mesh::metrics;
+use crate::mesh::metrics::{self, Told};
+use crate::mesh::public_status::PublicStatus;
 use crate::mesh::status::{Status, status};
 use crate::problem::{Code, Problem};
 use crate::world::brake::Brake;
@@ -22,11 +25,10 @@ use crate::world::entropy::Entropy;
 use crate::world::ledger_file::LedgerFile;
 use crate::world::lock::Lock;
 use crate::world::mesh_folder;
+#[cfg(feature = "k8s")]
+use crate::world::pushgateway::Place;
 use crate::world::store::Store;
 use crate::world::targets::Targets;
-
-/// The program's version, as it stands in metrics.
-pub(in crate::cli) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a command may end with instead of an exit code: what is wrong, all of it.
 pub(in crate::cli) type Ended = Result<Exit, Vec<Problem>>;
@@ -46,6 +48,9 @@ pub(in crate::cli) struct Desk<'a> {
     pub(in crate::cli) now: OffsetDateTime,
     /// What may keep it from writing: a signal, or a Lease that is lost.
     pub(in crate::cli) brake: Arc<Brake>,
+    /// Where the status is told over HTTP, if it is.
+    #[cfg(feature = "k8s")]
+    pub(in crate::cli) exhibit: Option<Arc<Exhibit>>,
 }
 
 impl<'a> Desk<'a> {
@@ -59,7 +64,17 @@ impl<'a> Desk<'a> {
 
     pub(in crate::cli) fn of(mesh: Mesh, shared: &'a Shared, voice: Voice, now: OffsetDateTime) -> Self {
         let store = Store::new(mesh.material.clone());
-        Self { mesh, store, entropy: Entropy::new(), shared, voice, now, brake: Arc::default() }
+        Self {
+            mesh,
+            store,
+            entropy: Entropy::new(),
+            shared,
+            voice,
+            now,
+            brake: Arc::default(),
+            #[cfg(feature = "k8s")]
+            exhibit: None,
+        }
     }
 
     /// What a command that writes needs first: a moment that may be written at, and the lock.
@@ -104,17 +119,40 @@ impl<'a> Desk<'a> {
     }
 
     /// What the unattended side leaves for its watchers: the public status and the metrics. A tick that acted has
-    /// acted, whether or not they can be written.
-    pub(in crate::cli) fn tell_watchers(&self, tick: &Tick, textfile: Option<&Path>) -> Result<Status, Problem> {
+    /// acted, whether or not they can be written; what can be, is.
+    pub(in crate::cli) fn tell_watchers(&self, tick: &Tick, to: &MetricsArguments) -> (Status, Result<(), Problem>) {
         let status = status(&self.mesh, &tick.holdings, &tick.observed, self.now);
-        if let Some(folder) = mesh_folder::records_folder(&self.mesh) {
-            let text = report_words::written(&status, Form::Json, "", VERSION, false)?;
-            report::write_status(folder, &text)?;
+        let status = Status { recorded_at: report::recorded_at(&self.mesh), ..status };
+        #[cfg(feature = "k8s")]
+        if let Some(exhibit) = &self.exhibit {
+            exhibit.show(PublicStatus::of(&status));
         }
-        if let Some(path) = textfile {
-            report::write_textfile(path, &metrics::render(&status, self.now, VERSION))?;
+        let kept = match mesh_folder::records_folder(&self.mesh) {
+            Some(folder) => report_words::written(&status, Form::Json, "", &to.wording(), false)
+                .and_then(|text| report::write_status(folder, &text)),
+            None => Ok(()),
+        };
+        let sent = self.send_metrics(&status, to);
+        (status, kept.and(sent))
+    }
+
+    /// Writes the metrics of a status where they are wanted besides standard output. What can be written, is.
+    ///
+    /// # Errors
+    /// `file-unwritable`, `pushgateway-failed`: the first of them.
+    pub(in crate::cli) fn send_metrics(&self, status: &Status, to: &MetricsArguments) -> Result<(), Problem> {
+        if to.is_nowhere() {
+            return Ok(());
         }
-        Ok(status)
+        let text = metrics::render(Told::Present(&PublicStatus::of(status)), self.now, &to.wording());
+        let written = to.metrics_textfile.as_ref().map_or(Ok(()), |path| report::write_textfile(path, &text));
+        #[cfg(feature = "k8s")]
+        let written = {
+            let push = |place: &Place| report::push(place, &text, self.mesh.rotation.deadline);
+            let pushed = to.pushgateway.as_ref().map_or(Ok(()), push);
+            written.and(pushed)
+        };
+        written
     }
 
     pub(in crate::cli) fn error(&self, problem: &Problem) -> String {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::cli::report_words::quoted;
 use crate::mesh::fleet::{Access, Cluster, Mesh};
 use crate::mesh::manifests::grant::{self, Grant};
-use crate::mesh::manifests::installation::Installation;
+use crate::mesh::manifests::installation::{Installation, STATUS};
 use crate::mesh::manifests::kube_object::{NAMESPACE, Object, Subject};
 use crate::mesh::manifests::pod::{KUBECONFIG_SECRET, MATERIAL_SECRET, PASSPHRASE_SECRET};
 use crate::mesh::manifests::pod_files::PASSPHRASE;
@@ -223,6 +223,25 @@ fn yaml(object: &Object, about: &str) -> Result<String, Problem> {
     let failed = || Problem::new(Code::OutputFailed, format!("the {} cannot be written as YAML", object.kind()));
     let text = object.yaml().ok_or_else(failed)?;
     Ok(format!("---\n{}{text}", comment(about)))
+}
+
+/// What an exporter may do, with what it is for.
+///
+/// # Errors
+/// `output-failed`, when a serializer fails.
+pub fn exporter(objects: &[Object], mesh: &Mesh) -> Result<String, Problem> {
+    let about = format!(
+        "What meshca exporter may do in the cluster that meshca runs in, for the mesh {}: read the ConfigMaps with the\n\
+         public status, each by its name. It reads no Secret, and lists, watches and writes nothing. To be applied once the\n\
+         namespace {NAMESPACE} is there (meshca manifests daemon), and again when the mesh has grown by hundreds of clusters:\n  \
+         kubectl apply --server-side -f THIS\nIt runs as\n  meshca exporter --listen 0.0.0.0:9949 --status-configmap {NAMESPACE}/{STATUS}",
+        plain(&mesh.name, 100),
+    );
+    let mut text = String::new();
+    for (index, object) in objects.iter().enumerate() {
+        text.push_str(&yaml(object, if index == 0 { &about } else { "" })?);
+    }
+    Ok(text)
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use crate::cli::exit::Exit;
 use crate::cli::voice::Voice;
 use crate::cli::{document, manifest_words, problem_words};
 use crate::jobs::manifests_installation::{self, Order};
-use crate::jobs::{manifests_adoption, manifests_rbac};
+use crate::jobs::{manifests_adoption, manifests_exporter, manifests_rbac};
+use crate::mesh::manifests::exporter_grant;
 use crate::mesh::manifests::installation::Runs;
 use crate::mesh::mesh_file;
 use crate::problem::Problem;
@@ -56,6 +57,15 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
         ManifestsCommand::Cronjob { image, schedule, status_configmap } => {
             let runs = Runs::CronJob { schedule: schedule.clone(), status: *status_configmap };
             installed(&Order { image, runs })?
+        }
+        ManifestsCommand::Exporter { service_account } => {
+            let subject = service_account.clone().unwrap_or_else(exporter_grant::usual_subject);
+            let objects = manifests_exporter::run(&mesh, &subject);
+            if is_text {
+                manifest_words::exporter(&objects, &mesh)
+            } else {
+                document::written(&manifest_words::list(&objects), shared.output).map(Option::unwrap_or_default)
+            }
         }
         ManifestsCommand::Daemon { image } => installed(&Order { image, runs: Runs::Daemon })?,
     };

@@ -14,11 +14,16 @@ pub mod discovery;
 pub mod document;
 pub mod errand_words;
 pub mod exit;
+#[cfg(feature = "k8s")]
+pub mod exporter_arguments;
 pub mod first_look_words;
 pub mod fleet_words;
+#[cfg(feature = "k8s")]
+pub mod home_arguments;
 pub mod inspect_words;
 pub mod manifest_words;
 pub mod manifests;
+pub mod metrics_arguments;
 pub mod passphrase_file;
 pub mod problem_words;
 pub mod rehearsal_words;
@@ -29,6 +34,8 @@ pub mod rollback_arguments;
 pub mod root_change_words;
 pub mod rotate_arguments;
 pub mod run;
+#[cfg(feature = "k8s")]
+mod serving;
 pub mod table;
 mod tick;
 mod turning;

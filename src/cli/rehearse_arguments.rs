@@ -3,7 +3,7 @@
 use clap::Args;
 use time::{Duration, OffsetDateTime};
 
-use crate::cli::rotate_arguments::length;
+use crate::cli::typed_values::length;
 use crate::cli::typed_values::moment;
 use crate::mesh::fleet::Mesh;
 use crate::mesh::rehearsal::fault::Fault;

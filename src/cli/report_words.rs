@@ -9,8 +9,9 @@ use crate::cli::root_change_words;
 use crate::cli::table::{Cell, Line, aligned, painted};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::loaded::Loaded;
-use crate::mesh::metrics;
+use crate::mesh::metrics::{self, Told, Wording};
 use crate::mesh::outcome::Outcome;
+use crate::mesh::public_status::PublicStatus;
 use crate::mesh::row::Row;
 use crate::mesh::standing::Standing;
 use crate::mesh::status::{Look, Status};
@@ -53,11 +54,17 @@ impl Form {
 }
 
 /// Writes a report; it ends with a newline. `mesh_file` is how the user named the mesh file, for the command to type
-/// next. `version` is that of the program. `colour` matters to table and wide only.
+/// next. `wording` is that of metrics. `colour` matters to table and wide only.
 ///
 /// # Errors
 /// `output-failed`, when a serializer fails; none is known to.
-pub fn written(status: &Status, form: Form, mesh_file: &str, version: &str, colour: bool) -> Result<String, Problem> {
+pub fn written(
+    status: &Status,
+    form: Form,
+    mesh_file: &str,
+    wording: &Wording<'_>,
+    colour: bool,
+) -> Result<String, Problem> {
     let failed = |error: String| Problem::new(Code::OutputFailed, format!("the report cannot be written: {error}"));
     match form {
         Form::Table => Ok(words(status, &status.headlines(), false, mesh_file, colour)),
@@ -66,7 +73,7 @@ pub fn written(status: &Status, form: Form, mesh_file: &str, version: &str, colo
             .map(|text| format!("{text}\n"))
             .map_err(|error| failed(error.to_string())),
         Form::Yaml => serde_saphyr::to_string(status).map_err(|error| failed(error.to_string())),
-        Form::Prometheus => Ok(metrics::render(status, status.generated_at, version)),
+        Form::Prometheus => Ok(metrics::render(Told::Present(&PublicStatus::of(status)), status.generated_at, wording)),
     }
 }
 
@@ -247,16 +254,19 @@ pub(in crate::cli) fn quoted(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mesh::cluster_label::ClusterLabel;
     use crate::mesh::fleet_story::{NOW, Story};
     use crate::mesh::status::status;
     use time::Duration;
+
+    const PLAIN: Wording<'static> = Wording::text(&ClusterLabel::USUAL, "0.1.0");
 
     fn seen(story: &Story) -> Status {
         status(&story.mesh, &story.holdings, &story.observed, NOW)
     }
 
     fn form(story: &Story, form: Form) -> String {
-        written(&seen(story), form, "mesh.yaml", "0.1.0", false).unwrap()
+        written(&seen(story), form, "mesh.yaml", &PLAIN, false).unwrap()
     }
 
     #[test]
@@ -327,7 +337,7 @@ next ceremony by";
         story.mesh.rotation.windows = crate::mesh::windows::Windows::new(vec![window]);
         let foot = |now| {
             let status = status(&story.mesh, &story.holdings, &story.observed, now);
-            let text = written(&status, Form::Table, "mesh.yaml", "0.1.0", false).unwrap();
+            let text = written(&status, Form::Table, "mesh.yaml", &PLAIN, false).unwrap();
             text.lines()
                 .skip_while(|line| !line.starts_with("next ceremony"))
                 .skip(1)
@@ -362,7 +372,7 @@ next ceremony by";
         assert_eq!(json, yaml);
         assert_eq!(json["kind"], "Report");
         assert!(Form::ALL.iter().all(|form| {
-            let text = written(&seen(&story), *form, "mesh.yaml", "0.1.0", false).unwrap();
+            let text = written(&seen(&story), *form, "mesh.yaml", &PLAIN, false).unwrap();
             text.ends_with('\n') && !text.ends_with("\n\n")
         }));
     }
@@ -370,7 +380,7 @@ next ceremony by";
     #[test]
     fn colour_is_there_only_when_asked_for_and_only_beside_words() {
         let status = seen(&troubled());
-        let coloured = written(&status, Form::Table, "mesh.yaml", "0.1.0", true).unwrap();
+        let coloured = written(&status, Form::Table, "mesh.yaml", &PLAIN, true).unwrap();
         assert!(coloured.contains("\u{1b}[33mOVERDUE\u{1b}[0m"), "{coloured}");
         let stripped = anstream::adapter::strip_str(&coloured).to_string();
         assert_eq!(stripped, form(&troubled(), Form::Table));
@@ -381,7 +391,7 @@ next ceremony by";
         let mut story = Story::new();
         story.look_at("east").secret = Err(Problem::new(Code::TargetUnreadable, "\u{1b}[2Jgone\r\nok"));
         for form in Form::ALL {
-            let text = written(&seen(&story), *form, "mesh\u{1b}.yaml", "0.1.0", false).unwrap();
+            let text = written(&seen(&story), *form, "mesh\u{1b}.yaml", &PLAIN, false).unwrap();
             assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text}");
         }
     }
@@ -399,7 +409,7 @@ next ceremony by";
         let mut story = Story::new();
         assert_eq!(next(&story), None);
         let other = story.other_root("mesh0 root").certificate.pem();
-        story.look_at("far").system_roots = Ok(Some(other.into_bytes()));
+        story.look_at("far").system_roots = Ok(Some(other.into_bytes().into()));
         assert_eq!(next(&story).as_deref(), Some("meshca -f m.yaml check far"));
         story.observed.remove(&crate::mesh::fleet_story::name("west"));
         assert_eq!(next(&story).as_deref(), Some("meshca -f m.yaml check west"));

@@ -1,18 +1,19 @@
 //! What may be typed after `rotate`.
 
-use std::path::PathBuf;
+#[cfg(feature = "k8s")]
+use core::net::SocketAddr;
 
 use clap::Args;
 use time::Duration;
 
-use crate::cli::passphrase_file::PassphraseFile;
-use crate::cli::typed_values::cluster;
-use crate::mesh::fleet::ClusterName;
 #[cfg(feature = "k8s")]
-use crate::mesh::fleet::{Access, is_dns_label};
+use crate::cli::home_arguments::HomeArguments;
+use crate::cli::metrics_arguments::MetricsArguments;
+use crate::cli::passphrase_file::PassphraseFile;
+use crate::cli::typed_values::{cluster, length};
+use crate::mesh::fleet::ClusterName;
 use crate::mesh::gates::Approvals;
 use crate::mesh::shard::Shard;
-use crate::mesh::span;
 use crate::pki::fingerprint::Fingerprint;
 use crate::problem::{Code, Problem};
 
@@ -25,18 +26,22 @@ pub struct RotateArguments {
     /// Where the passphrase comes from.
     #[command(flatten)]
     pub(in crate::cli) passphrase: PassphraseFile,
-    /// Write the metrics to this file afterwards, by rename, for a textfile collector.
-    #[arg(long, value_name = "PATH")]
-    pub(in crate::cli) metrics_textfile: Option<PathBuf>,
+    /// Where metrics go.
+    #[command(flatten)]
+    pub(in crate::cli) metrics: MetricsArguments,
     /// Go on with tick after tick until SIGTERM or SIGINT. A tick that fails does not end it.
     #[arg(long, requires = "passphrase_file")]
     pub(in crate::cli) watch: bool,
     /// From the end of one tick to the next. Without it, as rotation.tick says.
     #[arg(long, value_name = "DURATION", value_parser = length, requires = "watch")]
     pub(in crate::cli) every: Option<Duration>,
+    /// Serve the metrics at this address, as `exporter` does; port 0: any that is free.
+    #[cfg(feature = "k8s")]
+    #[arg(long, value_name = "ADDR:PORT", requires = "watch")]
+    pub(in crate::cli) listen: Option<SocketAddr>,
     /// Work on part I of N only, counted from 0; `N` alone takes I from JOB_COMPLETION_INDEX, which an Indexed Job sets.
     /// No status is written then: it would be that of a part.
-    #[arg(long, value_name = "I/N", value_parser = part, conflicts_with = "metrics_textfile")]
+    #[arg(long, value_name = "I/N", value_parser = part, conflicts_with_all = STATUS_WRITERS)]
     pub(in crate::cli) shard: Option<Part>,
     #[arg(long, hide = true, env = "JOB_COMPLETION_INDEX", value_name = "I")]
     pub(in crate::cli) completion_index: Option<usize>,
@@ -56,6 +61,12 @@ pub struct RotateArguments {
     pub(in crate::cli) home: HomeArguments,
 }
 
+/// The options that write the status of the whole mesh, by clap's names for them.
+#[cfg(feature = "k8s")]
+const STATUS_WRITERS: [&str; 3] = ["listen", "metrics_textfile", "pushgateway"];
+#[cfg(not(feature = "k8s"))]
+const STATUS_WRITERS: [&str; 1] = ["metrics_textfile"];
+
 /// Which part of a fleet, as it is typed.
 #[derive(Debug, Clone, Copy)]
 pub enum Part {
@@ -71,9 +82,11 @@ impl RotateArguments {
         Self {
             dry_run: false,
             passphrase,
-            metrics_textfile: None,
+            metrics: MetricsArguments::none(),
             watch: false,
             every: None,
+            #[cfg(feature = "k8s")]
+            listen: None,
             shard: None,
             completion_index: None,
             approve_removal: Vec::new(),
@@ -132,98 +145,4 @@ fn part(text: &str) -> Result<Part, String> {
         None => number(text).filter(|count| *count > 0).map(Part::Of),
     };
     part.ok_or_else(|| "a part is written as I/N, with I from 0 to N - 1".to_owned())
-}
-
-/// What meshca has in the cluster that it runs in, its home.
-#[cfg(feature = "k8s")]
-#[derive(Debug, Args)]
-pub struct HomeArguments {
-    /// Work only while this Lease is held, so that of several replicas one works.
-    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = own, requires_all = ["watch", "identity"])]
-    pub(in crate::cli) lease: Option<Own>,
-    /// Under which name the Lease is held: one that no other replica has.
-    #[arg(long, value_name = "NAME", env = "POD_NAME", hide_env_values = true, value_parser = identity)]
-    pub(in crate::cli) identity: Option<String>,
-    /// How long after the last sign of its holder another replica takes the Lease; 3s at least.
-    #[arg(long, value_name = "DURATION", value_parser = lease_length, default_value = "30s", requires = "lease")]
-    pub(in crate::cli) lease_duration: Duration,
-    /// Write the public status into ConfigMaps of this namespace: PREFIX-0, PREFIX-1 and so on, 250 clusters in each.
-    #[arg(long, value_name = "NAMESPACE/PREFIX", value_parser = own, conflicts_with_all = ["dry_run", "shard"])]
-    pub(in crate::cli) status_configmap: Option<Own>,
-    /// The kubeconfig of the cluster that has Lease and status. Without it, the cluster that this pod runs in.
-    #[arg(long, value_name = "FILE")]
-    pub(in crate::cli) home_kubeconfig: Option<PathBuf>,
-    /// Its context; without it, the current one.
-    #[arg(long, value_name = "NAME", requires = "home_kubeconfig")]
-    pub(in crate::cli) home_context: Option<String>,
-}
-
-#[cfg(feature = "k8s")]
-impl HomeArguments {
-    /// Nothing in the cluster that it runs in.
-    fn none() -> Self {
-        Self {
-            lease: None,
-            identity: None,
-            lease_duration: Duration::seconds(30),
-            status_configmap: None,
-            home_kubeconfig: None,
-            home_context: None,
-        }
-    }
-
-    /// How the home is reached.
-    pub(in crate::cli) fn access(&self) -> Access {
-        match &self.home_kubeconfig {
-            Some(path) => Access::Kubeconfig { path: path.clone(), context: self.home_context.clone() },
-            None => Access::InCluster,
-        }
-    }
-}
-
-/// An object of meshca's own, or the beginning of the names of several.
-#[cfg(feature = "k8s")]
-#[derive(Debug, Clone)]
-pub struct Own {
-    pub(in crate::cli) namespace: String,
-    pub(in crate::cli) name: String,
-}
-
-#[cfg(feature = "k8s")]
-fn own(text: &str) -> Result<Own, String> {
-    match text.split_once('/') {
-        // A part of the status has a dash and a number after it.
-        Some((namespace, name)) if is_dns_label(namespace) && is_dns_label(name) && name.len() <= 50 => {
-            Ok(Own { namespace: namespace.to_owned(), name: name.to_owned() })
-        }
-        _ => Err("it is written as NAMESPACE/NAME: lower-case letters, digits and dashes".to_owned()),
-    }
-}
-
-#[cfg(feature = "k8s")]
-fn identity(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.len() > 128 || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        return Err("an identity has 1 to 128 bytes without blanks".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
-#[cfg(feature = "k8s")]
-fn lease_length(text: &str) -> Result<Duration, String> {
-    let length = length(text)?;
-    // Kubernetes counts it in whole seconds of 32 bits, and a renewal needs time for its requests.
-    if (Duration::seconds(3)..=Duration::days(1)).contains(&length) {
-        Ok(length)
-    } else {
-        Err("a Lease is held for 3s to 1d".to_owned())
-    }
-}
-
-/// A length of time that is not zero, as it is typed.
-pub(in crate::cli) fn length(text: &str) -> Result<Duration, String> {
-    match span::parse(text) {
-        Ok(length) if length.is_zero() => Err("it is zero; the shortest is 1s".to_owned()),
-        Ok(length) => Ok(length),
-        Err(bad) => Err(format!("it {bad}; {}", bad.advice())),
-    }
 }

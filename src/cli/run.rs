@@ -1,6 +1,5 @@
 //! Which job a command is, what it is handed, and how it ends.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use time::{Duration, OffsetDateTime};
@@ -11,11 +10,14 @@ use crate::cli::cadence_words::Fit;
 use crate::cli::ceremony;
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony_arguments::{IssuingCommand, RootCommand};
-use crate::cli::desk::{Desk, Ended, VERSION, one};
+use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
+use crate::cli::metrics_arguments::MetricsArguments;
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::rehearse_arguments::RehearseArguments;
 use crate::cli::report_words::Form;
+#[cfg(feature = "k8s")]
+use crate::cli::serving;
 use crate::cli::voice::Voice;
 use crate::cli::{
     cadence_words, calendar, check_words, discovery, document, errand_words, first_look_words, fleet_words,
@@ -26,7 +28,6 @@ use crate::jobs::publish::{self, Delivery};
 use crate::jobs::{check, first_look, init, inspect, ledger_show, loading, rehearse, report};
 use crate::mesh::cadence::cadence;
 use crate::mesh::fleet::{Cluster, ClusterName};
-use crate::mesh::metrics;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::rehearsal::need::Need;
 use crate::problem::{Finding, Problem};
@@ -48,8 +49,7 @@ pub fn run(arguments: Arguments, now: OffsetDateTime) -> Exit {
 }
 
 fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
-    let (is_report, is_rehearsal) =
-        (matches!(command, Command::Report { .. }), matches!(command, Command::Rehearse(_)));
+    let (is_report, is_rehearsal) = (matches!(command, Command::Report(_)), matches!(command, Command::Rehearse(_)));
     document::refuse_form(shared.output, is_report, is_rehearsal).map_err(one)?;
     match command {
         #[cfg(feature = "ceremony")]
@@ -82,7 +82,9 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             desk.rotate(&order)
         }
         Command::Rollback(order) => Desk::open(shared, voice, now)?.rollback(order),
-        Command::Report { metrics_textfile } => Desk::open(shared, voice, now)?.report(metrics_textfile.as_deref()),
+        Command::Report(to) => Desk::open(shared, voice, now)?.report(&to),
+        #[cfg(feature = "k8s")]
+        Command::Exporter(order) => serving::run(&order, shared, voice, now),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
         Command::Inspect { path } => {
             let parts = inspect::run(&path).map_err(one)?;
@@ -127,7 +129,7 @@ impl Desk<'_> {
         if problems.is_empty() { Ok(Exit::Fine) } else { Err(problems) }
     }
 
-    fn report(self, textfile: Option<&Path>) -> Ended {
+    fn report(self, to: &MetricsArguments) -> Ended {
         let status = report::run(&self.mesh, &self.store, &self.targets(), self.now).map_err(one)?;
         let shared = self.shared;
         let file = shared.file.display().to_string();
@@ -135,15 +137,13 @@ impl Desk<'_> {
             &status,
             shared.output.of_report().unwrap_or(Form::Table),
             &file,
-            VERSION,
+            &to.wording(),
             self.voice.colour,
         )
         .map_err(one)?;
         let good = status.outcome() == Outcome::Fine && shared.output.is_for_people();
         let told = self.voice.about(good).result(&text);
-        if let Some(path) = textfile {
-            report::write_textfile(path, &metrics::render(&status, self.now, VERSION)).map_err(one)?;
-        }
+        self.send_metrics(&status, to).map_err(one)?;
         told.map_err(one)?;
         Ok(if status.is_all_seen() { Exit::Fine } else { Exit::Error })
     }

@@ -4,9 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
-use crate::cli::root_change_words::Alarm;
 #[cfg(feature = "k8s")]
-use crate::cli::rotate_arguments::Own;
+use crate::cli::home_arguments::Own;
+use crate::cli::root_change_words::Alarm;
 use crate::cli::rotate_arguments::RotateArguments;
 use crate::cli::{document, fleet_words, problem_words, root_change_words};
 use crate::jobs::courier::Courier;
@@ -58,8 +58,8 @@ impl Desk<'_> {
             let tick = tick.map_err(one)?;
             // Who is to end has no time for those who watch.
             if tick.hold.is_none() && own.is_none() {
-                let status = self.tell_watchers(&tick, order.metrics_textfile.as_deref());
-                unwatched = status.and_then(|status| self.tell_home(order, &status)).err();
+                let (status, told) = self.tell_watchers(&tick, &order.metrics);
+                unwatched = told.and(self.tell_home(order, &status)).err();
             }
             unwatched = recorded.err().or(unwatched);
             tick
@@ -115,7 +115,7 @@ impl Desk<'_> {
         let home = &order.home;
         let Some(Own { namespace, name }) = &home.status_configmap else { return Ok(()) };
         let maps = status_part::parts(status, namespace, name)?;
-        status_map::write(&home.access(), self.mesh.rotation.deadline, namespace, &maps)
+        status_map::write(&home.access.access(), self.mesh.rotation.deadline, namespace, &maps)
     }
 
     #[cfg(not(feature = "k8s"))]

@@ -1,15 +1,25 @@
 //! What one value on the command line may look like.
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
 
 use crate::mesh::deployment_list::is_name;
 use crate::mesh::fleet::{ClusterName, is_dns_label, is_trust_domain};
 use crate::mesh::manifests::kube_object::Subject;
+use crate::mesh::span;
 
 /// The name of a cluster.
 pub(in crate::cli) fn cluster(text: &str) -> Result<ClusterName, String> {
     ClusterName::parse(text).ok_or_else(|| "a cluster's name is a DNS label other than `unknown`".to_owned())
+}
+
+/// A length of time that is not zero, as it is typed.
+pub(in crate::cli) fn length(text: &str) -> Result<Duration, String> {
+    match span::parse(text) {
+        Ok(length) if length.is_zero() => Err("it is zero; the shortest is 1s".to_owned()),
+        Ok(length) => Ok(length),
+        Err(bad) => Err(format!("it {bad}; {}", bad.advice())),
+    }
 }
 
 /// A trust domain, as in SPIFFE.

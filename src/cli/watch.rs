@@ -7,8 +7,14 @@ use time::{Duration, OffsetDateTime};
 use crate::cli::args::Shared;
 use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
+#[cfg(feature = "k8s")]
+use crate::cli::metrics_arguments::VERSION;
 use crate::cli::rotate_arguments::RotateArguments;
+#[cfg(feature = "k8s")]
+use crate::cli::serving;
 use crate::cli::voice::Voice;
+#[cfg(feature = "k8s")]
+use crate::jobs::exporter::Exhibit;
 use crate::mesh::fleet::Mesh;
 use crate::problem::Problem;
 use crate::world::brake::{Brake, News, Turn};
@@ -25,8 +31,35 @@ pub(in crate::cli) fn run(order: &RotateArguments, shared: &Shared, voice: Voice
     let brake = Arc::new(Brake::default());
     signals::pull(Arc::clone(&brake)).map_err(one)?;
     let (mesh, _) = mesh_folder::read(&shared.file)?;
-    let watch = Watch { order, shared, voice, now, begun: clock::now(), brake: Arc::clone(&brake) };
-    watch.under_lease(mesh)
+    let begun = clock::now();
+    #[cfg(feature = "k8s")]
+    let (exhibit, server) = match order.listen {
+        Some(listen) => {
+            let exhibit = Arc::new(Exhibit::new(order.metrics.label.cluster_label.clone(), VERSION));
+            if order.home.lease.is_some() {
+                exhibit.stand_by();
+            }
+            let server = serving::serve(listen, &exhibit, voice, now).map_err(one)?;
+            (Some(exhibit), Some(server))
+        }
+        None => (None, None),
+    };
+    let watch = Watch {
+        order,
+        shared,
+        voice,
+        now,
+        begun,
+        brake: Arc::clone(&brake),
+        #[cfg(feature = "k8s")]
+        exhibit,
+    };
+    let ended = watch.under_lease(mesh);
+    #[cfg(feature = "k8s")]
+    if let Some(server) = server {
+        server.finish();
+    }
+    ended
 }
 
 struct Watch<'a> {
@@ -37,6 +70,9 @@ struct Watch<'a> {
     now: OffsetDateTime,
     begun: OffsetDateTime,
     brake: Arc<Brake>,
+    /// Where the status is told over HTTP, if it is.
+    #[cfg(feature = "k8s")]
+    exhibit: Option<Arc<Exhibit>>,
 }
 
 impl Watch<'_> {
@@ -45,7 +81,7 @@ impl Watch<'_> {
         let home = &self.order.home;
         let (Some(own), Some(identity)) = (&home.lease, &home.identity) else { return self.ticks(mesh) };
         let wish = Wish {
-            access: home.access(),
+            access: home.access.access(),
             namespace: own.namespace.clone(),
             name: own.name.clone(),
             identity: identity.clone(),
@@ -69,7 +105,13 @@ impl Watch<'_> {
             match self.brake.wait_for_turn(next) {
                 Turn::End => return Ok(exit),
                 Turn::Tell(News::Trouble(problem)) => self.tell(&[problem]),
-                Turn::Tell(News::StandsBy(words)) => self.voice.words(&words),
+                Turn::Tell(News::StandsBy(words)) => {
+                    #[cfg(feature = "k8s")]
+                    if let Some(exhibit) = &self.exhibit {
+                        exhibit.stand_by();
+                    }
+                    self.voice.words(&words);
+                }
                 Turn::Tell(News::Holds(words)) => {
                     self.voice.words(&words);
                     next = clock::steady();
@@ -97,8 +139,21 @@ impl Watch<'_> {
 
     /// One tick, with everything read anew: mesh file, material, passphrase, and the clock once.
     fn tick(&self, mesh: &mut Mesh) -> Ended {
-        let mut desk = Desk::open(self.shared, self.voice, self.moment())?;
+        let now = self.moment();
+        let ended = self.tick_at(now, mesh);
+        // A tick that failed left no status: what is told is that of an earlier one.
+        #[cfg(feature = "k8s")]
+        if let Some(exhibit) = self.exhibit.as_ref().filter(|exhibit| ended.is_err() && !exhibit.is_of(now)) {
+            exhibit.miss();
+        }
+        ended
+    }
+
+    fn tick_at(&self, now: OffsetDateTime, mesh: &mut Mesh) -> Ended {
+        let mut desk = Desk::open(self.shared, self.voice, now)?;
         desk.brake = Arc::clone(&self.brake);
+        #[cfg(feature = "k8s")]
+        desk.exhibit.clone_from(&self.exhibit);
         mesh.clone_from(&desk.mesh);
         desk.rotate(self.order)
     }

@@ -178,7 +178,7 @@ impl Courier<'_> {
     ) -> Result<Delivered, Problem> {
         let there = seen.secret.as_ref().ok().and_then(Option::as_ref);
         let public = there.and_then(|there| {
-            let chain = String::from_utf8(there.public.get(CERT_CHAIN)?.clone()).ok()?;
+            let chain = String::from_utf8(there.public.get(CERT_CHAIN)?.to_vec()).ok()?;
             Some((there.signer.as_ref().ok()?.clone(), chain))
         });
         let set = match (public, self.targets.key(cluster)?) {
@@ -201,7 +201,7 @@ impl Courier<'_> {
     fn known(&self, cluster: &Cluster, set: &Cacerts, mark: &Ownership, seen: &Observed) -> Vec<Code> {
         let there = seen.secret.as_ref().ok().and_then(Option::as_ref).filter(|_| mark.generation == 0);
         let Some(there) = there else { return Vec::new() };
-        let public = there.public.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        let public = there.public.iter().map(|(name, value)| (name.as_str(), value.to_vec()));
         let key = set.files().into_iter().filter(|(name, _)| *name == CA_KEY);
         let key = key.map(|(name, value)| (name, value.expose().to_vec()));
         self.critical(cluster, public.chain(key)).iter().map(Problem::code).collect()

@@ -3,6 +3,8 @@
 pub mod adopt;
 pub mod check;
 pub mod courier;
+#[cfg(feature = "k8s")]
+pub mod exporter;
 pub mod first_look;
 pub mod init;
 pub mod inspect;
@@ -13,6 +15,7 @@ pub mod issuing_create;
 pub mod ledger_show;
 pub mod loading;
 pub mod manifests_adoption;
+pub mod manifests_exporter;
 pub mod manifests_installation;
 pub mod manifests_rbac;
 pub mod publish;

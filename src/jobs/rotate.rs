@@ -91,7 +91,7 @@ pub fn run(
     };
     observed = look_further(courier, &holdings, observed)?;
     let plan = planned(courier, &holdings, &observed, approvals)?;
-    for cluster in &mesh.clusters {
+    for cluster in mesh.clusters.iter() {
         if let Some(observed) = observed.get(&cluster.name) {
             sweep(mesh, store, &holdings, cluster, observed);
         }

@@ -8,7 +8,7 @@ use crate::mesh::cacerts::{CERT_CHAIN, Cacerts, FILES, SECRET_NAME, SELF_SIGNED_
 use crate::mesh::change::{Change, belongs, holds, may_write};
 use crate::mesh::fleet::{Cluster, Mesh};
 use crate::mesh::holdings::Held;
-use crate::mesh::observed::{Observed, Owner, SecretSight, certificates};
+use crate::mesh::observed::{Observed, Owner, SecretSight};
 use crate::mesh::ownership::Ownership;
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
@@ -180,7 +180,7 @@ fn from_cacerts(cluster: &Cluster, there: &SecretSight) -> Result<Adoptable, Pro
     }
     let signer = there.signer.clone()?;
     let root = there.own_root().ok_or_else(|| unsound(cluster, "its chain leads to no root of its root-cert.pem"))?;
-    let chain = there.public.get(CERT_CHAIN).cloned().and_then(|bytes| String::from_utf8(bytes).ok());
+    let chain = there.public.get(CERT_CHAIN).and_then(|text| String::from_utf8(text.to_vec()).ok());
     let chain = chain.ok_or_else(|| unsound(cluster, "its cert-chain.pem is no text"))?;
     let weaknesses = weaknesses(&signer, &root);
     Ok(Adoptable { source: Source::Cacerts, signer, root, chain, bundle: there.bundle().to_vec(), weaknesses })
@@ -216,8 +216,8 @@ fn from_its_own(cluster: &Cluster, observed: &Observed, own: Option<&SecretSight
 
 /// istiod has to run on what was found: else its next start would change signer and root at once.
 fn runs_on(cluster: &Cluster, observed: &Observed, found: &Adoptable) -> Result<(), Problem> {
-    let Some(shown) = observed.system_roots.as_ref().map_err(Clone::clone)?.as_deref() else { return Ok(()) };
-    let roots = certificates(shown);
+    let Some(shown) = observed.system_roots.as_ref().map_err(Clone::clone)? else { return Ok(()) };
+    let roots = shown.certificates();
     if roots.contains(&found.root) {
         return Ok(());
     }

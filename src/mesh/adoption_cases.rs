@@ -114,7 +114,7 @@ fn a_root_that_is_only_noted_is_left_as_long_as_anybody_is_shown_it() {
     let left = story.other_root("left");
     let walk = WalkMark::to(story.root.certificate.fingerprint());
     let shown = left.certificate.pem().into_bytes();
-    story.look_at("far").system_roots = Ok(Some(shown));
+    story.look_at("far").system_roots = Ok(Some(shown.into()));
     note(&mut story, "east", walk.clone());
     assert_eq!(adopted(&story), 0, "a foreign root that nobody noted");
     note(&mut story, "east", WalkMark { from: vec![left.certificate.fingerprint()], ..walk });
@@ -131,7 +131,7 @@ fn a_walk_of_our_own_that_has_begun_goes_first() {
     adopt(&mut story, "east", &left, false);
     assert_eq!(adopted(&story), 1, "it lies there, and nobody has it");
     let bundle = trust_bundle::appended(story.root.certificate.pem().as_bytes(), &second.certificate);
-    story.sight_of("west").public.insert("root-cert.pem".to_owned(), bundle);
+    story.sight_of("west").public.insert("root-cert.pem".to_owned(), bundle.into());
     assert_eq!(adopted(&story), 0);
 }
 
@@ -220,7 +220,7 @@ fn a_set_is_taken_over_as_it_was_decided_on_and_not_as_it_has_become_since() {
     assert_eq!(decided(Some(&foreign), None), changed, "it is gone");
     assert_eq!(decided(None, Some(&foreign)), changed, "it has come");
     let mut other = foreign.clone();
-    other.public.insert("root-cert.pem".to_owned(), right.certificate.pem().into_bytes());
+    other.public.insert("root-cert.pem".to_owned(), right.certificate.pem().into_bytes().into());
     assert_eq!(decided(Some(&foreign), Some(&other)), changed, "another bundle");
     let other = SecretSight { key_spki: Some(right.key.spki()), ..foreign.clone() };
     assert_eq!(decided(Some(&foreign), Some(&other)), changed, "another key");

@@ -235,7 +235,7 @@ pub fn holds(there: &SecretSight, set: &Cacerts) -> bool {
     wanted.sort_unstable();
     there.names == wanted
         && there.key_spki.as_deref() == Some(set.key_spki())
-        && set.public_files().iter().all(|(name, bytes)| there.public.get(*name) == Some(bytes))
+        && set.public_files().iter().all(|(name, bytes)| there.public.get(*name).is_some_and(|text| **text == **bytes))
 }
 
 #[cfg(test)]
@@ -297,7 +297,7 @@ mod tests {
                 let root = story.other_root("cluster.local");
                 let east = story.look_at("east");
                 east.secret = Ok(None);
-                east.system_roots = Ok(Some(root.certificate.pem().into_bytes()));
+                east.system_roots = Ok(Some(root.certificate.pem().into_bytes().into()));
             }),
             own
         );
@@ -317,7 +317,7 @@ mod tests {
             decided(|story| {
                 let roots = roots(story).into_bytes();
                 let east = story.look_at("east");
-                (east.secret, east.system_roots, east.self_signed) = (Ok(None), Ok(Some(roots)), self_signed);
+                (east.secret, east.system_roots, east.self_signed) = (Ok(None), Ok(Some(roots.into())), self_signed);
             })
         };
         let ours = |story: &Story| story.root.certificate.pem();
@@ -395,7 +395,7 @@ mod tests {
         assert_eq!(decided(&story), Change::Replace { uid: None, version: None });
         let both = story.root.certificate.pem() + &story.other_root("x").certificate.pem();
         let mut there = story.sight("east", 1, &made);
-        there.public.insert("root-cert.pem".to_owned(), both.into_bytes());
+        there.public.insert("root-cert.pem".to_owned(), both.into_bytes().into());
         story.look_at("east").secret = Ok(Some(there));
         let late = decided(&story);
         assert!(matches!(late, Change::Refuse(problem) if problem.code() == Code::TargetChangedMeanwhile));
@@ -424,7 +424,7 @@ mod tests {
         let made = story.publish("east", 1, NOW + Duration::days(60));
         let (set, east) = (story.set(&made), name("east"));
         let mut before = story.sight_of("east").clone();
-        before.public.insert("root-cert.pem".to_owned(), story.other_root("x").certificate.pem().into_bytes());
+        before.public.insert("root-cert.pem".to_owned(), story.other_root("x").certificate.pem().into_bytes().into());
         let walk = WalkMark { bundled_at: Some(NOW), ..WalkMark::to(Fingerprint::of(b"new")) };
         let noted = mark(&set).walking(Some(walk));
         let cluster = story.mesh.cluster(&east).unwrap();

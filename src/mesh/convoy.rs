@@ -28,6 +28,10 @@ pub(in crate::mesh) struct Convoy<'a> {
     pub(in crate::mesh) roster: Roster,
     /// Where people turned the walk.
     pub(in crate::mesh) turn: Option<Turn>,
+    /// Whether any target has taken a step.
+    pub(in crate::mesh) has_begun: bool,
+    /// Whether any target has lost an old root.
+    is_anyone_beyond: bool,
 }
 
 impl<'a> Convoy<'a> {
@@ -44,7 +48,10 @@ impl<'a> Convoy<'a> {
             .map(|cluster| (&cluster.name, Party::of(cluster, observed.get(&cluster.name), pair, evidence)))
             .collect();
         let turn = parties.values().filter_map(|party| party.mark?.turn).max();
-        Self { evidence, renewals, pair, parties, roster: Roster::of(mesh), turn }
+        let is_anyone_beyond = parties.values().any(|party| party.is_beyond(pair));
+        let is_on_its_way = |party: &Party<'_>| matches!(party.place, Place::Trusting | Place::Signing);
+        let has_begun = is_anyone_beyond || parties.values().any(is_on_its_way);
+        Self { evidence, renewals, pair, parties, roster: Roster::of(mesh), turn, has_begun, is_anyone_beyond }
     }
 
     /// The control planes among them.
@@ -55,7 +62,7 @@ impl<'a> Convoy<'a> {
     /// Where the walk goes. Once an old root was removed somewhere there is no way back.
     pub(in crate::mesh) fn goal(&self) -> Goal {
         match self.turn {
-            Some(turn) if !self.is_anyone_beyond() => turn.goal,
+            Some(turn) if !self.is_anyone_beyond => turn.goal,
             _ => Goal::Forward,
         }
     }
@@ -69,16 +76,6 @@ impl<'a> Convoy<'a> {
     /// Whether any set stands at one of these places.
     pub(in crate::mesh) fn is_anyone_at(&self, places: &[Place]) -> bool {
         self.parties.values().any(|party| places.contains(&party.place))
-    }
-
-    /// Whether any target has taken a step.
-    pub(in crate::mesh) fn has_begun(&self) -> bool {
-        self.is_anyone_at(&[Place::Trusting, Place::Signing]) || self.is_anyone_beyond()
-    }
-
-    /// Whether any target has lost an old root.
-    fn is_anyone_beyond(&self) -> bool {
-        self.parties.values().any(|party| party.is_beyond(self.pair))
     }
 
     /// Who keeps the fleet in a stage.

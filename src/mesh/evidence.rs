@@ -13,7 +13,7 @@ use crate::mesh::fleet::{Access, Cluster, ClusterName, Istiod, Mesh, Role};
 use crate::mesh::holdings::Held;
 use crate::mesh::istiod_deployment::DEFAULT_MAX_WORKLOAD_TTL;
 use crate::mesh::loaded::loaded;
-use crate::mesh::observed::{Grade, Observed, Owner, Replica, SecretSight, Way, certificates};
+use crate::mesh::observed::{Grade, Observed, Owner, Replica, SecretSight, Way};
 use crate::mesh::walk_mark::WalkMark;
 use crate::pki::certificate::Certificate;
 
@@ -102,7 +102,7 @@ impl<'a> Evidence<'a> {
         let is_behind_api = matches!(cluster.access, Access::Kubeconfig { .. } | Access::InCluster);
         match (&observed.system_roots, &cluster.role) {
             (Err(problem), _) => Err(Lack::new(problem.what())),
-            (Ok(Some(bytes)), _) => self.shown(cluster, observed, bytes, wanted),
+            (Ok(Some(text)), _) => self.shown(cluster, observed, text.certificates(), wanted),
             (Ok(None), Role::Remote { primary }) if is_behind_api => Err(unclaimed(cluster, observed, primary)),
             (Ok(None), _) if is_behind_api => Err(Lack::new("its workloads are shown no trust bundle")),
             // Nothing to look at: what its control plane has is what it gets.
@@ -117,9 +117,14 @@ impl<'a> Evidence<'a> {
     }
 
     /// By the object in which istiod hands out its bundle.
-    fn shown(&self, cluster: &Cluster, observed: &Observed, bytes: &[u8], wanted: Wanted<'_>) -> Result<Shown, Lack> {
-        let roots = certificates(bytes);
-        holds(&roots, wanted, "its workloads are shown")?;
+    fn shown(
+        &self,
+        cluster: &Cluster,
+        observed: &Observed,
+        roots: &[Certificate],
+        wanted: Wanted<'_>,
+    ) -> Result<Shown, Lack> {
+        holds(roots, wanted, "its workloads are shown")?;
         let mark = mark_of(observed);
         let loaded = self.replicas_follow(cluster, observed, wanted)?;
         let changed = observed.system_roots_since.or_else(|| bundled_at(observed));
@@ -127,7 +132,7 @@ impl<'a> Evidence<'a> {
         // The replica that leads writes the object; what the others hand out changed when they loaded.
         let since = loaded.map_or(since, |loaded| since.max(loaded));
         let since = mark.and_then(|mark| mark.shown_since).unwrap_or(since);
-        Ok(Shown { grade: Grade::Seen, since, alone: wanted.is_alone(&roots) })
+        Ok(Shown { grade: Grade::Seen, since, alone: wanted.is_alone(roots) })
     }
 
     /// By the published set, where its istiod shows nothing else of the bundle.
@@ -138,13 +143,13 @@ impl<'a> Evidence<'a> {
             Ok(Some(there)) => there,
         };
         let roots = there.roots();
-        holds(&roots, wanted, "its root-cert.pem holds")?;
+        holds(roots, wanted, "its root-cert.pem holds")?;
         let (grade, since) = match self.replicas_follow(cluster, observed, wanted)? {
             Some(loaded) => (Grade::Seen, loaded),
             None => (Grade::Assumed, self.assumed(cluster, bundled_at(observed), true)?),
         };
         let since = mark_of(observed).and_then(|mark| mark.shown_since).unwrap_or(since);
-        Ok(Shown { grade, since, alone: wanted.is_alone(&roots) })
+        Ok(Shown { grade, since, alone: wanted.is_alone(roots) })
     }
 
     /// Whether its istiod signs with the published signer, and since when it does so under the root that this signer is

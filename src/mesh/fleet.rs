@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use time::Duration;
 
+use crate::mesh::cluster_list::ClusterList;
 use crate::mesh::windows::Windows;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -44,7 +45,7 @@ pub struct Mesh {
     /// The roots and issuing CAs whose private key may be in other hands, each once, in the order of the file.
     pub leaked: Vec<Fingerprint>,
     /// The clusters, in the order of the file. Names are unique.
-    pub clusters: Vec<Cluster>,
+    pub clusters: ClusterList,
 }
 
 /// Where ledger and status go.
@@ -288,7 +289,7 @@ impl Mesh {
     /// The cluster of this name.
     #[must_use]
     pub fn cluster(&self, name: &ClusterName) -> Option<&Cluster> {
-        self.clusters.iter().find(|cluster| cluster.name == *name)
+        self.clusters.named(name)
     }
 
     /// The cluster of this name, which is to be there.

@@ -106,7 +106,8 @@ fn mesh() -> Mesh {
             cluster("east", Role::Primary),
             cluster("west", Role::Primary),
             cluster("far", Role::Remote { primary: name("east") }),
-        ],
+        ]
+        .into(),
     }
 }
 

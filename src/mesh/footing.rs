@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use crate::mesh::evidence::{Evidence, mark_on};
 use crate::mesh::fleet::{Cluster, ClusterName, Membership, Mesh};
 use crate::mesh::holdings::Held;
-use crate::mesh::observed::{Observed, SecretSight, certificates};
+use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::pair::Pair;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -120,12 +120,12 @@ fn adopted_roots(
     let noted: BTreeSet<Fingerprint> = marks.flat_map(|mark| mark.from.iter().copied()).collect();
     if !noted.is_empty() {
         let parties = mesh.clusters.iter().filter(|cluster| is_party(cluster, now));
-        let shown = parties.filter_map(|it| observed.get(&it.name)?.system_roots.as_ref().ok()?.as_deref());
-        let held = sets(mesh, observed, now).map(SecretSight::bundle);
-        for root in shown.chain(held).flat_map(certificates) {
+        let shown = parties.filter_map(|it| observed.get(&it.name)?.shown_roots());
+        let held = sets(mesh, observed, now).map(SecretSight::roots);
+        for root in shown.chain(held).flatten() {
             let fingerprint = root.fingerprint();
             if noted.contains(&fingerprint) {
-                found.insert(fingerprint, root);
+                found.insert(fingerprint, root.clone());
             }
         }
     }
@@ -160,7 +160,7 @@ fn is_signed_by(top: &Certificate, root: &Certificate) -> bool {
 fn oldest_of(trusted: &[&Certificate], observed: &Observed, is_of_its_start: bool) -> Option<usize> {
     let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
     let held = there.map(SecretSight::roots).unwrap_or_default();
-    let shown = observed.system_roots.as_ref().ok().and_then(Option::as_deref).map(certificates).unwrap_or_default();
+    let shown = observed.shown_roots().unwrap_or_default();
     let names = || observed.replicas.iter().flat_map(|replica| &replica.client_ca_names);
     let offers = |root: &Certificate| is_of_its_start && names().any(|name| name == root.subject().der());
     trusted.iter().position(|root| held.contains(root) || shown.contains(root) || offers(root))

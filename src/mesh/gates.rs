@@ -7,7 +7,7 @@ use crate::mesh::convoy::Convoy;
 use crate::mesh::evidence::{Wanted, mark_of};
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::holdings::Held;
-use crate::mesh::observed::{Observed, certificates};
+use crate::mesh::observed::Observed;
 use crate::mesh::party::{Party, Place};
 use crate::mesh::renewal::{Gain, Holder, Way};
 use crate::mesh::roster::Roster;
@@ -84,7 +84,7 @@ fn still_new(convoy: &Convoy<'_>) -> Option<String> {
 fn old_gone(convoy: &Convoy<'_>) -> Option<String> {
     let is_old = |root: &Certificate| convoy.pair.old.iter().any(|held| held.certificate == *root);
     let trusts_old = |party: &Party<'_>| match party.observed.map(|it| &it.system_roots) {
-        Some(Ok(shown)) => shown.as_ref().is_none_or(|bytes| certificates(bytes).iter().any(is_old)),
+        Some(Ok(shown)) => shown.as_ref().is_none_or(|text| text.certificates().iter().any(is_old)),
         Some(Err(_)) | None => false,
     };
     let is_behind = |party: &Party<'_>| {
@@ -100,7 +100,7 @@ fn not_begun(convoy: &Convoy<'_>) -> Option<String> {
     let roots = &convoy.renewals.holdings.roots;
     let [old] = convoy.pair.old else { return None };
     let older: Vec<&Held> = roots.iter().filter(|held| held.generation < old.generation).collect();
-    if older.is_empty() || convoy.has_begun() {
+    if older.is_empty() || convoy.has_begun {
         return None;
     }
     // An older one that was never used is seen nowhere; one that cannot be looked for may still be somewhere. And an istiod

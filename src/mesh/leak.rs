@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use crate::mesh::evidence::{Evidence, Wanted, mark_of};
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::holdings::{Held, Holdings};
-use crate::mesh::observed::{Observed, SecretSight, certificates};
+use crate::mesh::observed::{Observed, SecretSight};
 use crate::mesh::progress::Progress;
 use crate::mesh::stage::Stage;
 use crate::mesh::walk_mark::{Goal, WalkMark};
@@ -163,7 +163,7 @@ pub(in crate::mesh) fn above(mesh: &Mesh, there: &SecretSight) -> Option<Certifi
         return None;
     }
     let signer = there.signer.as_ref().ok();
-    there.chain().into_iter().find(|it| Some(it) != signer && !it.is_self_issued() && mesh.is_leaked(it))
+    there.chain().iter().find(|it| Some(*it) != signer && !it.is_self_issued() && mesh.is_leaked(it)).cloned()
 }
 
 /// The note that a renewal after the walk keeps: since when a leaked root is gone from this set. Without it whoever looks
@@ -217,7 +217,7 @@ impl Look<'_> {
             return Leak { exposed: exposed.collect(), ..nothing(owner, Phase::NeedsRoot) };
         };
         let (mut protected, mut exposed, mut is_shown) = (Vec::new(), Vec::new(), false);
-        for cluster in &self.mesh.clusters {
+        for cluster in self.mesh.clusters.iter() {
             match self.reach(cluster, &root) {
                 Reach::None => protected.push(cluster.name.clone()),
                 Reach::Renewing(why) => exposed.push(Exposed { cluster: cluster.name.clone(), why }),
@@ -287,11 +287,11 @@ impl Look<'_> {
     }
 
     /// The roots that its workloads are shown, or else those that are published for it.
-    fn roots_of(&self, cluster: &Cluster) -> Vec<Certificate> {
+    fn roots_of(&self, cluster: &Cluster) -> &[Certificate] {
         let signer = self.mesh.signer_of(cluster).unwrap_or(cluster);
-        let shown = self.evidence.observed.get(&cluster.name).and_then(|it| it.system_roots.as_ref().ok()?.as_deref());
+        let shown = self.evidence.observed.get(&cluster.name).and_then(Observed::shown_roots);
         let there = self.evidence.observed.get(&signer.name).and_then(|it| it.secret.as_ref().ok()?.as_ref());
-        shown.map(certificates).or_else(|| there.map(SecretSight::roots)).unwrap_or_default()
+        shown.or_else(|| there.map(SecretSight::roots)).unwrap_or_default()
     }
 
     fn everybody(&self) -> Vec<ClusterName> {
@@ -309,7 +309,7 @@ impl Look<'_> {
             };
             self.sets().find_map(|(_, there)| {
                 let signer = there.signer.as_ref().ok();
-                there.chain().into_iter().chain(there.roots()).find(|it| is_it(it, signer))
+                there.chain().iter().chain(there.roots()).find(|it| is_it(it, signer)).cloned()
             })
         })
     }
@@ -329,7 +329,7 @@ impl Look<'_> {
     fn root_of(&self, issuing: &Certificate) -> Option<Certificate> {
         let signed = |root: &&Certificate| issuing.issuer() == root.subject() && issuing.is_signed_by(root.spki());
         let held = self.holdings.roots.iter().map(|held| &held.certificate).find(signed);
-        held.cloned().or_else(|| self.sets().find_map(|(_, there)| there.roots().into_iter().find(|it| signed(&it))))
+        held.cloned().or_else(|| self.sets().find_map(|(_, there)| there.roots().iter().find(signed).cloned()))
     }
 
     fn name_of_root(&self, root: &Certificate) -> String {

@@ -92,7 +92,7 @@ fn step(plan: &Plan, cluster: &str) -> (Act, String) {
 fn both_trusted(story: &mut Story, second: &Made, since: OffsetDateTime) {
     for cluster in ["east", "west"] {
         let both = trust_bundle::appended(story.root.certificate.pem().as_bytes(), &second.certificate);
-        story.sight_of(cluster).public.insert("root-cert.pem".to_owned(), both);
+        story.sight_of(cluster).public.insert("root-cert.pem".to_owned(), both.into());
         story.look_at(cluster).written_at = Some(since);
     }
 }
@@ -113,7 +113,7 @@ fn stands(story: &mut Story, cluster: &str, issuing: &Made, root: &Made, bundle:
     let mut sight = story.sight(cluster, 2, &signer);
     for (file, value) in set.files() {
         if sight.public.contains_key(file) {
-            sight.public.insert(file.to_owned(), value.expose().to_vec());
+            sight.public.insert(file.to_owned(), value.expose().to_vec().into());
         }
     }
     story.look_at(cluster).secret = Ok(Some(sight));

@@ -73,7 +73,7 @@ impl Judge<'_> {
         self.renewal_precedes_alert(&intermediate_tier, delays, tick.as_ref());
 
         let root = name.as_deref().and_then(|name| self.root(root, name, &written.mesh, root_tier.wish()));
-        let clusters = self.clusters(written);
+        let clusters = self.clusters(written).into();
         let leaked = self.leaked(&written.leaked);
         let rotation = self.rotation(&written.rotation, tick.as_ref(), jitter.as_ref(), windows);
 

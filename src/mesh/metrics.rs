@@ -1,20 +1,31 @@
-//! The status as metrics: Prometheus text exposition 0.0.4, which scrapes, textfile collectors, push gateways and
-//! promtool all take. Gauges only, no time stamps on samples. What is not known has no sample, never 0 or −1.
+//! The status as metrics. Gauges only, no time stamps on samples. What is not known has no sample, never 0 or −1.
+//!
+//! They are made from what the public status says and from nothing else, so that a report, a textfile and an exporter
+//! write the same series.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use time::OffsetDateTime;
 
+use crate::mesh::cluster_label::ClusterLabel;
 use crate::mesh::deadline::ends_soon;
-use crate::mesh::fleet::ClusterName;
+use crate::mesh::exposition::Exposition;
 use crate::mesh::observed::Grade;
-use crate::mesh::row::{Facts, Row};
+use crate::mesh::public_status::{PublicFacts, PublicRow, PublicStatus, PublicWindow};
 use crate::mesh::stage::Stage;
-use crate::mesh::standing::Standing;
-use crate::mesh::status::Status;
-use crate::mesh::windows::Hours;
 use crate::pki::profile::Tier;
+
+/// Of the certificates of one role in one cluster, so many have series of their own: those that end first. What lies in a
+/// trust bundle is up to others.
+pub const MOST_DETAILS: usize = 8;
+
+/// Series of one cluster at most, whatever lies in it.
+pub const MOST_SERIES_OF_A_CLUSTER: usize = 3 * (3 + 3 * MOST_DETAILS) + 10;
+
+/// The label that names the cluster, in [`FAMILIES`]; in the text it has the name that is wished for.
+const CLUSTER: &str = "cluster";
 
 /// One family of metrics. The page `docs/reference/metrics.md` lists them, and a test keeps both equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +68,12 @@ families! {
         "1 if everything in the cluster could be seen and read at the last look, else 0.";
     OBSERVED = "meshca_last_observation_timestamp_seconds" ["cluster"]
         "When the cluster was last seen, in Unix seconds.";
+    WRITTEN = "meshca_last_rotation_success_timestamp_seconds" ["cluster"]
+        "When the set in the cluster was written, in Unix seconds.";
     LOADED = "meshca_istiod_loaded" ["cluster", "grade"]
         "1 if istiod signs with the intermediate in its cacerts, 0 if a replica was seen to sign with another; grade says how well it is known.";
+    LOADED_GRADE = "meshca_istiod_loaded_grade" ["cluster", "grade"]
+        "1 for how well it is known whether istiod signs with the intermediate in its cacerts (seen, assumed or none), 0 for the other grades.";
     PAUSED = "meshca_rotation_paused" []
         "1 if rotation is paused in the mesh file, else 0.";
     ROOT_CHANGE = "meshca_root_change_stage" ["stage"]
@@ -73,90 +88,159 @@ families! {
         "Last safe moment to begin the next ceremony for this tier, in Unix seconds.";
     LAST_START = "meshca_rotation_last_safe_start_timestamp_seconds" ["kind", "cluster"]
         "Last moment in which this kind of rotation can safely begin, in Unix seconds; cluster is empty where it is the whole fleet's.";
+    READABLE = "meshca_status_readable" []
+        "1 if the status that these metrics tell of could be read at the last look, else 0; they then tell of the last one that could.";
+    STATUS_TIME = "meshca_status_timestamp_seconds" []
+        "When the status was made that these metrics tell of, in Unix seconds; of several parts, the oldest.";
+    LEDGER_TIME = "meshca_ledger_timestamp_seconds" []
+        "When the last entry of the ledger was made, in Unix seconds; where there is no ledger file there is no sample.";
     BUILD = "meshca_build_info" ["version"]
         "Always 1; the label tells which meshca made these metrics.";
 }
 
-/// Writes the status as metrics. `now` is the moment of the scrape: the warning turns on by itself, however old the
-/// status is. `version` is that of the program.
-///
-/// The same input gives the same text; no sample occurs twice; a family without samples is left out.
+/// What is told of.
+#[derive(Debug, Clone, Copy)]
+pub enum Told<'a> {
+    /// A status that was read at the last look.
+    Present(&'a PublicStatus),
+    /// The last one that could be read: at the last look, none could.
+    Past(&'a PublicStatus),
+    /// None ever was.
+    Nothing,
+    /// This replica is not the one that works: another tells of the fleet.
+    StandsBy,
+}
+
+/// In which words.
+#[derive(Debug, Clone, Copy)]
+pub struct Wording<'a> {
+    /// The form.
+    pub exposition: Exposition,
+    /// What the label is called that names the cluster.
+    pub cluster_label: &'a ClusterLabel,
+    /// The version of the program.
+    pub version: &'a str,
+}
+
+impl<'a> Wording<'a> {
+    /// The text that everybody takes, with this label for the cluster.
+    #[must_use]
+    pub const fn text(cluster_label: &'a ClusterLabel, version: &'a str) -> Self {
+        Self { exposition: Exposition::Text, cluster_label, version }
+    }
+}
+
+/// Writes the metrics at a moment, which may be later than the status was made: what turns by itself turns.
 #[must_use]
-pub fn render(status: &Status, now: OffsetDateTime, version: &str) -> String {
-    let mut samples = Samples::default();
-    for row in &status.rows {
-        let (Some(cluster), Some(facts)) = (&row.cluster, &row.certificate) else { continue };
-        samples.certificate(cluster, row.role, facts);
-    }
-    for look in &status.clusters {
-        let cluster = look.cluster.as_str();
-        for tier in [Tier::Root, Tier::Issuing, Tier::Intermediate] {
-            let rows: Vec<&Row> = status.rows_of(&look.cluster).filter(|row| row.role == tier).collect();
-            if let Some(end) = rows.iter().filter_map(|row| row.not_after()).min() {
-                samples.set(&EXPIRY, &[cluster, tier.as_str()], end.unix_timestamp());
-                samples.set(&EXPIRES_SOON, &[cluster, tier.as_str()], i64::from(ends_soon(end, now)));
-            }
-            if let Some(due) = rows.iter().filter_map(|row| row.renews_at).min() {
-                samples.set(&RENEWAL, &[cluster, tier.as_str()], due.unix_timestamp());
-            }
+pub fn render(told: Told<'_>, now: OffsetDateTime, wording: &Wording<'_>) -> String {
+    let mut samples = Samples { of: BTreeMap::new(), cluster_label: wording.cluster_label.as_str() };
+    samples.set(&BUILD, &[wording.version], 1);
+    match told {
+        Told::Present(status) | Told::Past(status) => {
+            samples.set(&READABLE, &[], i64::from(matches!(told, Told::Present(_))));
+            samples.status(status, now);
         }
-        let up = status.rows_of(&look.cluster).all(|row| row.standing != Standing::Unknown);
-        samples.set(&MANAGED, &[cluster], 1);
-        samples.set(&UP, &[cluster], i64::from(up));
-        if let Some(at) = look.at.filter(|_| up) {
-            samples.set(&OBSERVED, &[cluster], at.unix_timestamp());
-        }
+        Told::Nothing => samples.set(&READABLE, &[], 0),
+        Told::StandsBy => {}
     }
-    for row in status.rows.iter().filter(|row| row.signed_by.is_none()) {
-        let (Some(cluster), Some(loaded)) = (&row.cluster, &row.loaded) else { continue };
-        if loaded.grade > Grade::None {
-            samples.set(&LOADED, &[cluster.as_str(), loaded.grade.as_str()], i64::from(loaded.is_loaded));
-        }
-    }
-    for ceremony in &status.ceremonies {
-        samples.set(&CEREMONY, &[ceremony.tier.as_str()], ceremony.last_safe.unix_timestamp());
-    }
-    if let Some(progress) = &status.root_change {
-        for stage in Stage::ALL {
-            samples.set(&ROOT_CHANGE, &[stage.as_str()], i64::from(stage == progress.stage));
-        }
-        for holdup in &progress.holdups {
-            samples.set(&WAITS_FOR, &[holdup.cluster.as_str()], i64::from(holdup.is_late));
-        }
-    }
-    for start in &status.last_starts {
-        let cluster = start.cluster.as_ref().map_or("", ClusterName::as_str);
-        samples.set(&LAST_START, &[start.kind.as_str(), cluster], start.at.unix_timestamp());
-    }
-    samples.set(&PAUSED, &[], i64::from(status.paused));
-    samples.window(status.hours, now);
-    samples.set(&BUILD, &[version], 1);
-    samples.text()
+    samples.text(wording.exposition)
 }
 
 /// The samples of each family by their labels: a map, so that none can occur twice.
-#[derive(Default)]
-struct Samples(BTreeMap<&'static str, BTreeMap<String, i64>>);
+struct Samples<'a> {
+    of: BTreeMap<&'static str, BTreeMap<String, i64>>,
+    cluster_label: &'a str,
+}
 
-impl Samples {
-    fn certificate(&mut self, cluster: &ClusterName, role: Tier, facts: &Facts) {
-        let fingerprint = facts.fingerprint.to_string();
-        let place = [cluster.as_str(), role.as_str(), fingerprint.as_str()];
-        self.set(&NOT_AFTER, &place, facts.validity.not_after().unix_timestamp());
-        self.set(&NOT_BEFORE, &place, facts.validity.not_before().unix_timestamp());
-        let [cluster, role, fingerprint] = place;
-        let words = [facts.serial.as_str(), &facts.subject, &facts.issuer, &facts.key];
-        let [serial, subject, issuer, key] = words;
+impl Samples<'_> {
+    fn status(&mut self, status: &PublicStatus, now: OffsetDateTime) {
+        self.set(&STATUS_TIME, &[], status.generated_at.unix_timestamp());
+        if let Some(at) = status.recorded_at {
+            self.set(&LEDGER_TIME, &[], at.unix_timestamp());
+        }
+        let mut rows_of: BTreeMap<&str, Vec<&PublicRow>> = BTreeMap::new();
+        for row in &status.rows {
+            if let Some(cluster) = &row.cluster {
+                rows_of.entry(cluster).or_default().push(row);
+            }
+        }
+        for look in &status.clusters {
+            let rows = rows_of.get(look.cluster.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let up = rows.iter().all(|row| row.is_known());
+            self.cluster(&look.cluster, rows, now);
+            self.set(&MANAGED, &[&look.cluster], 1);
+            self.set(&UP, &[&look.cluster], i64::from(up));
+            if let Some(at) = look.at.filter(|_| up) {
+                self.set(&OBSERVED, &[&look.cluster], at.unix_timestamp());
+            }
+            if let Some(at) = look.written_at {
+                self.set(&WRITTEN, &[&look.cluster], at.unix_timestamp());
+            }
+        }
+        self.fleet(status, now);
+    }
+
+    fn cluster(&mut self, cluster: &str, rows: &[&PublicRow], now: OffsetDateTime) {
+        for tier in [Tier::Root, Tier::Issuing, Tier::Intermediate] {
+            let role = tier.as_str();
+            let rows: Vec<&&PublicRow> = rows.iter().filter(|row| row.role == role).collect();
+            if let Some(end) = rows.iter().filter_map(|row| row.not_after).min() {
+                self.set(&EXPIRY, &[cluster, role], end.unix_timestamp());
+                self.set(&EXPIRES_SOON, &[cluster, role], i64::from(ends_soon(end, now)));
+            }
+            if let Some(due) = rows.iter().filter_map(|row| row.renews_at).min() {
+                self.set(&RENEWAL, &[cluster, role], due.unix_timestamp());
+            }
+            let mut facts: Vec<PublicFacts<'_>> = rows.iter().filter_map(|row| row.facts()).collect();
+            facts.sort_unstable_by_key(|facts| (facts.not_after, facts.fingerprint));
+            facts.dedup_by_key(|facts| facts.fingerprint);
+            for facts in facts.iter().take(MOST_DETAILS) {
+                self.certificate(cluster, role, facts);
+            }
+        }
+        // There is one intermediate in a cluster.
+        if let Some((grade, is_loaded)) = rows.iter().find_map(|row| row.loaded()) {
+            if grade > Grade::None {
+                self.set(&LOADED, &[cluster, grade.as_str()], i64::from(is_loaded));
+            }
+            for each in Grade::ALL {
+                self.set(&LOADED_GRADE, &[cluster, each.as_str()], i64::from(each == grade));
+            }
+        }
+    }
+
+    fn certificate(&mut self, cluster: &str, role: &str, facts: &PublicFacts<'_>) {
+        let PublicFacts { not_before, not_after, fingerprint, serial, subject, issuer, key } = *facts;
+        self.set(&NOT_AFTER, &[cluster, role, fingerprint], not_after.unix_timestamp());
+        self.set(&NOT_BEFORE, &[cluster, role, fingerprint], not_before.unix_timestamp());
         self.set(&INFO, &[cluster, role, fingerprint, serial, subject, issuer, key], 1);
     }
 
+    fn fleet(&mut self, status: &PublicStatus, now: OffsetDateTime) {
+        for ceremony in &status.ceremonies {
+            self.set(&CEREMONY, &[&ceremony.role], ceremony.begin_by.unix_timestamp());
+        }
+        if let Some(change) = &status.root_change {
+            for stage in Stage::ALL {
+                self.set(&ROOT_CHANGE, &[stage.as_str()], i64::from(stage.as_str() == change.stage));
+            }
+            for holdup in &change.waits_for {
+                self.set(&WAITS_FOR, &[&holdup.cluster], i64::from(holdup.is_late));
+            }
+        }
+        for start in &status.last_safe_starts {
+            let cluster = start.cluster.as_deref().unwrap_or_default();
+            self.set(&LAST_START, &[&start.kind, cluster], start.at.unix_timestamp());
+        }
+        self.set(&PAUSED, &[], i64::from(status.paused));
+        if let Some(window) = &status.window {
+            self.window(window, now);
+        }
+    }
+
     /// What is told of windows turns by itself as well, as far as the status knows.
-    fn window(&mut self, hours: Hours, now: OffsetDateTime) {
-        let (opens, closes) = match hours {
-            Hours::Any => return,
-            Hours::Open { until } => (None, until),
-            Hours::Shut { opens, closes } => (Some(opens), closes),
-        };
+    fn window(&mut self, window: &PublicWindow, now: OffsetDateTime) {
+        let PublicWindow { opens, closes } = *window;
         let is_ahead = opens.is_some_and(|opens| now < opens);
         if is_ahead || now < closes {
             self.set(&WINDOW_OPEN, &[], i64::from(!is_ahead));
@@ -167,16 +251,22 @@ impl Samples {
     }
 
     fn set(&mut self, family: &Family, values: &[&str], sample: i64) {
-        let pairs: Vec<String> =
-            family.labels.iter().zip(values).map(|(label, value)| format!("{label}=\"{}\"", escaped(value))).collect();
-        let labels = if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) };
-        self.0.entry(family.name).or_default().insert(labels, sample);
+        let mut labels = String::new();
+        for (label, value) in family.labels.iter().zip(values) {
+            let label = if *label == CLUSTER { self.cluster_label } else { label };
+            // Writing into a string cannot fail.
+            let _ = write!(labels, "{}{label}=\"{}\"", if labels.is_empty() { '{' } else { ',' }, escaped(value));
+        }
+        if !labels.is_empty() {
+            labels.push('}');
+        }
+        self.of.entry(family.name).or_default().insert(labels, sample);
     }
 
-    fn text(&self) -> String {
+    fn text(&self, exposition: Exposition) -> String {
         let mut text = String::new();
         for family in FAMILIES {
-            let Some(samples) = self.0.get(family.name) else { continue };
+            let Some(samples) = self.of.get(family.name) else { continue };
             let Family { name, kind, help, .. } = family;
             // Writing into a string cannot fail.
             let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -184,13 +274,17 @@ impl Samples {
                 let _ = writeln!(text, "{name}{labels} {value}");
             }
         }
+        text.push_str(exposition.end());
         text
     }
 }
 
 /// A label value as the format wants it: backslash, quote and line feed are written as two characters.
-fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+fn escaped(value: &str) -> Cow<'_, str> {
+    if !value.contains(['\\', '"', '\n']) {
+        return Cow::Borrowed(value);
+    }
+    Cow::Owned(value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n"))
 }
 
 #[cfg(test)]
@@ -198,12 +292,16 @@ mod tests {
     use super::*;
     use crate::mesh::fleet_story::{NOW, Story, name};
     use crate::mesh::observed::{Replica, Way};
-    use crate::mesh::status::status;
+    use crate::mesh::status::{Status, status};
     use crate::problem::{Code, Problem};
     use time::Duration;
 
     fn text_at(story: &Story, now: OffsetDateTime) -> String {
-        render(&status(&story.mesh, &story.holdings, &story.observed, NOW), now, "0.1.0")
+        written(&status(&story.mesh, &story.holdings, &story.observed, NOW), now)
+    }
+
+    fn written(status: &Status, now: OffsetDateTime) -> String {
+        render(Told::Present(&PublicStatus::of(status)), now, &Wording::text(&ClusterLabel::USUAL, "0.1.0"))
     }
 
     fn text(story: &Story) -> String {
@@ -248,7 +346,7 @@ mod tests {
         let mut story = Story::new();
         let other = story.other_root("mesh1 root g2");
         let both = format!("{0}{1}{0}", story.root.certificate.pem(), other.certificate.pem());
-        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes());
+        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes().into());
         let text = text(&story);
         let end = (NOW + Duration::days(3000)).unix_timestamp().to_string();
         assert_eq!(sample(&text, "istio_cert_expiry_timestamp{cluster=\"east\",role=\"root\"}"), Some(end.as_str()));
@@ -262,7 +360,10 @@ mod tests {
         story.look_at("west").secret = Err(Problem::new(Code::TargetUnreadable, "connection refused"));
         let text = text(&story);
         let west: Vec<&str> = text.lines().filter(|line| line.contains("\"west\"")).collect();
-        assert_eq!(west, ["meshca_cluster_managed{cluster=\"west\"} 1", "meshca_cluster_up{cluster=\"west\"} 0"]);
+        let known: Vec<&&str> = west.iter().filter(|line| !line.contains("grade")).collect();
+        assert_eq!(known, [&"meshca_cluster_managed{cluster=\"west\"} 1", &"meshca_cluster_up{cluster=\"west\"} 0"]);
+        let grade = |grade| sample(&text, &format!("meshca_istiod_loaded_grade{{cluster=\"west\",grade=\"{grade}\"}}"));
+        assert_eq!(["none", "assumed", "seen"].map(grade), [Some("1"), Some("0"), Some("0")]);
     }
 
     #[test]
@@ -270,7 +371,9 @@ mod tests {
         let mut story = Story::new();
         let family = |story: &Story| {
             let text = text(story);
-            let lines = text.lines().filter_map(|line| line.strip_prefix("meshca_istiod_loaded"));
+            let lines = text
+                .lines()
+                .filter_map(|line| line.strip_prefix("meshca_istiod_loaded").filter(|it| it.starts_with('{')));
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
         assert!(family(&story).is_empty());

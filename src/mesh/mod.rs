@@ -10,6 +10,8 @@ pub mod cadence;
 pub mod change;
 pub mod checks;
 pub mod clocks;
+pub mod cluster_label;
+pub mod cluster_list;
 pub mod cluster_naming;
 pub(crate) mod cluster_rules;
 pub mod common_root;
@@ -21,6 +23,7 @@ pub mod deadline;
 pub mod deployment_list;
 pub mod event;
 mod evidence;
+pub mod exposition;
 pub mod field_manager;
 pub mod fleet;
 #[cfg(test)]
@@ -65,6 +68,9 @@ mod plan_cases;
 pub mod progress;
 pub mod progress_document;
 pub mod proposal;
+pub mod public_status;
+#[cfg(test)]
+mod public_status_cases;
 pub mod rehearsal;
 pub mod remote_secret;
 mod renewal;

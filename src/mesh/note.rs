@@ -22,7 +22,7 @@ pub(in crate::mesh) enum Written {
 pub(in crate::mesh) fn note(convoy: &Convoy<'_>, cluster: &Cluster, what: Written) -> Option<WalkMark> {
     let party = convoy.parties.get(&cluster.name);
     let before = party.and_then(|party| party.mark).cloned();
-    let is_untouched = party.is_none_or(|party| party.place == Place::Old) && !convoy.has_begun();
+    let is_untouched = party.is_none_or(|party| party.place == Place::Old) && !convoy.has_begun;
     if what == Written::Renewal && is_untouched && before.is_none() {
         return None;
     }

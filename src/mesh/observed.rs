@@ -11,7 +11,7 @@ use crate::mesh::fleet::ClusterName;
 use crate::mesh::istiod_deployment::IstiodDeployment;
 use crate::mesh::ownership::Ownership;
 use crate::pki::certificate::Certificate;
-use crate::pki::pem_lines;
+use crate::pki::certificate_pem::CertificatePem;
 use crate::pki::read_pem;
 use crate::problem::{Code, Problem};
 
@@ -25,7 +25,7 @@ pub struct Observed {
     /// Its `cacerts`; `Ok(None)`: it has none; an error: it could not be read. Always `Ok(None)` for a remote.
     pub secret: Result<Option<SecretSight>, Problem>,
     /// The bytes of `istio-ca-root-cert` in istiod's system namespace; `Ok(None)`: there is none.
-    pub system_roots: Result<Option<Vec<u8>>, Problem>,
+    pub system_roots: Result<Option<CertificatePem>, Problem>,
     /// Whether istiod keeps a self-signed CA there (`istio-ca-secret`).
     pub self_signed: bool,
     /// What each replica of its istiod showed. Empty where there was nothing to look at.
@@ -59,7 +59,7 @@ pub struct SecretSight {
     /// Whose it is.
     pub owner: Owner,
     /// Its values except private keys.
-    pub public: BTreeMap<String, Vec<u8>>,
+    pub public: BTreeMap<String, CertificatePem>,
     /// The names of all its values.
     pub names: Vec<String>,
     /// The public half of `ca-key.pem`; `None`: absent or not readable.
@@ -102,6 +102,9 @@ pub enum Grade {
 }
 
 impl Grade {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Assumed, Self::Seen];
+
     /// The word in tables and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -196,6 +199,12 @@ impl Observed {
         }
     }
 
+    /// The roots that istiod hands out there and that can be read, in their order; `None`: none were seen.
+    #[must_use]
+    pub fn shown_roots(&self) -> Option<&[Certificate]> {
+        self.system_roots.as_ref().ok()?.as_ref().map(CertificatePem::certificates)
+    }
+
     /// The generation of the intermediate that the target holds; 0: none of ours, or it could not be seen.
     #[must_use]
     pub fn generation(&self) -> u32 {
@@ -225,7 +234,7 @@ impl SecretSight {
     pub fn own_root(&self) -> Option<Certificate> {
         let chain = self.chain();
         let top = chain.last().or(self.signer.as_ref().ok())?;
-        self.roots().into_iter().find(|root| top == root || is_signed_by(top, root))
+        self.roots().iter().find(|root| top == *root || is_signed_by(top, root)).cloned()
     }
 
     /// The public view of a Secret's values. `key_spki` is the public half of its private key, which the one who read
@@ -233,9 +242,10 @@ impl SecretSight {
     #[must_use]
     pub fn new(kind: SecretKind, owner: Owner, values: BTreeMap<String, Vec<u8>>, key_spki: Option<Vec<u8>>) -> Self {
         let names: Vec<String> = values.keys().cloned().collect();
-        let public: BTreeMap<String, Vec<u8>> =
-            values.into_iter().filter(|(name, value)| !name.contains("key") && !holds_a_key(value)).collect();
-        let signer = first_certificate(public.get(CA_CERT).map(Vec::as_slice).unwrap_or_default());
+        let is_public = |(name, value): &(String, Vec<u8>)| !name.contains("key") && !holds_a_key(value);
+        let public: BTreeMap<String, CertificatePem> =
+            values.into_iter().filter(is_public).map(|(name, value)| (name, CertificatePem::from(value))).collect();
+        let signer = first_certificate(public.get(CA_CERT).map(|text| &**text).unwrap_or_default());
         let owner = if names.iter().any(|name| name == ISTIO_GENERATED) { Owner::Istiod } else { owner };
         Self { kind, immutable: false, uid: None, version: None, owner, public, names, key_spki, signer }
     }
@@ -243,31 +253,36 @@ impl SecretSight {
     /// The trust bundle, byte for byte; empty where there is none.
     #[must_use]
     pub fn bundle(&self) -> &[u8] {
-        self.public.get(ROOT_CERT).map(Vec::as_slice).unwrap_or_default()
+        self.public.get(ROOT_CERT).map(|text| &**text).unwrap_or_default()
     }
 
     /// The roots in the trust bundle that can be read, in their order.
     #[must_use]
-    pub fn roots(&self) -> Vec<Certificate> {
-        certificates(self.bundle())
+    pub fn roots(&self) -> &[Certificate] {
+        self.certificates(ROOT_CERT)
     }
 
     /// The certificates of the chain file that can be read, in their order.
     #[must_use]
-    pub fn chain(&self) -> Vec<Certificate> {
-        certificates(self.public.get(CERT_CHAIN).map(Vec::as_slice).unwrap_or_default())
+    pub fn chain(&self) -> &[Certificate] {
+        self.certificates(CERT_CHAIN)
+    }
+
+    fn certificates(&self, file: &str) -> &[Certificate] {
+        self.public.get(file).map(CertificatePem::certificates).unwrap_or_default()
     }
 
     /// The trust bundle as it is to be kept: byte for byte. Only what istiod would not read is laid out anew. `None`:
     /// there is none, or no root in it can be read.
     #[must_use]
     pub fn kept_bundle(&self) -> Option<Vec<u8>> {
-        let roots = self.roots();
+        let bundle = self.public.get(ROOT_CERT)?;
+        let roots = bundle.certificates();
         if roots.is_empty() {
             return None;
         }
-        if pem_lines::are_clean(self.bundle()) {
-            return Some(self.bundle().to_vec());
+        if bundle.is_clean() {
+            return Some(bundle.to_vec());
         }
         Some(roots.iter().map(Certificate::pem).collect::<String>().into_bytes())
     }
@@ -282,7 +297,7 @@ impl SecretSight {
         if self.key_fits() != Some(true) {
             return Some("its ca-key.pem does not belong to its ca-cert.pem");
         }
-        if !self.public.values().all(|value| pem_lines::are_clean(value)) {
+        if !self.public.values().all(CertificatePem::is_clean) {
             return Some("its cacerts has PEM blocks that istiod would not find");
         }
         let roots = self.roots();

@@ -132,7 +132,7 @@ pub fn root_for_adopted<'a>(
     let footing = footing(mesh, holdings, &trusted, observed, now)?;
     if let Some(pair) = footing.pair().filter(|pair| !pair.is_adoption()) {
         let convoy = Convoy::of(Renewals { mesh, holdings, now }, observed, pair);
-        if convoy.has_begun() {
+        if convoy.has_begun {
             let what = format!("the fleet walks from {} to {}", convoy.old_name(), convoy.new_name());
             return Err(Problem::new(Code::RootChangeUnderWay, what)
                 .hint("adopt when that has ended; meshca rotate   goes on with it"));

@@ -278,8 +278,8 @@ fn a_set_of_ours_under_another_root_is_refused_and_one_that_shows_both_is_not() 
     let mut story = Story::new();
     let old = story.other_root("mesh0 root").certificate.pem();
     let both = format!("{old}{}", story.root.certificate.pem());
-    story.sight_of("east").public.insert("root-cert.pem".to_owned(), old.into_bytes());
-    story.sight_of("west").public.insert("root-cert.pem".to_owned(), both.into_bytes());
+    story.sight_of("east").public.insert("root-cert.pem".to_owned(), old.into_bytes().into());
+    story.sight_of("west").public.insert("root-cert.pem".to_owned(), both.into_bytes().into());
     assert_eq!(refusal(&story, "east"), Code::RootDiffers);
     assert_eq!(act(&story, "west"), Act::Leave);
 }
@@ -293,7 +293,7 @@ fn a_broken_set_of_ours_is_renewed_at_once() {
         act(&story, "east")
     };
     let garbage = |there: &mut SecretSight| {
-        there.public.insert("root-cert.pem".to_owned(), b"garbage\n".to_vec());
+        there.public.insert("root-cert.pem".to_owned(), b"garbage\n".to_vec().into());
     };
     assert_eq!(broken(garbage), renewed);
     assert_eq!(broken(|there| there.key_spki = None), renewed);

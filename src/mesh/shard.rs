@@ -88,8 +88,9 @@ mod tests {
 
     fn mesh() -> Mesh {
         let mut mesh = Story::new().mesh;
-        mesh.clusters.extend(["a", "b", "c"].map(|it| cluster(it, Role::Primary)));
-        mesh.clusters.push(cluster("near-b", Role::Remote { primary: name("b") }));
+        let more = ["a", "b", "c"].map(|it| cluster(it, Role::Primary));
+        let near = cluster("near-b", Role::Remote { primary: name("b") });
+        mesh.clusters = mesh.clusters.iter().cloned().chain(more).chain([near]).collect();
         mesh.rotation.canary = None;
         mesh
     }

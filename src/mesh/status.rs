@@ -37,6 +37,8 @@ pub struct Status {
     pub hours: Hours,
     /// The moment that it was judged at.
     pub generated_at: OffsetDateTime,
+    /// When the last entry of the ledger was made; `None`: there is no ledger file, it is empty, or it cannot be read.
+    pub recorded_at: Option<OffsetDateTime>,
     /// What it was judged by.
     pub thresholds: Thresholds,
     /// Every cluster of the mesh file, in its order.
@@ -75,11 +77,13 @@ pub struct Look {
     pub role: &'static str,
     /// When it was looked at, whether or not anything could be seen; `None`: it was not.
     pub at: Option<OffsetDateTime>,
+    /// When its present set was written; `None`: that cannot be seen.
+    pub written_at: Option<OffsetDateTime>,
     /// What each replica of its istiod showed; empty where there was nothing to look at.
     pub replicas: Vec<Replica>,
 }
 
-/// Judges everything. A cluster without an entry in `observed` was not looked at, and is unknown.
+/// Judges everything, but for the ledger, which nothing is judged by. A cluster without an entry in `observed` was not looked at, and is unknown.
 ///
 /// Signatures and chains are not verified here, except that of an issuing CA under the root that may be used.
 #[must_use]
@@ -110,6 +114,7 @@ pub fn status(
         cluster: cluster.name.clone(),
         role: cluster.role.as_str(),
         at: observed.get(&cluster.name).map(|observed| observed.at),
+        written_at: observed.get(&cluster.name).and_then(|observed| observed.written_at),
         replicas: observed.get(&cluster.name).map(|observed| observed.replicas.clone()).unwrap_or_default(),
     });
     Status {
@@ -118,6 +123,7 @@ pub fn status(
         paused: mesh.rotation.paused,
         hours: mesh.rotation.windows.at(now),
         generated_at: now,
+        recorded_at: None,
         thresholds,
         clusters: clusters.collect(),
         rows,
@@ -249,7 +255,7 @@ mod tests {
         let usual = ["east intermediate", "far intermediate", "west intermediate", "mesh1 issuing", "mesh1 root"];
         assert_eq!(heads(&story), usual);
         let other = story.other_root("mesh0 root").certificate.pem();
-        story.sight_of("west").public.insert("root-cert.pem".to_owned(), other.into_bytes());
+        story.sight_of("west").public.insert("root-cert.pem".to_owned(), other.into_bytes().into());
         assert!(heads(&story).contains(&"west root".to_owned()));
     }
 
@@ -327,7 +333,7 @@ mod tests {
         let mut story = Story::new();
         let bad = pem::encode(&pem::Pem::new("CERTIFICATE", b"no".as_slice())).replace("\r\n", "\n");
         let both = format!("{}{bad}", story.root.certificate.pem());
-        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes());
+        story.sight_of("east").public.insert("root-cert.pem".to_owned(), both.into_bytes().into());
         let status = seen(&story);
         let roots: Vec<Standing> =
             status.rows_of(&name("east")).filter(|row| row.role == Tier::Root).map(|row| row.standing).collect();
@@ -423,7 +429,7 @@ mod tests {
     fn another_root_is_critical_and_a_foreign_owner_a_warning() {
         let mut story = Story::new();
         let other = story.other_root("mesh0 root").certificate.pem();
-        story.look_at("far").system_roots = Ok(Some(other.into_bytes()));
+        story.look_at("far").system_roots = Ok(Some(other.into_bytes().into()));
         story.sight_of("west").owner = Owner::Somebody("helm".to_owned());
         let status = seen(&story);
         assert_eq!(codes(&status), [Code::RootDiffers, Code::OwnedBySomebodyElse]);
@@ -502,7 +508,8 @@ mod tests {
     #[test]
     fn a_remote_of_nobody_is_unknown() {
         let mut story = Story::new();
-        story.mesh.clusters.push(cluster("lost", Role::Remote { primary: name("gone") }));
+        let lost = cluster("lost", Role::Remote { primary: name("gone") });
+        story.mesh.clusters = story.mesh.clusters.iter().cloned().chain([lost]).collect();
         assert_eq!(standing(&story, "lost"), Standing::Unknown);
     }
 

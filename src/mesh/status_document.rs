@@ -20,6 +20,11 @@ use crate::pki::moment::utc;
 use crate::pki::plain_text::plain;
 use crate::problem::Finding;
 
+/// The version of the document.
+pub(in crate::mesh) const API_VERSION: &str = "meshca.io/v1";
+/// What it is.
+pub(in crate::mesh) const KIND: &str = "Report";
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
@@ -32,6 +37,9 @@ struct Document<'a> {
     window: Option<WindowPart>,
     generated_at: String,
     generated_at_seconds: i64,
+    /// When the last entry of the ledger was made. Null: there is no ledger that could be looked at.
+    recorded_at: Option<String>,
+    recorded_at_seconds: Option<i64>,
     severity: Outcome,
     verdict: String,
     thresholds: ThresholdsPart,
@@ -90,6 +98,9 @@ struct ClusterPart<'a> {
     role: &'static str,
     observed_at: Option<String>,
     observed_at_seconds: Option<i64>,
+    /// When the present set was written. Null: that cannot be seen.
+    written_at: Option<String>,
+    written_at_seconds: Option<i64>,
     /// Empty: there was nothing to look at.
     replicas: Vec<ReplicaPart>,
 }
@@ -166,14 +177,16 @@ struct CeremonyPart {
 impl Serialize for Status {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Document {
-            api_version: "meshca.io/v1",
-            kind: "Report",
+            api_version: API_VERSION,
+            kind: KIND,
             mesh: &self.mesh,
             lab: self.lab,
             paused: self.paused,
             window: WindowPart::of(self.hours),
             generated_at: utc(self.generated_at),
             generated_at_seconds: self.generated_at.unix_timestamp(),
+            recorded_at: self.recorded_at.map(utc),
+            recorded_at_seconds: self.recorded_at.map(seconds),
             severity: self.outcome(),
             verdict: self.verdict(),
             thresholds: ThresholdsPart {
@@ -228,6 +241,8 @@ impl<'a> ClusterPart<'a> {
             role: look.role,
             observed_at: look.at.map(utc),
             observed_at_seconds: look.at.map(seconds),
+            written_at: look.written_at.map(utc),
+            written_at_seconds: look.written_at.map(seconds),
             replicas: look.replicas.iter().map(ReplicaPart::of).collect(),
         }
     }

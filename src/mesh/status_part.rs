@@ -4,11 +4,13 @@
 //! by annotations which one it is and how many there are: when a fleet shrinks, what is left of longer lists is told by
 //! that from what counts. Nothing is deleted.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::mesh::fleet::ClusterName;
+use crate::mesh::public_status::PublicStatus;
 use crate::mesh::status::Status;
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
@@ -39,13 +41,81 @@ pub fn parts(status: &Status, namespace: &str, prefix: &str) -> Result<Vec<(Stri
         let text = serde_json::to_string(&part(status, number))
             .map_err(|error| Problem::new(Code::OutputFailed, format!("the status cannot be written: {error}")))?;
         let labels = json!({ "app.kubernetes.io/name": "meshca", LABEL: status.mesh });
-        let annotations = json!({ "meshca.io/part": number.to_string(), "meshca.io/parts": count.to_string() });
+        let annotations = json!({ PART: number.to_string(), PARTS: count.to_string() });
         let metadata = json!({ "name": name, "namespace": namespace, "labels": labels, "annotations": annotations });
         let map =
             json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": { KEY: text + "\n" } });
         Ok((name, Secret::new(map.to_string().into_bytes())))
     };
     names.into_iter().enumerate().map(body).collect()
+}
+
+/// A ConfigMap with a part, as far as it was read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartMap {
+    metadata: PartMetadata,
+    #[serde(default)]
+    data: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PartMetadata {
+    name: String,
+    #[serde(default)]
+    resource_version: String,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
+}
+
+impl PartMap {
+    /// Reads the object; not yet the status in it.
+    ///
+    /// # Errors
+    /// `status-unreadable`: it is no ConfigMap.
+    pub fn read(object: &[u8], name: &str) -> Result<Self, Problem> {
+        serde_json::from_slice(object).map_err(|error| unreadable(format!("{name} is no ConfigMap: {error}")))
+    }
+
+    /// What identifies its present content.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.metadata.resource_version
+    }
+
+    /// How many parts there are, if it is this one of them, counted from 0.
+    ///
+    /// # Errors
+    /// `status-unreadable`: it does not say so.
+    pub fn count(&self, number: usize) -> Result<usize, Problem> {
+        let said = |key: &str| self.metadata.annotations.get(key).and_then(|text| text.parse::<usize>().ok());
+        match (said(PART), said(PARTS)) {
+            (Some(part), Some(count)) if part == number && part < count && count <= MOST_PARTS => Ok(count),
+            _ => Err(unreadable(format!("{} does not say that it is part {number} of a status", self.metadata.name))),
+        }
+    }
+
+    /// The status in it.
+    ///
+    /// # Errors
+    /// `status-unreadable`.
+    pub fn status(&self) -> Result<PublicStatus, Problem> {
+        let name = &self.metadata.name;
+        let text = self.data.get(KEY).ok_or_else(|| unreadable(format!("{name} has no {KEY}")))?;
+        PublicStatus::read(text.as_bytes(), &format!("{KEY} in {name}"))
+    }
+}
+
+/// Parts that are read at most: those of half a million clusters.
+const MOST_PARTS: usize = 2000;
+
+/// The annotations that say which part it is, and of how many.
+const PART: &str = "meshca.io/part";
+const PARTS: &str = "meshca.io/parts";
+
+fn unreadable(what: String) -> Problem {
+    Problem::new(Code::StatusUnreadable, what).hint("meshca rotate --status-configmap   writes it anew")
 }
 
 /// The report about one part of the clusters.
@@ -147,6 +217,34 @@ mod tests {
         assert_eq!(maps[4]["metadata"]["annotations"]["meshca.io/part"], "4");
         assert!(maps.iter().all(|map| map["metadata"]["annotations"]["meshca.io/parts"] == "5"));
         assert_eq!(report(&maps[4])["clusters"].as_array().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_part_says_which_one_it_is_and_what_is_none_is_refused() {
+        let story = Story::new();
+        let status = status(&story.mesh, &story.holdings, &story.observed, NOW);
+        let parts = parts(&status, "meshca", "s").unwrap();
+        let good: Value = serde_json::from_slice(parts[0].1.expose()).unwrap();
+        let part = |it: &Value| PartMap::read(it.to_string().as_bytes(), "s-0");
+        let map = part(&good).unwrap();
+        assert_eq!(map.status().unwrap(), PublicStatus::of(&status));
+        assert_eq!(map.count(0).unwrap(), 1);
+        assert_eq!(map.count(1).unwrap_err().code(), Code::StatusUnreadable, "it is another part");
+        let changed = |key: &str, value: &str| {
+            let mut it = good.clone();
+            it["metadata"]["annotations"][key] = value.into();
+            part(&it).unwrap().count(0)
+        };
+        assert_eq!(changed("meshca.io/parts", "2000").unwrap(), 2000);
+        for (key, value) in [("meshca.io/parts", "0"), ("meshca.io/parts", "2001"), ("meshca.io/part", "x")] {
+            assert_eq!(changed(key, value).unwrap_err().code(), Code::StatusUnreadable, "{key} {value}");
+        }
+        let mut bare = good.clone();
+        bare["data"] = json!({});
+        bare["metadata"]["annotations"] = json!({});
+        let bare = part(&bare).unwrap();
+        assert!(bare.status().is_err() && bare.count(0).is_err());
+        assert!(part(&json!([])).is_err());
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub fn turned(
         .hint("meshca rotate   goes on to the end"));
     }
     let has_turned = convoy.turn.is_some_and(|turn| turn.goal != Goal::Forward);
-    if !convoy.has_begun() && !has_turned {
+    if !convoy.has_begun && !has_turned {
         return Err(none("the root change has not begun in any cluster that can be seen"));
     }
     if pair.is_adoption()

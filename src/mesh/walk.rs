@@ -19,7 +19,7 @@ use crate::mesh::footing::is_party;
 use crate::mesh::gates::{Approvals, Gates};
 use crate::mesh::holdings::Held;
 use crate::mesh::note::{self, Written};
-use crate::mesh::observed::{Grade, certificates};
+use crate::mesh::observed::{Grade, Observed, certificates};
 use crate::mesh::pair::Pair;
 use crate::mesh::party::{Party, Place};
 use crate::mesh::progress::Progress;
@@ -29,7 +29,6 @@ use crate::mesh::trust_bundle;
 use crate::mesh::walk_mark::{Goal, WalkMark};
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
-use crate::pki::pem_lines;
 
 /// What one target should do for the walk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +74,7 @@ impl<'a> Walk<'a> {
             to: self.convoy.pair.new.clone(),
             stage,
             goal: self.convoy.goal(),
-            has_begun: self.convoy.has_begun(),
+            has_begun: self.convoy.has_begun,
             holdups: self.convoy.holdups(stage),
             awaits_approval: stage == Stage::Remove && !self.gates.is_approved && !self.all_removed(),
             is_usable: self.gates.unusable.is_none(),
@@ -357,21 +356,21 @@ impl<'a> Walk<'a> {
 
     /// Whether a target's istiod hands out the new root and not the old one, whatever is published.
     fn shows_new_alone(&self, party: &Party<'_>) -> bool {
-        let shown = party.observed.and_then(|it| it.system_roots.as_ref().ok()?.as_deref()).map(certificates);
-        let has = |held: &Held| shown.as_ref().is_some_and(|roots| roots.contains(&held.certificate));
+        let shown = party.observed.and_then(Observed::shown_roots);
+        let has = |held: &Held| shown.is_some_and(|roots| roots.contains(&held.certificate));
         has(self.convoy.pair.new) && !self.convoy.pair.old.iter().any(has)
     }
 
     /// The trust bundle that a target's istiod still hands out, byte for byte, where it has no other roots than those of
     /// the walk: with these bytes it takes a new signer, whether multi-root is on or off.
     fn handed_out(&self, party: &Party<'_>) -> Option<Vec<u8>> {
-        let bytes = party.observed?.system_roots.as_ref().ok()?.as_ref()?;
-        let roots = certificates(bytes);
+        let shown = party.observed?.system_roots.as_ref().ok()?.as_ref()?;
+        let roots = shown.certificates();
         let Pair { old, new } = self.convoy.pair;
         let is_of_the_walk =
             |root: &Certificate| *root == new.certificate || old.iter().any(|held| held.certificate == *root);
         let is_ours = !roots.is_empty() && roots.iter().all(is_of_the_walk);
-        (is_ours && pem_lines::are_clean(bytes)).then(|| bytes.clone())
+        (is_ours && shown.is_clean()).then(|| shown.to_vec())
     }
 
     fn all_removed(&self) -> bool {

@@ -57,7 +57,7 @@ impl Fleet {
     /// Stage Trust has come to this cluster, a month ago.
     pub(in crate::mesh) fn trusts(&mut self, cluster: &str) {
         let both = self.both();
-        self.story.sight_of(cluster).public.insert("root-cert.pem".to_owned(), both);
+        self.story.sight_of(cluster).public.insert("root-cert.pem".to_owned(), both.into());
     }
 
     /// It has a signer under the second root, and this trust bundle.
@@ -70,7 +70,7 @@ impl Fleet {
         let mut sight = self.story.sight(cluster, 2, &signer);
         for (file, value) in set.files() {
             if sight.public.contains_key(file) {
-                sight.public.insert(file.to_owned(), value.expose().to_vec());
+                sight.public.insert(file.to_owned(), value.expose().to_vec().into());
             }
         }
         self.story.look_at(cluster).secret = Ok(Some(sight));
@@ -89,7 +89,7 @@ impl Fleet {
     pub(in crate::mesh) fn shows(&mut self, cluster: &str, bundle: Option<Vec<u8>>) {
         self.story.cluster(cluster).access = Access::Kubeconfig { path: "kubeconfig".into(), context: None };
         let seen = self.story.look_at(cluster);
-        (seen.system_roots, seen.system_roots_since) = (Ok(bundle), Some(NOW - MONTH));
+        (seen.system_roots, seen.system_roots_since) = (Ok(bundle.map(Into::into)), Some(NOW - MONTH));
     }
 
     pub(in crate::mesh) fn plan_at(&self, now: OffsetDateTime) -> Plan {

@@ -1,5 +1,7 @@
 //! A certificate read back: its bytes and the facts that decisions need, parsed once.
 
+use std::sync::{Arc, OnceLock};
+
 use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
 use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384};
@@ -16,9 +18,15 @@ use crate::pki::verified;
 use crate::problem::{Code, Problem};
 
 /// One parsed certificate. Parsing says nothing about whether it is valid, trusted or sound.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
+///
+/// A copy costs nothing: all of them share what was parsed.
+#[derive(Debug, Clone)]
+pub struct Certificate(Arc<Parsed>);
+
+#[derive(Debug)]
+struct Parsed {
     der: Vec<u8>,
+    fingerprint: Fingerprint,
     tbs: std::ops::Range<usize>,
     serial: Vec<u8>,
     subject: DistinguishedName,
@@ -28,6 +36,8 @@ pub struct Certificate {
     spki: Vec<u8>,
     signature_algorithm: String,
     extensions: Extensions,
+    /// A public key that is known to have made its signature.
+    signed_by: OnceLock<Vec<u8>>,
 }
 
 /// What is known of a public key.
@@ -75,7 +85,7 @@ impl Certificate {
         let validity =
             Validity::new(parsed.validity().not_before.to_datetime(), parsed.validity().not_after.to_datetime());
         let extensions = Extensions::of(&parsed).map_err(malformed)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Parsed {
             tbs: start..start + tbs.len(),
             serial: parsed.raw_serial().to_vec(),
             subject: DistinguishedName::of(parsed.subject()),
@@ -85,39 +95,41 @@ impl Certificate {
             spki: parsed.public_key().raw.to_vec(),
             signature_algorithm: parsed.signature_algorithm.algorithm.to_id_string(),
             extensions,
+            signed_by: OnceLock::new(),
+            fingerprint: Fingerprint::of(der),
             der: der.to_vec(),
-        })
+        })))
     }
 
     /// The whole certificate.
     #[must_use]
     pub fn der(&self) -> &[u8] {
-        &self.der
+        &self.0.der
     }
 
     /// The certificate as a PEM block that ends with a newline.
     #[must_use]
     pub fn pem(&self) -> String {
         let config = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
-        pem::encode_config(&pem::Pem::new("CERTIFICATE", self.der.as_slice()), config)
+        pem::encode_config(&pem::Pem::new("CERTIFICATE", self.0.der.as_slice()), config)
     }
 
     /// The bytes that were signed.
     #[must_use]
     pub fn tbs(&self) -> &[u8] {
-        self.der.get(self.tbs.clone()).unwrap_or_default()
+        self.0.der.get(self.0.tbs.clone()).unwrap_or_default()
     }
 
     /// The serial number's content bytes as encoded, a leading zero included.
     #[must_use]
     pub fn serial(&self) -> &[u8] {
-        &self.serial
+        &self.0.serial
     }
 
     /// The serial number as lower-case hexadecimal digits without leading zeros of the encoding.
     #[must_use]
     pub fn serial_text(&self) -> String {
-        let significant = match self.serial.as_slice() {
+        let significant = match self.0.serial.as_slice() {
             [0, rest @ ..] if !rest.is_empty() => rest,
             all => all,
         };
@@ -126,87 +138,104 @@ impl Certificate {
 
     /// Who it is about.
     #[must_use]
-    pub const fn subject(&self) -> &DistinguishedName {
-        &self.subject
+    pub fn subject(&self) -> &DistinguishedName {
+        &self.0.subject
     }
 
     /// Who says so.
     #[must_use]
-    pub const fn issuer(&self) -> &DistinguishedName {
-        &self.issuer
+    pub fn issuer(&self) -> &DistinguishedName {
+        &self.0.issuer
     }
 
     /// Whether subject and issuer are the same bytes. No signature is checked.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
-        self.subject == self.issuer
+        self.0.subject == self.0.issuer
     }
 
     /// From when to when.
     #[must_use]
-    pub const fn validity(&self) -> Validity {
-        self.validity
+    pub fn validity(&self) -> Validity {
+        self.0.validity
     }
 
     /// The last second in which it is valid, UTC.
     #[must_use]
-    pub const fn not_after(&self) -> OffsetDateTime {
-        self.validity.not_after()
+    pub fn not_after(&self) -> OffsetDateTime {
+        self.0.validity.not_after()
     }
 
     /// What is known of its public key.
     #[must_use]
-    pub const fn public_key(&self) -> &KeyFacts {
-        &self.public_key
+    pub fn public_key(&self) -> &KeyFacts {
+        &self.0.public_key
     }
 
     /// The SubjectPublicKeyInfo, DER.
     #[must_use]
     pub fn spki(&self) -> &[u8] {
-        &self.spki
+        &self.0.spki
     }
 
     /// The object identifier of the algorithm that signed it, dotted.
     #[must_use]
     pub fn signature_algorithm(&self) -> &str {
-        &self.signature_algorithm
+        &self.0.signature_algorithm
     }
 
     /// Its extensions.
     #[must_use]
-    pub const fn extensions(&self) -> &Extensions {
-        &self.extensions
+    pub fn extensions(&self) -> &Extensions {
+        &self.0.extensions
     }
 
     /// SHA-256 of the whole certificate.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.der)
+        self.0.fingerprint
     }
 
     /// SHA-256 of the public key.
     #[must_use]
     pub fn key_fingerprint(&self) -> Fingerprint {
-        Fingerprint::of(&self.spki)
+        Fingerprint::of(&self.0.spki)
     }
 
     /// Whether basic constraints say that it is a CA.
     #[must_use]
     pub fn is_ca(&self) -> bool {
-        self.extensions.basic_constraints.is_some_and(|constraints| constraints.ca)
+        self.0.extensions.basic_constraints.is_some_and(|constraints| constraints.ca)
     }
 
     /// Whether its signature verifies under this public key (a SubjectPublicKeyInfo). Nothing else is checked, and
     /// a SHA-1 signature counts as none. The arithmetic is done once in a process for each certificate and key.
     #[must_use]
     pub fn is_signed_by(&self, issuer_spki: &[u8]) -> bool {
-        verified::answer(&self.der, issuer_spki, || {
+        if self.0.signed_by.get().is_some_and(|known| known == issuer_spki) {
+            return true;
+        }
+        let is_signed = verified::answer(self.0.fingerprint, issuer_spki, || {
             let Ok((_, spki)) = SubjectPublicKeyInfo::from_der(issuer_spki) else { return false };
-            let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else { return false };
-            self.signature_algorithm != SHA1_WITH_RSA && parsed.verify_signature(Some(&spki)).is_ok()
-        })
+            let Ok((_, parsed)) = X509Certificate::from_der(&self.0.der) else { return false };
+            self.0.signature_algorithm != SHA1_WITH_RSA && parsed.verify_signature(Some(&spki)).is_ok()
+        });
+        if is_signed {
+            // Of two keys that fit, which can be made on purpose, the first is kept.
+            let _ = self.0.signed_by.set(issuer_spki.to_vec());
+        }
+        is_signed
     }
 }
+
+// Everything else is read from these bytes.
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.0.der == other.0.der
+    }
+}
+
+impl Eq for Certificate {}
 
 /// sha1WithRSAEncryption: Go refuses it since 1.18, so istiod does, too.
 const SHA1_WITH_RSA: &str = "1.2.840.113549.1.1.5";

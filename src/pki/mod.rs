@@ -1,6 +1,7 @@
 //! DECIDE about certificates. No cluster, clock, disk, network or environment.
 
 pub mod certificate;
+pub mod certificate_pem;
 pub mod distinguished_name;
 pub mod draft;
 pub mod endorsement;

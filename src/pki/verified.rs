@@ -16,10 +16,10 @@ type Question = (Fingerprint, Fingerprint);
 
 static ANSWERS: LazyLock<RwLock<BTreeMap<Question, bool>>> = LazyLock::new(RwLock::default);
 
-/// The answer to whether this key made the signature on this certificate (both DER); worked out by `verify` where it is
-/// not known yet.
-pub(in crate::pki) fn answer(certificate: &[u8], issuer_spki: &[u8], verify: impl FnOnce() -> bool) -> bool {
-    let question = (Fingerprint::of(certificate), Fingerprint::of(issuer_spki));
+/// The answer to whether this key (DER) made the signature on this certificate; worked out by `verify` where it is not
+/// known yet.
+pub(in crate::pki) fn answer(certificate: Fingerprint, issuer_spki: &[u8], verify: impl FnOnce() -> bool) -> bool {
+    let question = (certificate, Fingerprint::of(issuer_spki));
     let known = ANSWERS.read().unwrap_or_else(PoisonError::into_inner).get(&question).copied();
     known.unwrap_or_else(|| {
         let answer = verify();
@@ -29,8 +29,8 @@ pub(in crate::pki) fn answer(certificate: &[u8], issuer_spki: &[u8], verify: imp
 }
 
 /// Keeps that this key made the signature on this certificate, which another library has just verified.
-pub(in crate::pki) fn holds(certificate: &[u8], issuer_spki: &[u8]) {
-    keep((Fingerprint::of(certificate), Fingerprint::of(issuer_spki)), true);
+pub(in crate::pki) fn holds(certificate: Fingerprint, issuer_spki: &[u8]) {
+    keep((certificate, Fingerprint::of(issuer_spki)), true);
 }
 
 fn keep(question: Question, answer: bool) {
@@ -47,17 +47,18 @@ mod tests {
     #[test]
     fn a_signature_is_verified_once_whatever_the_answer() {
         for expected in [true, false] {
-            let certificate = [b"a certificate".as_slice(), &[u8::from(expected)]].concat();
-            assert_eq!(answer(&certificate, b"a key", || expected), expected);
-            assert_eq!(answer(&certificate, b"a key", || unreachable!("verified twice")), expected);
+            let certificate = Fingerprint::of(&[u8::from(expected)]);
+            assert_eq!(answer(certificate, b"a key", || expected), expected);
+            assert_eq!(answer(certificate, b"a key", || unreachable!("verified twice")), expected);
         }
     }
 
     #[test]
     fn an_answer_is_for_one_certificate_and_one_key() {
-        holds(b"one certificate", b"one key");
-        assert!(answer(b"one certificate", b"one key", || unreachable!("it was told")));
-        assert!(!answer(b"one certificate", b"another key", || false));
-        assert!(!answer(b"another certificate", b"one key", || false));
+        let (one, another) = (Fingerprint::of(b"one certificate"), Fingerprint::of(b"another certificate"));
+        holds(one, b"one key");
+        assert!(answer(one, b"one key", || unreachable!("it was told")));
+        assert!(!answer(one, b"another key", || false));
+        assert!(!answer(another, b"one key", || false));
     }
 }

@@ -41,7 +41,7 @@ pub fn observe(folder: &Path, cluster: &Cluster, entropy: &Entropy, now: OffsetD
     };
     let trust = folder.join(ROOT_CONFIG_MAP).join(ROOT_CERT);
     let system_roots =
-        files::read_if_there(&trust, LARGEST_VALUE).map(|bytes| bytes.map(|bytes| bytes.expose().to_vec()));
+        files::read_if_there(&trust, LARGEST_VALUE).map(|bytes| bytes.map(|bytes| bytes.expose().to_vec().into()));
     Observed {
         cluster: cluster.name.clone(),
         at: now,

@@ -11,6 +11,8 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
+#[cfg(feature = "k8s")]
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -373,6 +375,35 @@ pub(in crate::world) fn open_for_appending(path: &Path) -> Result<File, Problem>
         .mode(Readers::Owner.file_mode())
         .open(path)
         .map_err(|error| unwritable(path, &error))
+}
+
+/// A file that is read in places. A named pipe is not waited for.
+///
+/// # Errors
+/// `file-unreadable`.
+pub(in crate::world) fn open_for_reading(path: &Path) -> Result<File, Problem> {
+    OpenOptions::new().read(true).custom_flags(NON_BLOCKING).open(path).map_err(|error| unreadable(path, &error))
+}
+
+/// What tells that a file is another one, or was changed, without reading it.
+#[cfg(feature = "k8s")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    place: (u64, u64),
+    size: u64,
+    changed: (i64, i64),
+}
+
+/// The stamp of a file, or of what a link leads to.
+///
+/// # Errors
+/// `file-unreadable`.
+#[cfg(feature = "k8s")]
+pub fn stamp(path: &Path) -> Result<Stamp, Problem> {
+    let metadata = fs::metadata(path).map_err(|error| unreadable(path, &error))?;
+    // The change of the inode, which nobody can set back as a modification time can be.
+    let changed = (metadata.ctime(), metadata.ctime_nsec());
+    Ok(Stamp { place: (metadata.dev(), metadata.ino()), size: metadata.len(), changed })
 }
 
 pub(in crate::world) fn sync_folder_of(path: &Path) -> Result<(), Problem> {

@@ -161,6 +161,18 @@ fn tail(file: &mut std::fs::File, size: u64) -> std::io::Result<Vec<u8>> {
     Ok(tail)
 }
 
+/// When the last whole entry was made, UTC. Only the end of the file is read, and no link is verified. `None`: there is
+/// none, or it cannot be read.
+#[must_use]
+pub fn newest(path: &Path) -> Option<OffsetDateTime> {
+    let mut file = files::open_for_reading(path).ok()?;
+    let size = file.metadata().ok()?.len();
+    let tail = tail(&mut file, size).ok()?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n')?;
+    let last = tail.get(..whole)?.rsplit(|byte| *byte == b'\n').next()?;
+    serde_json::from_slice::<Entry>(last).ok().map(|entry| entry.at)
+}
+
 /// An entry holds only strings and numbers, so that it can always be written.
 fn text(entry: &Entry) -> String {
     serde_json::to_string(entry).unwrap_or_default()
@@ -176,4 +188,40 @@ pub fn read(path: &Path) -> Result<Ledger, Problem> {
         bytes.as_ref().map(crate::pki::secret::Secret::expose).unwrap_or_default(),
         &path.display().to_string(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::world::files::Readers;
+    use time::macros::datetime;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-23 10:00 UTC);
+
+    #[test]
+    fn the_newest_entry_is_the_last_whole_line_and_where_there_is_none_nothing_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(NAME);
+        assert_eq!(newest(&path), None, "there is no file");
+        let write = |text: &[u8]| files::replace(&path, text, Readers::Owner).unwrap();
+        write(b"");
+        assert_eq!(newest(&path), None);
+        write(b"{\"at\":");
+        assert_eq!(newest(&path), None, "a line that is not whole is no entry");
+        files::remove(&path).unwrap();
+        let records = Records::Folder(folder.path().to_owned());
+        for hour in 0..50 {
+            let mut ledger = LedgerFile::new(&records, NOW + time::Duration::hours(hour));
+            ledger.remark(Act::Taint, About::default(), &"r".repeat(200)).unwrap();
+            assert_eq!(newest(&path), Some(NOW + time::Duration::hours(hour)));
+        }
+        let mut bytes = files::read(&path, LARGEST).unwrap().expose().to_vec();
+        bytes.extend(b"{\"at\":\"2030-01-01");
+        write(&bytes);
+        assert_eq!(newest(&path), Some(NOW + time::Duration::hours(49)), "what a crash cut off was never an entry");
+        bytes.extend(b"\n");
+        write(&bytes);
+        assert_eq!(newest(&path), None, "the end cannot be read");
+        assert_eq!(newest(folder.path()), None, "a folder is no ledger");
+    }
 }

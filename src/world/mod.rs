@@ -8,6 +8,8 @@ pub mod core_dump;
 pub mod directory;
 pub mod entropy;
 pub mod files;
+#[cfg(feature = "k8s")]
+pub mod http_server;
 pub mod issuing_key;
 #[cfg(feature = "k8s")]
 pub mod istiod;
@@ -27,9 +29,13 @@ pub mod lock;
 pub mod manifest;
 pub mod mesh_folder;
 pub mod passphrase;
+#[cfg(feature = "k8s")]
+pub mod pushgateway;
 #[cfg(feature = "ceremony")]
 pub mod root_key;
 pub mod signals;
+#[cfg(feature = "k8s")]
+pub mod status_file;
 pub mod store;
 pub mod targets;
 pub mod terminal;

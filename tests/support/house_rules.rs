@@ -283,7 +283,7 @@ pub(crate) fn decisions_read_no_records(tree: &Tree) -> Vec<Breach> {
                 breaches.push(breach(file, path.line, format!("a decision names `{}`", path.text()), todo));
             }
             if !LEDGER_READERS.contains(&file) && reads_the_ledger(file, path) {
-                let todo = "only ledger_show, and report and check for their findings, read the ledger";
+                let todo = "only ledger_show, and report and check for what they tell, read the ledger";
                 breaches.push(breach(file, path.line, format!("`{}` reads the ledger", path.text()), todo));
             }
         }
@@ -301,7 +301,10 @@ fn decides(file: &str) -> bool {
 
 fn reads_the_ledger(file: &str, path: &Named) -> bool {
     let parses = path.has(&["Ledger", "parse"]) && ![LEDGER, LEDGER_FILE].contains(&file);
-    parses || path.has(&["ledger_file", "read"]) || path.has(&["ledger_file", "*"])
+    parses
+        || path.has(&["ledger_file", "read"])
+        || path.has(&["ledger_file", "newest"])
+        || path.has(&["ledger_file", "*"])
 }
 
 /// One file reads the clock; one speaks, and one asks.

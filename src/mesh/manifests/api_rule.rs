@@ -117,6 +117,14 @@ pub fn at_home(lease: Option<&str>, config_maps: Vec<String>) -> Vec<Rule> {
     rules
 }
 
+/// What an exporter needs: to read ConfigMaps of these names.
+#[must_use]
+pub fn to_watch(config_maps: Vec<String>) -> Vec<Rule> {
+    let rule = Rule::new("", "configmaps", &[], &["get"]);
+    // A rule without names would mean all of them.
+    if config_maps.is_empty() { Vec::new() } else { vec![Rule { resource_names: config_maps, ..rule }] }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,6 +201,13 @@ mod tests {
         let mut primary = primary();
         primary.trust_bundle = TrustBundle::ConfigMap("roots".to_owned());
         assert_eq!(told(&in_namespace(&primary))[1], "/configmaps [istio-ca-root-cert roots] get");
+    }
+
+    #[test]
+    fn an_exporter_reads_config_maps_by_name_and_no_secret() {
+        let names = ["meshca-status-0", "meshca-status-1"].map(str::to_owned).to_vec();
+        assert_eq!(told(&to_watch(names)), ["/configmaps [meshca-status-0 meshca-status-1] get"]);
+        assert!(to_watch(Vec::new()).is_empty());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::problem::Problem;
 /// The name of CronJob, Deployment, Lease and Role.
 const WORKLOAD: &str = "meshca-rotate";
 /// How the names of the ConfigMaps with the status begin.
-const STATUS: &str = "meshca-status";
+pub const STATUS: &str = "meshca-status";
 
 /// As what `rotate` runs.
 #[derive(Debug, Clone, PartialEq, Eq)]

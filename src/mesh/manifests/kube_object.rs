@@ -131,7 +131,13 @@ impl Object {
     /// The namespace that meshca has for itself: no pod may be there that Pod Security does not count as restricted.
     #[must_use]
     pub fn own_namespace() -> Self {
-        let mut made = Self::new("v1", "Namespace", None, NAMESPACE, Body::Namespace {});
+        Self::restricted_namespace(NAMESPACE)
+    }
+
+    /// A namespace in which no pod may be that Pod Security does not count as restricted.
+    #[must_use]
+    pub fn restricted_namespace(name: &str) -> Self {
+        let mut made = Self::new("v1", "Namespace", None, name, Body::Namespace {});
         made.metadata.labels.insert("pod-security.kubernetes.io/enforce", "restricted".to_owned());
         made
     }

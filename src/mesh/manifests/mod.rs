@@ -4,6 +4,7 @@ pub mod api_rule;
 mod cron_job;
 mod daemon;
 pub mod deployment_spec;
+pub mod exporter_grant;
 pub mod grant;
 pub mod installation;
 pub mod job_spec;

@@ -106,7 +106,7 @@ pub(in crate::mesh) fn material(here: &Mesh, in_pod: &Mesh, files: &[PathBuf]) -
 /// `unfit-for-a-pod`: one would not be below [`FOLDER`].
 pub(in crate::mesh) fn kubeconfigs(here: &Mesh, in_pod: &Mesh) -> Result<Vec<SecretFile>, Problem> {
     let mut files: Vec<SecretFile> = Vec::new();
-    for (cluster, there) in here.clusters.iter().zip(&in_pod.clusters) {
+    for (cluster, there) in here.clusters.iter().zip(in_pod.clusters.iter()) {
         let (Access::Kubeconfig { path: source, .. }, Access::Kubeconfig { path, .. }) =
             (&cluster.access, &there.access)
         else {
@@ -277,7 +277,7 @@ mod tests {
             problems.iter().map(|it| it.what().to_owned()).collect::<Vec<_>>()
         };
         assert_eq!(told(&mesh, ""), ["east (and 2 more) is reached as a file or folder, which a pod does not have"]);
-        for cluster in &mut mesh.clusters {
+        for cluster in mesh.clusters.iter_mut() {
             cluster.access = Access::InCluster;
         }
         assert!(told(&mesh, &"#".repeat(LARGEST_CONFIG_MAP)).is_empty());

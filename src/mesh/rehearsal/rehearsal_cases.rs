@@ -31,7 +31,7 @@ fn story() -> Story {
 /// The same behind API servers, with multi-root off and a place where each istiod can be looked at.
 fn behind_api(may_restart: bool) -> Story {
     let mut story = Story::new();
-    for cluster in &mut story.mesh.clusters {
+    for cluster in story.mesh.clusters.iter_mut() {
         let context = Some(cluster.name.to_string());
         cluster.access = Access::Kubeconfig { path: "kubeconfig".into(), context };
         if cluster.role.has_cacerts() {

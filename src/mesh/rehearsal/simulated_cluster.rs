@@ -11,6 +11,7 @@ use crate::mesh::observed::{Observed, Owner, SecretKind, SecretSight};
 use crate::mesh::ownership::Ownership;
 use crate::mesh::rehearsal::simulated_istiod::SimulatedIstiod;
 use crate::mesh::secret_files::SecretFiles;
+use crate::pki::certificate_pem::CertificatePem;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
 
@@ -122,7 +123,7 @@ impl SimulatedCluster {
             cluster: name.clone(),
             at: now,
             secret: Ok(self.published.as_ref().map(|set| set.sight.clone())),
-            system_roots: Ok(shown.and_then(SimulatedIstiod::bundle)),
+            system_roots: Ok(shown.and_then(SimulatedIstiod::bundle).map(CertificatePem::from)),
             self_signed: false,
             replicas: self.istiod.replicas(cluster),
             written_at: self.published.as_ref().map(|set| set.written_at),

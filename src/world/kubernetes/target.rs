@@ -71,7 +71,7 @@ pub fn observe(
         cluster: cluster.name.clone(),
         at: now,
         secret,
-        system_roots: system_roots.map(|shown| shown.map(|shown| shown.bytes)),
+        system_roots: system_roots.map(|shown| shown.map(|shown| shown.bytes.into())),
         self_signed,
         replicas: Vec::new(),
         written_at,

@@ -218,6 +218,6 @@ fn mesh(clusters: Vec<Cluster>) -> Mesh {
             windows: meshca::mesh::windows::Windows::default(),
             remove_after: None,
         },
-        clusters,
+        clusters: clusters.into(),
     }
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, RwLock};
 
 use meshca::mesh::cacerts::Cacerts;
-use meshca::mesh::observed::{Owner, SecretKind, SecretSight, certificates};
+use meshca::mesh::observed::{Owner, SecretKind, SecretSight};
 use meshca::pki::certificate::Certificate;
+use meshca::pki::certificate_pem::CertificatePem;
 use meshca::pki::draft::Proof;
 use meshca::pki::key_kind::KeyKind;
 use meshca::pki::profile::{Draft, Subject, Tier};
@@ -43,7 +44,7 @@ pub(crate) struct Made {
 }
 
 struct Text {
-    bytes: Vec<u8>,
+    pem: CertificatePem,
     roots: Vec<u8>,
 }
 
@@ -104,17 +105,21 @@ impl Pool {
     /// The number of these bytes.
     pub(crate) fn bundle(&self, bytes: &[u8]) -> Bundle {
         let mut known = self.bundles.write().unwrap();
-        let at = known.iter().position(|text| text.bytes == bytes).unwrap_or_else(|| {
-            let found = certificates(bytes);
-            let roots = found.iter().map(|root| self.number(|it| it == root).expect("a root of the pool")).collect();
-            known.push(Text { bytes: bytes.to_vec(), roots });
+        let at = known.iter().position(|text| *text.pem == *bytes).unwrap_or_else(|| {
+            let pem = CertificatePem::from(bytes.to_vec());
+            let roots = pem
+                .certificates()
+                .iter()
+                .map(|root| self.number(|it| it == root).expect("a root of the pool"))
+                .collect();
+            known.push(Text { roots, pem });
             known.len() - 1
         });
         Bundle(u16::try_from(at).unwrap())
     }
 
-    pub(crate) fn bytes(&self, bundle: Bundle) -> Vec<u8> {
-        self.bundles.read().unwrap()[usize::from(bundle.0)].bytes.clone()
+    pub(crate) fn text(&self, bundle: Bundle) -> CertificatePem {
+        self.bundles.read().unwrap()[usize::from(bundle.0)].pem.clone()
     }
 
     /// The roots in a trust bundle, in their order.
@@ -139,9 +144,9 @@ impl Pool {
 
     fn holds_the_other(&self, one: Bundle, other: Bundle) -> bool {
         let bundles = self.bundles.read().unwrap();
-        let (one, other) = (&bundles[usize::from(one.0)].bytes, &bundles[usize::from(other.0)].bytes);
+        let (one, other) = (&bundles[usize::from(one.0)].pem, &bundles[usize::from(other.0)].pem);
         let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
-        long.windows(short.len().max(1)).any(|piece| piece == short.as_slice())
+        long.windows(short.len().max(1)).any(|piece| piece == &**short)
     }
 
     /// The certificate and the key of an intermediate; it is minted, to live then, if there is none yet.
@@ -169,7 +174,7 @@ impl Pool {
         }
         let made = self.signer(signer, window);
         let upper = [&self.issuing[usize::from(signer.root) - 1].certificate];
-        let set = Cacerts::assemble(made.certificate.clone(), &made.key, &upper, None, &self.bytes(bundle));
+        let set = Cacerts::assemble(made.certificate.clone(), &made.key, &upper, None, &self.text(bundle));
         let values = set.files().iter().map(|(file, value)| ((*file).to_owned(), value.expose().to_vec())).collect();
         let sight = SecretSight::new(SecretKind::Opaque, Owner::Istiod, values, Some(made.key.spki()));
         Arc::clone(self.sights.write().unwrap().entry((signer, bundle)).or_insert(Arc::new(sight)))
