@@ -29,7 +29,8 @@ use Roots::{Both, New, Old};
 /// A third primary, beside east and west.
 fn with_north() -> Fleet {
     let mut fleet = Fleet::new();
-    fleet.story.mesh.clusters.push(cluster("north", Role::Primary));
+    let three = fleet.story.mesh.clusters.iter().cloned();
+    fleet.story.mesh.clusters = three.chain([cluster("north", Role::Primary)]).collect();
     fleet.story.publish("north", 1, NOW + Duration::days(80));
     fleet
 }
@@ -188,7 +189,7 @@ fn is_shown(story: &mut Story, cluster: &str, bundle: Vec<u8>, ago: Duration) {
         names: vec!["istiod".to_owned()],
     };
     let seen = story.look_at(cluster);
-    (seen.system_roots, seen.system_roots_since) = (Ok(Some(bundle)), Some(NOW - ago));
+    (seen.system_roots, seen.system_roots_since) = (Ok(Some(bundle.into())), Some(NOW - ago));
     seen.deployment = Some(Ok(said));
 }
 

@@ -208,7 +208,7 @@ fn a_note_waits_for_a_window_only_as_long_as_the_signer_that_it_comes_before_can
         }
         story.cluster("west").access = Access::InCluster;
         let seen = story.look_at("west");
-        (seen.system_roots, seen.system_roots_since) = (Ok(Some(bundle)), Some(NOW - Duration::HOUR));
+        (seen.system_roots, seen.system_roots_since) = (Ok(Some(bundle.into())), Some(NOW - Duration::HOUR));
         seen.deployment = Some(Ok(deployment(true)));
         let west = step(&story, "west", false);
         assert_eq!((west.act.as_str(), west.stage), (act, Some(Stage::Drain)), "{}", west.reason);
