@@ -29,8 +29,8 @@ use Roots::{Both, New, Old};
 /// A third primary, beside east and west.
 fn with_north() -> Fleet {
     let mut fleet = Fleet::new();
-    let three = fleet.story.mesh.clusters.iter().cloned();
-    fleet.story.mesh.clusters = three.chain([cluster("north", Role::Primary)]).collect();
+    let north = cluster("north", Role::Primary);
+    fleet.story.mesh.clusters = fleet.story.mesh.clusters.iter().cloned().chain([north]).collect();
     fleet.story.publish("north", 1, NOW + Duration::days(80));
     fleet
 }
