@@ -228,6 +228,35 @@ fn the_way_back_to_the_start_ends_when_the_last_that_the_new_root_stands_above_h
 }
 
 #[test]
+fn who_is_back_already_is_waited_for_until_its_istiod_has_taken_that() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    for cluster in ["east", "west"] {
+        fleet.note(cluster, |mark| mark.turn = Some(Turn { number: 1, goal: Goal::Start }));
+    }
+    assert_eq!(fleet.step("east").act, Act::Rebundle);
+    fleet.story.cluster("west").istiod.assume_loaded_after = None;
+    waits(&fleet.step("east"), "what was signed under the new root lives on; waits for west");
+}
+
+#[test]
+fn of_a_set_that_signs_nothing_it_is_said_why() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    let both = fleet.both();
+    fleet.shows("west", Some(both));
+    fleet.story.look_at("west").deployment = Some(Ok(says(Some(Duration::DAY), true)));
+    fleet.trusts("west");
+    assert_eq!(fleet.holdup(Stage::Sign, "west").0, "it signs under root g1");
+    fleet.story.sight_of("west").key_spki = None;
+    assert_eq!(fleet.holdup(Stage::Sign, "west").0, "its cacerts is broken, or under neither root");
+    fleet.story.look_at("west").secret = Ok(None);
+    assert_eq!(fleet.holdup(Stage::Sign, "west").0, "it has no cacerts");
+    fleet.story.look_at("west").secret = Err(Problem::new(Code::TargetUnreadable, "it cannot be read"));
+    assert_eq!(fleet.holdup(Stage::Sign, "west").0, "it cannot be read");
+}
+
+#[test]
 fn back_to_trust_is_no_further_than_that() {
     let mut fleet = Fleet::new();
     for cluster in ["east", "west"] {
