@@ -302,7 +302,7 @@ codes! {
         NothingRecognised = "nothing-recognised": "a file holds no PEM block, no certificate and no Secret";
         SecretManifestMalformed = "secret-manifest-malformed": "text that should be a Kubernetes Secret is not";
         NotConfirmed = "not-confirmed": "what cannot be undone was not confirmed by its name; nothing was made";
-        NoTerminal = "no-terminal": "something must be asked, and there is no terminal";
+        NoTerminal = "no-terminal": "something must be asked, or is to be shown again and again, and there is no terminal";
         BadArgument = "bad-argument": "an argument cannot be understood";
         NotBuiltIn = "not-built-in": "what is asked for was left out of this build of meshca";
         NotYet = "not-yet": "a feature that the mesh file or the command line asks for is not built yet";
@@ -310,6 +310,7 @@ codes! {
         ListenFailed = "listen-failed": "the address that metrics are to be served at cannot be listened on";
         PushgatewayFailed = "pushgateway-failed": "a Pushgateway was not reached, or did not take the metrics";
         Interrupted = "interrupted": "the run was asked to end (SIGTERM or SIGINT); what it had begun is finished, and the rest is left for the next";
+        ReportMalformed = "report-malformed": "a file is no report of meshca as JSON, or one of another mesh, so that nothing can be compared with it";
         OutputFailed = "output-failed": "a result could not be put into the form that was asked for, or not be written where standard output goes";
         NoApiAccess = "no-api-access": "a cluster is not reached through the Kubernetes API, so that there is nothing to grant in it";
         UnfitForAPod = "unfit-for-a-pod": "the mesh file names a path that a pod of `manifests cronjob` or `daemon` would not have, or is too large for a ConfigMap";

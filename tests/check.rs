@@ -276,10 +276,115 @@ fn a_ledger_that_is_cut_is_a_warning_and_one_that_is_broken_is_critical() {
 #[test]
 fn a_cluster_without_cacerts_is_a_warning_and_named() {
     let lab = Lab::new();
+    // A key of another cluster is critical, and has not ended.
+    fs::copy(lab.path("west/ca-key.pem"), lab.path("another.pem")).unwrap();
+    let mixed = format!("check {SINGLE} ca-key.pem=another.pem --fail-on");
+    for (on, code) in [("warning", 4), ("critical", 4), ("expired", 0), ("never", 0)] {
+        lab.ends(&format!("{mixed} {on}"), code);
+    }
     fs::remove_dir_all(lab.path("west")).unwrap();
     let document = json(&lab, "check west", 3);
     assert_eq!(codes(&document), ["cacerts-missing"]);
     assert!(first(&document, "what").contains("west"), "{document}");
     assert_eq!(codes(&json(&lab, "check", 3)), ["cacerts-missing"]);
     assert_eq!(codes(&json(&lab, "check east", 0)), Vec::<&str>::new());
+}
+
+// ---------------------------------------------------------------- the manners of CI
+
+/// Seven days and a second less before the intermediates end: a warning.
+const SOON: &str = "--at 2027-02-14T10:00:01Z";
+/// A second after.
+const ENDED: &str = "--at 2027-02-21T10:00:01Z";
+
+#[test]
+fn what_a_check_fails_on_can_be_said_and_what_could_not_be_looked_at_always_counts() {
+    let lab = Lab::new();
+    for (moment, warning, critical, expired) in [("", 0, 0, 0), (SOON, 3, 0, 0), (ENDED, 4, 4, 4)] {
+        for (on, code) in [("warning", warning), ("critical", critical), ("expired", expired), ("never", 0)] {
+            lab.ends(&format!("check east --fail-on {on} {moment}"), code);
+        }
+        lab.ends(&format!("check east {moment}"), warning);
+    }
+    // A key of another cluster is critical, and has not ended.
+    fs::copy(lab.path("west/ca-key.pem"), lab.path("another.pem")).unwrap();
+    let mixed = format!("check {SINGLE} ca-key.pem=another.pem --fail-on");
+    for (on, code) in [("warning", 4), ("critical", 4), ("expired", 0), ("never", 0)] {
+        lab.ends(&format!("{mixed} {on}"), code);
+    }
+    fs::remove_dir_all(lab.path("west")).unwrap();
+    lab.write("west", "no folder");
+    for on in ["warning", "critical", "expired", "never"] {
+        lab.ends(&format!("check west --fail-on {on}"), 1);
+    }
+    assert_eq!(lab.run("check east --fail-on sometimes").code, 2);
+}
+
+#[test]
+fn whoever_wants_only_problems_is_told_nothing_else() {
+    let lab = Lab::new();
+    assert_eq!(lab.ends("check --quiet", 0).out, "");
+    let told = lab.ends(&format!("check --quiet {SOON}"), 3).out;
+    assert!(told.contains("certificate-expires-soon"), "{told}");
+    for left_out in ["accepts", "who verifies whom", "over the years", "LAST-SAFE-START"] {
+        assert!(!told.contains(left_out), "{left_out}: {told}");
+    }
+    // Also where the exit code is good.
+    assert_eq!(lab.ends(&format!("check --quiet --fail-on never {SOON}"), 0).out, told);
+}
+
+#[test]
+fn a_workflow_of_github_gets_a_line_for_each_finding() {
+    let lab = Lab::new();
+    assert_eq!(lab.ends("check -o github", 0).out, "::notice title=meshca::√ nothing is wrong with 2 sets\n");
+    let told = lab.ends(&format!("check east -o github {SOON}"), 3).out;
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.starts_with("::warning title=certificate-expires-soon::east: ca-cert.pem: "), "{told}");
+    let told = lab.ends(&format!("check east -o github {ENDED}"), 4).out;
+    assert!(told.lines().any(|line| line.starts_with("::error title=certificate-expired::")), "{told}");
+    // What is wrong with the mesh file stands at its line there.
+    lab.write("mesh.yaml", format!("{}intermediate: {{ lifetime: 20d, renewBefore: 6d }}\n", lab.read("mesh.yaml")));
+    let told = lab.run("check -o github").out;
+    assert!(told.contains(" file=mesh.yaml,line=8,title="), "{told}");
+}
+
+#[test]
+fn gitlab_gets_a_code_quality_report_with_fingerprints_that_stay() {
+    let lab = Lab::new();
+    let read = |words: &str, code| serde_json::from_str::<Value>(&lab.ends(words, code).out).unwrap();
+    assert_eq!(read("check -o gitlab", 0), Value::Array(vec![]));
+    let report = read(&format!("check -o gitlab {SOON}"), 3);
+    assert_eq!(report, read(&format!("check -o gitlab {SOON}"), 3));
+    let entries = report.as_array().unwrap();
+    assert_eq!(entries.len(), 2, "one for each set");
+    let keys = ["check_name", "description", "fingerprint", "location", "severity"];
+    for entry in entries {
+        assert_eq!(entry.as_object().unwrap().keys().collect::<Vec<_>>(), keys);
+        assert_eq!((&entry["severity"], &entry["location"]["path"]), (&"minor".into(), &"mesh.yaml".into()));
+        assert_eq!(entry["location"]["lines"]["begin"], 1);
+    }
+    assert_ne!(entries[0]["fingerprint"], entries[1]["fingerprint"]);
+}
+
+#[test]
+fn who_verifies_whom_is_told_of_the_whole_mesh_and_why_not() {
+    let lab = Lab::new();
+    let told = lab.ends("check", 0).out;
+    assert!(told.contains("\nwho verifies whom\n  today: 9 of 9 pairs verify\n"), "{told}");
+    assert!(!lab.ends("check east", 0).out.contains("who verifies whom"), "of one cluster there is nobody to verify");
+    let other = Lab::new();
+    fs::create_dir_all(lab.path("remote/istio-ca-root-cert")).unwrap();
+    fs::copy(other.path("west/root-cert.pem"), lab.path("remote/istio-ca-root-cert/root-cert.pem")).unwrap();
+    let document = json(&lab, "check", 4);
+    let trust = &document["trust"];
+    assert_eq!(trust["groups"], serde_json::json!([["east", "west"], ["remote"]]));
+    assert_eq!((&trust["today"]["verifiedPairs"], &trust["today"]["refusedPairs"]), (&6.into(), &3.into()));
+    assert_eq!(trust["today"]["verdicts"][1][0]["verdict"], "refuses");
+    let why = trust["today"]["verdicts"][1][0]["why"].as_str().unwrap();
+    // Both roots have one name, and not one key.
+    assert!(why.starts_with("a root named \"O=m1, CN=m1 root g1\" is trusted, and another key signed"), "{why}");
+    assert_eq!(trust["next"]["after"], "what is published is shown");
+    assert_eq!(trust["next"]["verifiedPairs"], 9);
+    let told = lab.ends("check --quiet", 4).out;
+    assert!(told.contains("who verifies whom\n  today: 6 of 9 pairs verify, 3 refuse\n"), "it is a problem: {told}");
 }

@@ -10,9 +10,10 @@ use time::{Duration, OffsetDateTime};
 use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand};
 #[cfg(feature = "k8s")]
 use crate::cli::exporter_arguments::ExporterArguments;
-use crate::cli::metrics_arguments::MetricsArguments;
+use crate::cli::fail_on::FailOn;
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::rehearse_arguments::RehearseArguments;
+use crate::cli::report_arguments::ReportArguments;
 use crate::cli::report_words::Form;
 use crate::cli::rollback_arguments::RollbackArguments;
 use crate::cli::rotate_arguments::RotateArguments;
@@ -164,12 +165,30 @@ pub enum Format {
     Yaml,
     /// Text exposition format 0.0.4.
     Prometheus,
-    /// Of a rehearsal: a runbook.
+    /// Of a report: a table for a page or a summary. Of a rehearsal: a runbook.
     #[value(hide = true)]
     Markdown,
     /// Of a rehearsal: a calendar.
     #[value(hide = true)]
     Ics,
+    /// Of a report and of a check: JUnit XML.
+    #[value(hide = true)]
+    Junit,
+    /// Of a report: rows for a spreadsheet.
+    #[value(hide = true)]
+    Csv,
+    /// Of a report: one page for a browser.
+    #[value(hide = true)]
+    Html,
+    /// Of a report: the names of clusters, one a line.
+    #[value(hide = true)]
+    Name,
+    /// Of a check: annotations of a GitHub workflow.
+    #[value(hide = true)]
+    Github,
+    /// Of a check: a code quality report of GitLab.
+    #[value(hide = true)]
+    Gitlab,
 }
 
 impl Format {
@@ -190,7 +209,11 @@ impl Format {
             Format::Json => Some(Form::Json),
             Format::Yaml => Some(Form::Yaml),
             Format::Prometheus => Some(Form::Prometheus),
-            Format::Markdown | Format::Ics => None,
+            Format::Csv => Some(Form::Csv),
+            Format::Markdown => Some(Form::Markdown),
+            Format::Junit => Some(Form::Junit),
+            Format::Name => Some(Form::Name),
+            Format::Html | Format::Ics | Format::Github | Format::Gitlab => None,
         }
     }
 }
@@ -253,7 +276,10 @@ pub enum Command {
     /// rotate go on so, until --undo.
     Rollback(RollbackArguments),
     /// How every certificate in every cluster stands.
-    Report(MetricsArguments),
+    ///
+    /// Forms besides the usual ones: -o prometheus, -o csv, -o markdown, -o junit; -o html for one page with a timeline and who
+    /// verifies whom; -o name for the names of clusters, one a line. With --diff only the usual ones.
+    Report(ReportArguments),
     /// Serve the metrics of the public status over HTTP. Reads that and nothing else, and no Secret.
     ///
     /// /metrics in Prometheus text format, or OpenMetrics for who asks for it; /healthz as long as it lives; /readyz once it has
@@ -262,6 +288,9 @@ pub enum Command {
     #[cfg(feature = "k8s")]
     Exporter(ExporterArguments),
     /// What is wrong, and what istiod, the agent and Envoy would do.
+    ///
+    /// Over a whole mesh also who verifies whom. Forms besides the usual ones: -o junit, -o github for annotations of a workflow,
+    /// -o gitlab for a code quality report. With --quiet only what is wrong is told.
     Check(CheckArguments),
     /// What a certificate, key or Secret file holds. Private keys are never shown.
     Inspect {
@@ -314,6 +343,10 @@ pub struct CheckArguments {
     /// The namespace of istiod in these contexts. Without it, istio-system.
     #[arg(long, value_name = "NAMESPACE", requires = "contexts", value_parser = namespace)]
     pub(in crate::cli) namespace: Option<String>,
+    /// What ends it with 3 or 4: what is at least that bad, or only what has expired. What could not be looked at ends it
+    /// with 1, whatever is said here.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = FailOn::Warning)]
+    pub(in crate::cli) fail_on: FailOn,
     /// Where kubeconfigs are looked for.
     #[command(flatten)]
     pub(in crate::cli) lookup: KubeconfigLookup,

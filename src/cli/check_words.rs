@@ -3,20 +3,41 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::cli::cadence_words::{CadenceDocument, Fit};
+use crate::cli::annotations::{self, Note};
+use crate::cli::cadence_words::{self, CadenceDocument, Fit};
 use crate::cli::document::ProblemDocument;
 use crate::cli::exit::Exit;
+use crate::cli::fail_on::FailOn;
+use crate::cli::junit::{self, Case, Judged};
 use crate::cli::problem_words::printable;
+use crate::cli::trust_words::{self, TrustPart};
 use crate::jobs::check::Checked;
 use crate::mesh::consumers::verdict::{Predictions, Verdict};
+use crate::mesh::trust_matrix::TrustMatrix;
 use crate::pki::moment::utc;
-use crate::problem::{Finding, Problem, Severity};
+use crate::problem::{Code, Finding, Problem, Severity};
 
-/// Everything that was found, worst first, and how the command ends: a warning fails it.
+/// What was checked.
+#[derive(Debug)]
+pub struct Checkup<'a> {
+    /// The sets.
+    pub sets: &'a [Checked],
+    /// What is wrong besides.
+    pub fleet: &'a [Finding],
+    /// How the lengths of time fit; only of a whole mesh.
+    pub fit: Option<&'a Fit>,
+    /// Who verifies whom; only of a whole mesh.
+    pub trust: Option<&'a TrustMatrix>,
+    /// When.
+    pub now: OffsetDateTime,
+}
+
+/// How the command ends, by what it is to fail on.
 #[must_use]
-pub fn exit(sets: &[Checked], fleet: &[Finding]) -> Exit {
+pub fn exit(sets: &[Checked], fleet: &[Finding], fail_on: FailOn) -> Exit {
     let findings = all(sets, fleet);
-    let worst = findings.iter().map(|(_, finding)| match finding.severity {
+    let fails = findings.iter().filter(|(_, finding)| fail_on.counts(finding));
+    let worst = fails.map(|(_, finding)| match finding.severity {
         Severity::Critical => Exit::Critical,
         Severity::Warning => Exit::Warning,
     });
@@ -34,18 +55,35 @@ fn all<'a>(sets: &'a [Checked], fleet: &'a [Finding]) -> Vec<(&'a str, &'a Findi
     found
 }
 
-/// For people: the verdict, then what is wrong, worst first, then what each consumer would do.
-#[must_use]
-pub fn table(sets: &[Checked], fleet: &[Finding]) -> String {
-    let findings = all(sets, fleet);
+/// The first line.
+fn verdict(sets: &[Checked], findings: &[(&str, &Finding)]) -> String {
     let count = |severity: Severity| findings.iter().filter(|(_, finding)| finding.severity == severity).count();
-    let mut text = match (findings.len(), count(Severity::Critical)) {
-        (0, _) if sets.iter().all(|set| set.judgement.is_ok()) => format!("√ nothing is wrong with {}\n", places(sets)),
-        (0, _) => "× something could not be looked at\n".to_owned(),
-        (_, 0) => format!("! {} to look at in {}\n", count(Severity::Warning), places(sets)),
-        (1, _) => format!("× 1 critical finding in {}\n", places(sets)),
-        (all, critical) => format!("× {critical} critical of {all} findings in {}\n", places(sets)),
-    };
+    match (findings.len(), count(Severity::Critical)) {
+        (0, _) if sets.iter().all(|set| set.judgement.is_ok()) => format!("√ nothing is wrong with {}", places(sets)),
+        (0, _) => "× something could not be looked at".to_owned(),
+        (_, 0) => format!("! {} to look at in {}", count(Severity::Warning), places(sets)),
+        (1, _) => format!("× 1 critical finding in {}", places(sets)),
+        (all, critical) => format!("× {critical} critical of {all} findings in {}", places(sets)),
+    }
+}
+
+/// For people: the verdict, then what is wrong, worst first, then what each consumer would do; of a whole mesh also who
+/// verifies whom, and how its lengths of time fit. `quiet`: only what is wrong.
+#[must_use]
+pub fn table(told: &Checkup<'_>, quiet: bool) -> String {
+    let mut text = of_sets(told.sets, told.fleet, quiet);
+    if let Some(matrix) = told.trust.filter(|matrix| !quiet || !trust_words::is_sound(matrix)) {
+        text.push_str(&format!("\n{}", trust_words::words(matrix)));
+    }
+    if let Some(fit) = told.fit.filter(|_| !quiet) {
+        text.push_str(&format!("\n{}", cadence_words::words(fit, told.now)));
+    }
+    text
+}
+
+fn of_sets(sets: &[Checked], fleet: &[Finding], quiet: bool) -> String {
+    let findings = all(sets, fleet);
+    let mut text = format!("{}\n", verdict(sets, &findings));
     for (place, finding) in findings {
         text.push('\n');
         text.push_str(&lines(place, finding));
@@ -57,6 +95,7 @@ pub fn table(sets: &[Checked], fleet: &[Finding]) -> String {
                 text.push_str(&told("×", &set.place, problem));
             }
             Ok(None) => text.push_str(&format!("\n  {}: no cacerts yet\n", printable(&set.place))),
+            Ok(Some(judgement)) if quiet && is_taken(&judgement.predictions) => {}
             Ok(Some(judgement)) => {
                 text.push_str(&format!("\n{}\n", printable(&set.place)));
                 text.push_str(&predictions(&judgement.predictions));
@@ -97,6 +136,18 @@ pub(in crate::cli) fn told(mark: &str, place: &str, problem: &Problem) -> String
     text
 }
 
+/// Whether every consumer would take it.
+fn is_taken(predictions: &Predictions) -> bool {
+    let verdicts = [
+        &predictions.istiod.start,
+        &predictions.istiod.reload,
+        &predictions.agent,
+        &predictions.envoy,
+        &predictions.webpki,
+    ];
+    verdicts.iter().all(|verdict| verdict.accepts())
+}
+
 fn predictions(predictions: &Predictions) -> String {
     let rows = [
         ("istiod at start", &predictions.istiod.start),
@@ -127,6 +178,9 @@ struct Document<'a> {
     /// Only of a whole mesh.
     #[serde(skip_serializing_if = "Option::is_none")]
     cadence: Option<CadenceDocument<'a>>,
+    /// Only of a whole mesh.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trust: Option<TrustPart<'a>>,
 }
 
 /// A finding.
@@ -168,12 +222,8 @@ struct SetDocument<'a> {
 
 /// For machines, as one document that can be written in any form.
 #[must_use]
-pub fn document<'a>(
-    sets: &'a [Checked],
-    fleet: &'a [Finding],
-    fit: Option<&'a Fit>,
-    now: OffsetDateTime,
-) -> impl Serialize + use<'a> {
+pub fn document<'a>(told: &Checkup<'a>) -> impl Serialize + use<'a> {
+    let Checkup { sets, fleet, fit, trust, now } = *told;
     let findings = all(sets, fleet).into_iter().map(|(place, finding)| FindingDocument::new(place, finding));
     let sets = sets.iter().map(|set| {
         let judgement = set.judgement.as_ref().ok().and_then(Option::as_ref);
@@ -191,5 +241,61 @@ pub fn document<'a>(
         findings: findings.collect(),
         sets: sets.collect(),
         cadence: fit.map(|fit| CadenceDocument::of(fit, now)),
+        trust: trust.map(TrustPart::of),
     }
+}
+
+/// Everything that is wrong, and every set that could not be looked at.
+fn notes<'a>(sets: &'a [Checked], found: &[(&'a str, &'a Finding)]) -> Vec<Note<'a>> {
+    let of_findings = found.iter().map(|(set, finding)| {
+        let place = if set.is_empty() { finding.place.as_str() } else { set };
+        Note { place, severity: Some(finding.severity), problem: &finding.problem }
+    });
+    let unseen = sets.iter().filter_map(|set| Some((set, set.judgement.as_ref().err()?)));
+    let unseen = unseen.map(|(set, problem)| Note { place: &set.place, severity: None, problem });
+    of_findings.chain(unseen).collect()
+}
+
+/// As annotations of a GitHub workflow.
+#[must_use]
+pub fn github(told: &Checkup<'_>) -> String {
+    let found = all(told.sets, told.fleet);
+    annotations::github(&notes(told.sets, &found), &verdict(told.sets, &found))
+}
+
+/// As a code quality report of GitLab. `file` is what is about no file is put to.
+///
+/// # Errors
+/// `output-failed`, when the serializer fails; it is not known to.
+pub fn gitlab(told: &Checkup<'_>, file: &str) -> Result<String, Problem> {
+    let found = all(told.sets, told.fleet);
+    let text = serde_json::to_string_pretty(&annotations::gitlab(&notes(told.sets, &found), file));
+    text.map_err(|error| Problem::new(Code::OutputFailed, format!("the result cannot be written: {error}")))
+}
+
+/// As JUnit XML: a case for each set, and one for each finding.
+#[must_use]
+pub fn junit(told: &Checkup<'_>) -> String {
+    let found = all(told.sets, told.fleet);
+    let mut cases: Vec<Case> = told
+        .sets
+        .iter()
+        .map(|set| Case {
+            place: set.place.clone(),
+            name: "cacerts".to_owned(),
+            result: match &set.judgement {
+                Ok(_) => Judged::Passed,
+                Err(problem) => Judged::Unseen(problem.into()),
+            },
+        })
+        .collect();
+    cases.extend(notes(told.sets, &found).iter().filter(|note| note.severity.is_some()).map(|note| Case {
+        place: if note.place.is_empty() { "fleet".to_owned() } else { note.place.to_owned() },
+        name: note.problem.code().as_str().to_owned(),
+        result: Judged::Failed(junit::Told {
+            kind: note.severity.map_or("", Severity::as_str).to_owned(),
+            ..note.problem.into()
+        }),
+    }));
+    junit::document("meshca check", &utc(told.now), &cases)
 }

@@ -22,9 +22,7 @@ pub fn run(what: TargetsCommand, shared: &Shared, voice: Voice) -> Result<Exit, 
     let proposal = targets_discover::run(&order).map_err(one)?;
     let text = match shared.output {
         Format::Table | Format::Wide | Format::Yaml => proposal.mesh_file(),
-        Format::Json | Format::Prometheus | Format::Markdown | Format::Ics => {
-            document::written(&machine_form(&proposal), shared.output).map_err(one)?.unwrap_or_default()
-        }
+        _ => document::written(&machine_form(&proposal), shared.output).map_err(one)?.unwrap_or_default(),
     };
     voice.loud().result(&text).map_err(one)?;
     Ok(Exit::Fine)

@@ -28,22 +28,32 @@ pub fn written(document: &impl Serialize, format: Format) -> Result<Option<Strin
         Format::Table | Format::Wide => Ok(None),
         Format::Json => serde_json::to_string_pretty(document).map(Some).map_err(|error| failed(error.to_string())),
         Format::Yaml => serde_saphyr::to_string(document).map(Some).map_err(|error| failed(error.to_string())),
-        Format::Prometheus | Format::Markdown | Format::Ics => refuse_form(format, false, false).map(|()| None),
+        _ => refuse_form(format, &[]).map(|()| None),
     }
 }
 
-/// Refuses forms that a command has not: before something is done whose result could then not be told.
+/// Refuses forms that a command has not: before something is done whose result could then not be told. `own` are those
+/// that it has besides the ones of every command.
 ///
 /// # Errors
 /// `bad-argument`.
-pub fn refuse_form(format: Format, has_metrics: bool, has_runbook: bool) -> Result<(), Problem> {
-    let refused = |what, hint: &str| Err(Problem::new(Code::BadArgument, what).hint(hint));
-    match format {
-        Format::Prometheus if !has_metrics => refused("only the report has metrics", "meshca report -o prometheus"),
-        Format::Markdown if !has_runbook => refused("only a rehearsal has a runbook", "meshca rehearse -o markdown"),
-        Format::Ics if !has_runbook => refused("only a rehearsal has a calendar", "meshca rehearse -o ics"),
-        _ => Ok(()),
+pub fn refuse_form(format: Format, own: &[Format]) -> Result<(), Problem> {
+    if own.contains(&format) {
+        return Ok(());
     }
+    let (what, hint) = match format {
+        Format::Table | Format::Wide | Format::Json | Format::Yaml => return Ok(()),
+        Format::Prometheus => ("only the report has metrics", "meshca report -o prometheus"),
+        Format::Markdown => ("only a report and a rehearsal are written as Markdown", "meshca report -o markdown"),
+        Format::Ics => ("only a rehearsal has a calendar", "meshca rehearse -o ics"),
+        Format::Junit => ("only a report and a check are written as JUnit", "meshca check -o junit"),
+        Format::Csv => ("only a report is written as CSV", "meshca report -o csv"),
+        Format::Html => ("only a report is written as a page", "meshca report -o html"),
+        Format::Name => ("only a report is written as names", "meshca report -o name"),
+        Format::Github => ("only a check has annotations for GitHub", "meshca check -o github"),
+        Format::Gitlab => ("only a check has a code quality report", "meshca check -o gitlab"),
+    };
+    Err(Problem::new(Code::BadArgument, what).hint(hint))
 }
 
 /// The head that every document begins with.

@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use crate::cli::check_words::{FindingDocument, told};
 use crate::cli::document::{CertificateDocument, Head, ProblemDocument, head};
 use crate::cli::exit::Exit;
+use crate::cli::fail_on::FailOn;
 use crate::cli::report_words::look;
 use crate::cli::table::{Cell, Line, aligned, painted};
 use crate::mesh::common_root::{CommonRoot, Place, Root, Sharing, listed};
@@ -14,15 +15,16 @@ use crate::mesh::standing::Standing;
 use crate::pki::moment::{day, span, utc};
 use crate::problem::{Code, Severity};
 
-/// How the command ends.
+/// How the command ends, by what it is to fail on.
 #[must_use]
-pub fn exit(judged: &CommonRoot) -> Exit {
-    match judged.outcome() {
-        Outcome::Fine => Exit::Fine,
-        Outcome::Warning => Exit::Warning,
-        Outcome::Unknown => Exit::Error,
-        Outcome::Critical => Exit::Critical,
-    }
+pub fn exit(judged: &CommonRoot, fail_on: FailOn) -> Exit {
+    let fails =
+        judged.findings.iter().filter(|finding| fail_on.counts(finding)).map(|finding| match finding.severity {
+            Severity::Critical => Exit::Critical,
+            Severity::Warning => Exit::Warning,
+        });
+    let unseen = judged.unseen().next().map(|_| Exit::Error);
+    fails.chain(unseen).max().unwrap_or(Exit::Fine)
 }
 
 /// For people: the verdict, then each root of each context, then what is wrong.

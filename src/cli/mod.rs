@@ -1,6 +1,7 @@
 //! SPEAK: words in, words out.
 
 mod adopting;
+mod annotations;
 pub mod args;
 pub mod cadence_words;
 pub mod calendar;
@@ -16,11 +17,13 @@ pub mod errand_words;
 pub mod exit;
 #[cfg(feature = "k8s")]
 pub mod exporter_arguments;
+pub mod fail_on;
 pub mod first_look_words;
 pub mod fleet_words;
 #[cfg(feature = "k8s")]
 pub mod home_arguments;
 pub mod inspect_words;
+mod junit;
 pub mod manifest_words;
 pub mod manifests;
 pub mod metrics_arguments;
@@ -29,7 +32,13 @@ pub mod problem_words;
 pub mod rehearsal_words;
 pub mod rehearse_arguments;
 mod remedy_words;
+pub mod report_arguments;
+pub mod report_changes_words;
+mod report_csv;
+mod report_html;
+mod report_markdown;
 pub mod report_words;
+mod reporting;
 pub mod rollback_arguments;
 pub mod root_change_words;
 pub mod rotate_arguments;
@@ -38,6 +47,7 @@ pub mod run;
 mod serving;
 pub mod table;
 mod tick;
+pub mod trust_words;
 mod turning;
 mod typed_values;
 pub mod voice;

@@ -1,15 +1,20 @@
 //! The report in words and in forms for machines.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use time::OffsetDateTime;
 
-use crate::cli::root_change_words;
+use crate::cli::junit::{self, Case, Judged, Told};
 use crate::cli::table::{Cell, Line, aligned, painted};
+use crate::cli::{problem_words, report_csv, report_markdown, root_change_words};
+use crate::mesh::choice::Choice;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::loaded::Loaded;
-use crate::mesh::metrics::{self, Told, Wording};
+use crate::mesh::metrics::{self, Wording};
 use crate::mesh::outcome::Outcome;
 use crate::mesh::public_status::PublicStatus;
 use crate::mesh::row::Row;
@@ -34,11 +39,29 @@ pub enum Form {
     Yaml,
     /// Prometheus text exposition 0.0.4.
     Prometheus,
+    /// Every row, for a spreadsheet.
+    Csv,
+    /// For the summary of a CI job.
+    Markdown,
+    /// A case for each row and finding.
+    Junit,
+    /// The names of clusters, one a line.
+    Name,
 }
 
 impl Form {
     /// Every form.
-    pub const ALL: &'static [Form] = &[Form::Table, Form::Wide, Form::Json, Form::Yaml, Form::Prometheus];
+    pub const ALL: &'static [Form] = &[
+        Form::Table,
+        Form::Wide,
+        Form::Json,
+        Form::Yaml,
+        Form::Prometheus,
+        Form::Csv,
+        Form::Markdown,
+        Form::Junit,
+        Form::Name,
+    ];
 
     /// The word after `-o`.
     #[must_use]
@@ -49,12 +72,16 @@ impl Form {
             Form::Json => "json",
             Form::Yaml => "yaml",
             Form::Prometheus => "prometheus",
+            Form::Csv => "csv",
+            Form::Markdown => "markdown",
+            Form::Junit => "junit",
+            Form::Name => "name",
         }
     }
 }
 
-/// Writes a report; it ends with a newline. `mesh_file` is how the user named the mesh file, for the command to type
-/// next. `wording` is that of metrics. `colour` matters to table and wide only.
+/// Writes a report of everything; it ends with a newline. `mesh_file` is how the user named the mesh file, for the
+/// command to type next. `wording` is that of metrics. `colour` matters to table and wide only.
 ///
 /// # Errors
 /// `output-failed`, when a serializer fails; none is known to.
@@ -65,19 +92,89 @@ pub fn written(
     wording: &Wording<'_>,
     colour: bool,
 ) -> Result<String, Problem> {
+    chosen(status, &Choice::default(), form, mesh_file, wording, colour)
+}
+
+/// The same of these rows. Metrics are always those of the whole mesh.
+///
+/// # Errors
+/// As [`written`].
+pub fn chosen(
+    status: &Status,
+    choice: &Choice,
+    form: Form,
+    mesh_file: &str,
+    wording: &Wording<'_>,
+    colour: bool,
+) -> Result<String, Problem> {
     let failed = |error: String| Problem::new(Code::OutputFailed, format!("the report cannot be written: {error}"));
+    let all = || choice.rows(status.rows.iter().collect(), status);
+    let heads = || choice.rows(status.headlines(), status);
+    let findings = choice.findings(status);
+    let is_whole = *choice == Choice::default();
+    let document = || if is_whole { Cow::Borrowed(status) } else { Cow::Owned(choice.narrowed(status)) };
     match form {
-        Form::Table => Ok(words(status, &status.headlines(), false, mesh_file, colour)),
-        Form::Wide => Ok(words(status, &status.rows.iter().collect::<Vec<_>>(), true, mesh_file, colour)),
-        Form::Json => serde_json::to_string_pretty(status)
+        Form::Table => Ok(words(status, &heads(), &findings, false, mesh_file, colour)),
+        Form::Wide => Ok(words(status, &all(), &findings, true, mesh_file, colour)),
+        Form::Json => serde_json::to_string_pretty(document().as_ref())
             .map(|text| format!("{text}\n"))
             .map_err(|error| failed(error.to_string())),
-        Form::Yaml => serde_saphyr::to_string(status).map_err(|error| failed(error.to_string())),
-        Form::Prometheus => Ok(metrics::render(Told::Present(&PublicStatus::of(status)), status.generated_at, wording)),
+        Form::Yaml => serde_saphyr::to_string(document().as_ref()).map_err(|error| failed(error.to_string())),
+        Form::Prometheus => {
+            Ok(metrics::render(metrics::Told::Present(&PublicStatus::of(status)), status.generated_at, wording))
+        }
+        Form::Csv => Ok(report_csv::written(status, &all())),
+        Form::Markdown => {
+            let next = next_command(status, mesh_file);
+            Ok(report_markdown::written(status, &heads(), &findings, next.as_deref()))
+        }
+        Form::Junit => Ok(cases(status, &all(), &findings)),
+        Form::Name => Ok(names(&all())),
     }
 }
 
-fn words(status: &Status, rows: &[&Row], wide: bool, mesh_file: &str, colour: bool) -> String {
+/// What is shown in place of a report that there is not.
+#[must_use]
+pub fn unread(problems: &[Problem], mesh_file: &Path) -> String {
+    problems.iter().map(|problem| format!("{}\n", problem_words::error(problem, mesh_file))).collect()
+}
+
+/// The clusters of these rows, each once. The mesh's own certificates are in no cluster.
+fn names(rows: &[&Row]) -> String {
+    let mut seen = BTreeSet::new();
+    let names = rows.iter().filter_map(|row| row.cluster.as_ref()).filter(|name| seen.insert(*name));
+    names.map(|name| format!("{name}\n")).collect()
+}
+
+/// A case for each row, and one for each finding.
+fn cases(status: &Status, rows: &[&Row], findings: &[&Finding]) -> String {
+    let of_row = |row: &&Row| {
+        let told = || Told {
+            kind: row.standing.as_str().to_owned(),
+            message: status.told(row),
+            lines: row.reason.iter().cloned().chain(row.not_after().map(|end| format!("ends {}", utc(end)))).collect(),
+        };
+        let which = row.certificate.as_ref().map(|facts| format!(" {}", facts.fingerprint.short()));
+        Case {
+            place: row.cluster.as_ref().map_or(status.mesh.as_str(), ClusterName::as_str).to_owned(),
+            name: format!("{}{}", row.role.as_str(), which.unwrap_or_default()),
+            result: match row.outcome() {
+                Outcome::Fine => Judged::Passed,
+                Outcome::Unknown => Judged::Unseen(told()),
+                Outcome::Warning | Outcome::Critical => Judged::Failed(told()),
+            },
+        }
+    };
+    let of_finding = |finding: &&Finding| Case {
+        place: if finding.place.is_empty() { status.mesh.clone() } else { finding.place.clone() },
+        name: finding.problem.code().as_str().to_owned(),
+        result: Judged::Failed(Told { kind: finding.severity.as_str().to_owned(), ..(&finding.problem).into() }),
+    };
+    let cases: Vec<Case> = rows.iter().map(of_row).chain(findings.iter().map(of_finding)).collect();
+    junit::document(&format!("meshca report of {}", status.mesh), &utc(status.generated_at), &cases)
+}
+
+fn words(status: &Status, rows: &[&Row], findings: &[&Finding], wide: bool, mesh_file: &str, colour: bool) -> String {
     let mut headings = vec!["CLUSTER", "ROLE", "STATUS", "EXPIRES-IN", "NOT-AFTER", "RENEWS-IN", "LOADED"];
     if wide {
         headings.extend(["SERIAL", "FINGERPRINT", "ISSUER", "KEY", "SIGNED-BY"]);
@@ -85,10 +182,10 @@ fn words(status: &Status, rows: &[&Row], wide: bool, mesh_file: &str, colour: bo
     let lines: Vec<Line> = rows.iter().map(|row| line(status, row, wide)).collect();
     let verdict = painted(&status.verdict(), look(status.outcome()), colour);
     let mut text = format!("{verdict}\n\n{}", aligned(&headings, &lines, colour));
-    if !status.findings.is_empty() {
+    if !findings.is_empty() {
         text.push('\n');
     }
-    for finding in &status.findings {
+    for finding in findings {
         text.push_str(&told(finding, colour));
     }
     if let Some(progress) = &status.root_change {
@@ -188,7 +285,7 @@ pub(in crate::cli) const fn look(outcome: Outcome) -> Style {
 }
 
 /// The one command that helps most; `None`: nothing needs one.
-fn next_command(status: &Status, mesh_file: &str) -> Option<String> {
+pub(in crate::cli) fn next_command(status: &Status, mesh_file: &str) -> Option<String> {
     let has = |code| status.findings.iter().any(|finding| finding.problem.code() == code);
     let meshca = format!("meshca -f {}", quoted(mesh_file));
     if has(Code::NoUsableRoot) {

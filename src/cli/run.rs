@@ -10,24 +10,24 @@ use crate::cli::cadence_words::Fit;
 use crate::cli::ceremony;
 #[cfg(feature = "ceremony")]
 use crate::cli::ceremony_arguments::{IssuingCommand, RootCommand};
+use crate::cli::check_words::Checkup;
 use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
-use crate::cli::metrics_arguments::MetricsArguments;
+use crate::cli::fail_on::FailOn;
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::rehearse_arguments::RehearseArguments;
-use crate::cli::report_words::Form;
 #[cfg(feature = "k8s")]
 use crate::cli::serving;
 use crate::cli::voice::Voice;
 use crate::cli::{
-    cadence_words, calendar, check_words, discovery, document, errand_words, first_look_words, fleet_words,
-    inspect_words, manifests, rehearsal_words, report_words, watch,
+    calendar, check_words, discovery, document, errand_words, first_look_words, fleet_words, inspect_words, manifests,
+    rehearsal_words, reporting, watch,
 };
-use crate::jobs::check::Checked;
 use crate::jobs::publish::{self, Delivery};
 use crate::jobs::{check, first_look, init, inspect, ledger_show, loading, rehearse, report};
 use crate::mesh::cadence::cadence;
 use crate::mesh::fleet::{Cluster, ClusterName};
+use crate::mesh::limit::Limits;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::rehearsal::need::Need;
 use crate::problem::{Finding, Problem};
@@ -49,8 +49,15 @@ pub fn run(arguments: Arguments, now: OffsetDateTime) -> Exit {
 }
 
 fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
-    let (is_report, is_rehearsal) = (matches!(command, Command::Report(_)), matches!(command, Command::Rehearse(_)));
-    document::refuse_form(shared.output, is_report, is_rehearsal).map_err(one)?;
+    let own: &[Format] = match &command {
+        Command::Report(_) => {
+            &[Format::Prometheus, Format::Csv, Format::Markdown, Format::Junit, Format::Html, Format::Name]
+        }
+        Command::Rehearse(_) => &[Format::Markdown, Format::Ics],
+        Command::Check(it) if it.contexts.is_empty() => &[Format::Junit, Format::Github, Format::Gitlab],
+        _ => &[],
+    };
+    document::refuse_form(shared.output, own).map_err(one)?;
     match command {
         #[cfg(feature = "ceremony")]
         Command::Quickstart { folder } => ceremony::quickstart(&folder, shared, voice, now),
@@ -82,7 +89,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             desk.rotate(&order)
         }
         Command::Rollback(order) => Desk::open(shared, voice, now)?.rollback(order),
-        Command::Report(to) => Desk::open(shared, voice, now)?.report(&to),
+        Command::Report(order) => reporting::run(&order, shared, voice, now),
         #[cfg(feature = "k8s")]
         Command::Exporter(order) => serving::run(&order, shared, voice, now),
         Command::Check(arguments) => run_check(arguments, shared, voice, now),
@@ -129,31 +136,14 @@ impl Desk<'_> {
         if problems.is_empty() { Ok(Exit::Fine) } else { Err(problems) }
     }
 
-    fn report(self, to: &MetricsArguments) -> Ended {
-        let status = report::run(&self.mesh, &self.store, &self.targets(), self.now).map_err(one)?;
-        let shared = self.shared;
-        let file = shared.file.display().to_string();
-        let text = report_words::written(
-            &status,
-            shared.output.of_report().unwrap_or(Form::Table),
-            &file,
-            &to.wording(),
-            self.voice.colour,
-        )
-        .map_err(one)?;
-        let good = status.outcome() == Outcome::Fine && shared.output.is_for_people();
-        let told = self.voice.about(good).result(&text);
-        self.send_metrics(&status, to).map_err(one)?;
-        told.map_err(one)?;
-        Ok(if status.is_all_seen() { Exit::Fine } else { Exit::Error })
-    }
-
-    fn check(self, clusters: &[ClusterName], warnings: Vec<Finding>) -> Ended {
+    fn check(self, clusters: &[ClusterName], warnings: Vec<Finding>, fail_on: FailOn) -> Ended {
         let mesh = &self.mesh;
         let targets = self.targets();
-        let (mut findings, mut fit) = (warnings, None);
+        let (mut findings, mut fit, mut trust) = (warnings, None, None);
         let chosen: Vec<&Cluster> = if clusters.is_empty() {
-            let status = report::run(mesh, &self.store, &targets, self.now).map_err(one)?;
+            let (status, matrix) =
+                report::with_trust(mesh, &self.store, &targets, Limits::default(), self.now).map_err(one)?;
+            trust = Some(matrix);
             findings.extend(status.findings);
             fit = Some(Fit { cadence: cadence(mesh), starts: status.last_starts });
             mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).collect()
@@ -163,7 +153,8 @@ impl Desk<'_> {
         findings.extend(check::records(&chosen, mesh, &targets));
         let sets = check::clusters(&chosen, mesh, &targets, self.now);
         findings.extend(check::missing(&sets, mesh));
-        tell_checks(&sets, &findings, fit.as_ref(), self.shared, self.voice, self.now)
+        let told = Checkup { sets: &sets, fleet: &findings, fit: fit.as_ref(), trust: trust.as_ref(), now: self.now };
+        tell_checks(&told, fail_on, self.shared, self.voice)
     }
 
     fn rehearse(self, order: RehearseArguments) -> Ended {
@@ -210,46 +201,53 @@ impl Desk<'_> {
 /// The subjects are clusters of the mesh file where all of them are names of clusters; else they are paths, and no mesh
 /// file is needed.
 fn run_check(arguments: CheckArguments, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
-    let CheckArguments { subjects, loaded, multi_root, trust_domain, contexts, kubeconfig, namespace, lookup } =
+    let CheckArguments { subjects, loaded, multi_root, trust_domain, contexts, kubeconfig, namespace, lookup, fail_on } =
         arguments;
     if !contexts.is_empty() {
         let kubeconfigs = lookup.places(kubeconfig);
         let namespace = namespace.as_deref().unwrap_or("istio-system");
         let order = first_look::Order { contexts: &contexts, kubeconfigs: &kubeconfigs, namespace };
-        return run_first_look(&order, shared, voice, now);
+        return run_first_look(&order, fail_on, shared, voice, now);
     }
     let names: Option<Vec<ClusterName>> = subjects.iter().map(|subject| ClusterName::parse(subject)).collect();
     if let Some(names) = names.filter(|_| loaded.is_none() && !multi_root && trust_domain.is_none()) {
         let (mesh, warnings) = mesh_folder::read(&shared.file)?;
-        return Desk::of(mesh, shared, voice, now).check(&names, warnings);
+        return Desk::of(mesh, shared, voice, now).check(&names, warnings, fail_on);
     }
     let set = check::files(&subjects, &check::Terms { loaded, multi_root, trust_domain }, now).map_err(one)?;
-    tell_checks(&[set], &[], None, shared, voice, now)
+    let told = Checkup { sets: &[set], fleet: &[], fit: None, trust: None, now };
+    tell_checks(&told, fail_on, shared, voice)
 }
 
-fn run_first_look(order: &first_look::Order<'_>, shared: &Shared, voice: Voice, now: OffsetDateTime) -> Ended {
-    let judged = first_look::run(order, now).map_err(one)?;
-    let exit = first_look_words::exit(&judged);
-    let document = first_look_words::document(&judged, order.namespace, now);
-    let wide = shared.output == Format::Wide;
-    let voice = voice.about(exit == Exit::Fine);
-    voice.answer(shared, &document, || first_look_words::table(&judged, wide, now, voice.colour))?;
-    Ok(exit)
-}
-
-fn tell_checks(
-    sets: &[Checked],
-    fleet: &[Finding],
-    fit: Option<&Fit>,
+fn run_first_look(
+    order: &first_look::Order<'_>,
+    fail_on: FailOn,
     shared: &Shared,
     voice: Voice,
     now: OffsetDateTime,
 ) -> Ended {
-    let exit = check_words::exit(sets, fleet);
-    let voice = voice.about(exit == Exit::Fine);
-    voice.answer(shared, &check_words::document(sets, fleet, fit, now), || {
-        let fit = fit.map_or_else(String::new, |fit| format!("\n{}", cadence_words::words(fit, now)));
-        check_words::table(sets, fleet) + &fit
-    })?;
+    let judged = first_look::run(order, now).map_err(one)?;
+    let exit = first_look_words::exit(&judged, fail_on);
+    let document = first_look_words::document(&judged, order.namespace, now);
+    let wide = shared.output == Format::Wide;
+    let voice = voice.about(judged.outcome() == Outcome::Fine);
+    voice.answer(shared, &document, || first_look_words::table(&judged, wide, now, voice.colour))?;
     Ok(exit)
+}
+
+fn tell_checks(told: &Checkup<'_>, fail_on: FailOn, shared: &Shared, voice: Voice) -> Ended {
+    let text = match shared.output {
+        Format::Junit => Some(check_words::junit(told)),
+        Format::Github => Some(check_words::github(told)),
+        Format::Gitlab => Some(check_words::gitlab(told, &shared.file.display().to_string()).map_err(one)?),
+        _ => None,
+    };
+    if let Some(text) = text {
+        voice.loud().result(&text).map_err(one)?;
+    } else {
+        let is_good = check_words::exit(told.sets, told.fleet, FailOn::Warning) == Exit::Fine;
+        let document = check_words::document(told);
+        voice.about(is_good).answer(shared, &document, || check_words::table(told, voice.quiet))?;
+    }
+    Ok(check_words::exit(told.sets, told.fleet, fail_on))
 }

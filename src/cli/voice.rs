@@ -40,6 +40,18 @@ impl Voice {
         Self { hushed: self.quiet && is_good_news, ..self }
     }
 
+    /// Whether results are shown on a terminal.
+    #[must_use]
+    pub fn is_on_a_terminal(self) -> bool {
+        std::io::stdout().is_terminal()
+    }
+
+    /// A voice that says only problems.
+    #[must_use]
+    pub const fn silent(self) -> Self {
+        Self { quiet: true, ..self }
+    }
+
     /// The voice for a result that a machine waits for.
     #[must_use]
     pub const fn loud(self) -> Self {

@@ -1,15 +1,23 @@
 //! `report`: looks at every target and says how everything stands. Changes nothing in any target.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 #[cfg(feature = "k8s")]
 use time::Duration;
 use time::OffsetDateTime;
 
-use crate::mesh::fleet::Mesh;
+use crate::mesh::fleet::{ClusterName, Mesh};
+use crate::mesh::holdings::Holdings;
+use crate::mesh::limit::Limits;
+use crate::mesh::observed::Observed;
 use crate::mesh::plan::root_change;
-use crate::mesh::status::{Status, status};
-use crate::problem::Problem;
+use crate::mesh::report_changes::{Change, changes};
+use crate::mesh::report_file::{LARGEST, ReportFile};
+use crate::mesh::status::{Status, status_by};
+use crate::mesh::trust_matrix::{TrustMatrix, trust_matrix};
+use crate::pki::plain_text::plain;
+use crate::problem::{Code, Problem};
 #[cfg(feature = "k8s")]
 use crate::world::clock::Patience;
 use crate::world::files::{self, Readers};
@@ -23,19 +31,51 @@ use crate::world::targets::Targets;
 /// The name of the public status in the records folder: what an exporter reads. It holds no private key.
 pub const STATUS: &str = "status.json";
 
-/// Looks at every target of the mesh.
+/// Looks at every target of the mesh. The ends of certificates are judged by these limits.
 ///
 /// # Errors
 /// `file-unreadable`, `certificate-malformed`: the material folder itself cannot be read. What cannot be seen of a
 /// target is a row.
-pub fn run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTime) -> Result<Status, Problem> {
+pub fn run(
+    mesh: &Mesh,
+    store: &Store,
+    targets: &Targets<'_>,
+    limits: Limits,
+    now: OffsetDateTime,
+) -> Result<Status, Problem> {
+    let (holdings, observed) = look(mesh, store, targets, now)?;
+    Ok(Status { recorded_at: recorded_at(mesh), ..status_by(limits, mesh, &holdings, &observed, now) })
+}
+
+/// The same, and who verifies whom.
+///
+/// # Errors
+/// As [`run`].
+pub fn with_trust(
+    mesh: &Mesh,
+    store: &Store,
+    targets: &Targets<'_>,
+    limits: Limits,
+    now: OffsetDateTime,
+) -> Result<(Status, TrustMatrix), Problem> {
+    let (holdings, observed) = look(mesh, store, targets, now)?;
+    let status = Status { recorded_at: recorded_at(mesh), ..status_by(limits, mesh, &holdings, &observed, now) };
+    Ok((status, trust_matrix(mesh, &holdings, &observed, now)))
+}
+
+fn look(
+    mesh: &Mesh,
+    store: &Store,
+    targets: &Targets<'_>,
+    now: OffsetDateTime,
+) -> Result<(Holdings, BTreeMap<ClusterName, Observed>), Problem> {
     let holdings = store.holdings()?;
     let mut observed = targets.observe_all();
     // A mesh without a usable root has no root change; its report says what it lacks.
     if let Ok(Some(_)) = root_change(mesh, &holdings, &observed, now) {
         observed = targets.look_at_deployments(observed);
     }
-    Ok(Status { recorded_at: recorded_at(mesh), ..status(mesh, &holdings, &observed, now) })
+    Ok((holdings, observed))
 }
 
 /// When the last entry of the ledger was made, UTC; `None`: there is no ledger file, it is empty, or its end cannot be
@@ -43,6 +83,37 @@ pub fn run(mesh: &Mesh, store: &Store, targets: &Targets<'_>, now: OffsetDateTim
 #[must_use]
 pub fn recorded_at(mesh: &Mesh) -> Option<OffsetDateTime> {
     ledger_file::newest(&records_folder(mesh)?.join(ledger_file::NAME))
+}
+
+/// Reads an earlier report of this mesh; `-`: standard input.
+///
+/// # Errors
+/// `file-unreadable`, `file-too-large`; `report-malformed`: it is none, or one of another mesh.
+pub fn earlier(path: &Path, mesh: &Mesh) -> Result<ReportFile, Problem> {
+    let is_input = path == Path::new("-");
+    let text = if is_input { files::read_standard_input(LARGEST) } else { files::read(path, LARGEST) }?;
+    let name = if is_input { "standard input".to_owned() } else { path.display().to_string() };
+    let report = ReportFile::parse(text.expose(), &name)?;
+    if report.mesh != mesh.name {
+        let what = format!("{name} is a report of another mesh");
+        return Err(Problem::new(Code::ReportMalformed, what)
+            .fact(format!("its mesh   {}", plain(&report.mesh, 100)))
+            .fact(format!("this mesh  {}", mesh.name))
+            .hint("name a report of this mesh, or the mesh file of that one with -f"));
+    }
+    Ok(report)
+}
+
+/// The changes from an earlier report to a status.
+///
+/// # Errors
+/// `output-failed`, when a serializer fails; none is known to.
+pub fn changed(earlier: &ReportFile, status: &Status) -> Result<Vec<Change>, Problem> {
+    let failed = |error: &str| Problem::new(Code::OutputFailed, format!("the status cannot be compared with: {error}"));
+    // By way of the document, so that both are seen with the same eyes.
+    let text = serde_json::to_vec(status).map_err(|error| failed(&error.to_string()))?;
+    let now = ReportFile::parse(&text, "the status").map_err(|problem| failed(problem.what()))?;
+    Ok(changes(earlier, &now))
 }
 
 /// Writes metrics for a textfile collector, by rename, so that none ever reads a part.

@@ -15,6 +15,9 @@ impl Status {
     /// or that all is fine, and when the first renewal is due.
     #[must_use]
     pub fn verdict(&self) -> String {
+        if let Some(whole) = &self.whole {
+            return whole.verdict.clone();
+        }
         let total = self.clusters.len();
         let concerned = self.concerned().len();
         let worst = self.worst();
@@ -51,7 +54,9 @@ impl Status {
         }
     }
 
-    fn told(&self, row: &Row) -> String {
+    /// One row in words, without a full stop.
+    #[must_use]
+    pub fn told(&self, row: &Row) -> String {
         let now = self.generated_at;
         let place = row.cluster.as_ref().map_or(self.mesh.as_str(), ClusterName::as_str);
         let role = row.role.as_str();

@@ -3,9 +3,10 @@
 use time::{Duration, OffsetDateTime};
 
 use crate::mesh::fleet::ClusterName;
+use crate::mesh::limit::Limits;
 use crate::mesh::loaded::Loaded;
 use crate::mesh::outcome::Outcome;
-use crate::mesh::standing::{Renewal, Standing, judge};
+use crate::mesh::standing::{Renewal, Standing, judge_by};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::plain_text::plain;
@@ -93,12 +94,12 @@ impl Row {
         role: Tier,
         certificate: &Certificate,
         renewal: Option<Renewal>,
-        now: OffsetDateTime,
+        (limits, now): (Limits, OffsetDateTime),
     ) -> Self {
         Self {
             cluster: cluster.cloned(),
             role,
-            standing: judge(certificate.validity(), renewal, now),
+            standing: judge_by(limits, certificate.validity(), renewal, now),
             certificate: Some(Facts::of(certificate)),
             renews_at: renewal.map(|renewal| renewal.at),
             loaded: None,

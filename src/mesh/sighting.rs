@@ -8,6 +8,7 @@ use crate::mesh::deadline::{Ceremony, intermediate_renewal, renewal};
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership, Mesh, Role};
 use crate::mesh::footing::signed_under;
 use crate::mesh::holdings::{Held, Holdings};
+use crate::mesh::limit::Limits;
 use crate::mesh::loaded::{Loaded, loaded};
 use crate::mesh::observed::{Observed, Owner, SecretSight, certificates};
 use crate::mesh::row::{LONGEST_REASON, Row};
@@ -29,6 +30,8 @@ pub(in crate::mesh) struct Sighting<'a> {
     pub(in crate::mesh) trusted: &'a [&'a Held],
     /// How late a renewal may be.
     pub(in crate::mesh) overdue: Duration,
+    /// What the ends of certificates are judged by.
+    pub(in crate::mesh) limits: Limits,
     pub(in crate::mesh) now: OffsetDateTime,
 }
 
@@ -46,6 +49,10 @@ const NOT_LOOKED_AT: &str = "it was not looked at";
 const NO_CACERTS: &str = "no cacerts yet";
 
 impl Sighting<'_> {
+    const fn terms(&self) -> (Limits, OffsetDateTime) {
+        (self.limits, self.now)
+    }
+
     /// The rows of one cluster: its intermediate, what stands above it in the chain, and its roots.
     pub(in crate::mesh) fn rows(&self, cluster: &Cluster) -> Vec<Row> {
         let mut rows = vec![self.intermediate(cluster)];
@@ -70,12 +77,12 @@ impl Sighting<'_> {
         let issuing = self.mesh.issuing.map(|wish| {
             let held = self.holdings.issuing_under(anchor);
             match held.into_iter().map(|held| &held.certificate).max_by_key(|it| it.not_after()) {
-                Some(it) => Row::of(None, Tier::Issuing, it, slack(Tier::Issuing, it.not_after(), wish), self.now),
+                Some(it) => Row::of(None, Tier::Issuing, it, slack(Tier::Issuing, it.not_after(), wish), self.terms()),
                 None => Row::blank(None, Tier::Issuing, Standing::Missing, "no issuing CA under the root yet"),
             }
         });
         let renewal = slack(Tier::Root, anchor.not_after(), self.mesh.root.tier);
-        issuing.into_iter().chain(std::iter::once(Row::of(None, Tier::Root, anchor, renewal, self.now))).collect()
+        issuing.into_iter().chain(std::iter::once(Row::of(None, Tier::Root, anchor, renewal, self.terms()))).collect()
     }
 
     fn intermediate(&self, cluster: &Cluster) -> Row {
@@ -124,7 +131,7 @@ impl Sighting<'_> {
             let at = intermediate_renewal(self.mesh, &cluster.name, signer);
             Renewal::within(at, self.overdue)
         });
-        let mut row = Row::of(Some(&cluster.name), Tier::Intermediate, signer, renewal, self.now);
+        let mut row = Row::of(Some(&cluster.name), Tier::Intermediate, signer, renewal, self.terms());
         if renews && defect.is_some() && row.standing == Standing::Fine {
             row.standing = Standing::Due;
         }
@@ -158,7 +165,7 @@ impl Sighting<'_> {
             .iter()
             .filter(|it| !it.is_self_issued() && there.signer.as_ref() != Ok(*it) && seen.insert(it.fingerprint()))
             .map(|it| {
-                let row = Row::of(Some(&cluster.name), Tier::Issuing, it, None, self.now);
+                let row = Row::of(Some(&cluster.name), Tier::Issuing, it, None, self.terms());
                 Row { signed_by: self.borrowed_from(cluster), ..row }
             })
             .collect()
@@ -185,7 +192,7 @@ impl Sighting<'_> {
                 });
                 let row = |root: &Certificate| {
                     let differs = self.anchor.as_ref().is_ok_and(|anchor| anchor.certificate != *root);
-                    Row::of(name, Tier::Root, root, None, self.now)
+                    Row::of(name, Tier::Root, root, None, self.terms())
                         .remark(differs.then(|| "not the root that the mesh uses".to_owned()))
                         .remark(remark.map(str::to_owned))
                 };

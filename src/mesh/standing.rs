@@ -2,7 +2,7 @@
 
 use time::{Duration, OffsetDateTime};
 
-use crate::mesh::deadline::{CRITICAL, ends_soon};
+use crate::mesh::limit::Limits;
 use crate::mesh::outcome::Outcome;
 use crate::pki::validity::Validity;
 
@@ -13,12 +13,12 @@ pub enum Standing {
     Expired,
     /// Its first second has not come: whoever meets it now refuses it.
     NotYetValid,
-    /// It ends in less than 48 hours.
+    /// It ends in less than 48 hours, or than somebody asked for.
     Critical,
     /// Its renewal has been due for longer than one tick and the grace; for a root or an issuing CA, the last safe
     /// moment to begin its ceremony has also passed.
     Overdue,
-    /// It ends in less than seven days.
+    /// It ends in less than seven days, or than somebody asked for.
     Warning,
     /// It could not be seen, or not be read.
     Unknown,
@@ -76,20 +76,26 @@ impl Renewal {
     }
 }
 
-/// Judges a window in time. Without a renewal (nobody here renews it) only its ends count.
+/// Judges a window in time by the usual limits. Without a renewal (nobody here renews it) only its ends count.
 ///
 /// Whether anything trusts the certificate, or uses it, is not looked at.
 #[must_use]
 pub fn judge(window: Validity, renewal: Option<Renewal>, now: OffsetDateTime) -> Standing {
+    judge_by(Limits::default(), window, renewal, now)
+}
+
+/// The same by these limits.
+#[must_use]
+pub fn judge_by(limits: Limits, window: Validity, renewal: Option<Renewal>, now: OffsetDateTime) -> Standing {
     if window.not_after() < now {
         Standing::Expired
     } else if now < window.not_before() {
         Standing::NotYetValid
-    } else if window.left(now) < CRITICAL {
+    } else if window.left(now) < limits.critical.of(window) {
         Standing::Critical
     } else if renewal.is_some_and(|renewal| renewal.latest < now) {
         Standing::Overdue
-    } else if ends_soon(window.not_after(), now) {
+    } else if window.left(now) < limits.warning.of(window) {
         Standing::Warning
     } else if renewal.is_some_and(|renewal| renewal.at <= now) {
         Standing::Due
@@ -120,6 +126,20 @@ mod tests {
     fn forty_eight_hours_are_a_warning_and_a_second_less_is_critical() {
         assert_eq!(with_left(Duration::hours(48)), Standing::Warning);
         assert_eq!(with_left(Duration::hours(48) - SECOND), Standing::Critical);
+    }
+
+    #[test]
+    fn a_share_of_its_life_is_a_limit_as_well_on_both_sides_of_a_second() {
+        use crate::mesh::limit::Limit;
+        let limits = Limits { warning: Limit::Share(25), critical: Limit::Length(Duration::hours(1)) };
+        let at = |left: Duration| {
+            let end = NOW + left;
+            judge_by(limits, Validity::new(end - Duration::days(80), end), None, NOW)
+        };
+        assert_eq!(at(Duration::days(20)), Standing::Fine);
+        assert_eq!(at(Duration::days(20) - SECOND), Standing::Warning);
+        assert_eq!(at(Duration::hours(1)), Standing::Warning);
+        assert_eq!(at(Duration::hours(1) - SECOND), Standing::Critical);
     }
 
     #[test]

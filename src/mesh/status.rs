@@ -8,10 +8,11 @@ use time::{Duration, OffsetDateTime};
 
 use crate::mesh::cadence::{LastStart, last_starts};
 use crate::mesh::concern::concerns;
-use crate::mesh::deadline::{CRITICAL, Ceremony, WARNING, overdue_after};
+use crate::mesh::deadline::{Ceremony, overdue_after};
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
 use crate::mesh::leak::{Leak, leaks};
+use crate::mesh::limit::Limits;
 use crate::mesh::observed::{Observed, Replica};
 use crate::mesh::outcome::Outcome;
 use crate::mesh::plan::{ceremonies, current_root, root_change};
@@ -55,15 +56,24 @@ pub struct Status {
     pub leaks: Vec<Leak>,
     /// Until when each kind of rotation can safely begin.
     pub last_starts: Vec<LastStart>,
+    /// What the whole mesh came to, where rows were left out; `None`: none were.
+    pub whole: Option<Whole>,
+}
+
+/// What a whole mesh came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    /// The worst of everything.
+    pub outcome: Outcome,
+    /// The first line of its report.
+    pub verdict: String,
 }
 
 /// What the rows were judged by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
-    /// An end less than this far away is a warning.
-    pub warning: Duration,
-    /// An end less than this far away is critical.
-    pub critical: Duration,
+    /// An end less far away than this is a warning, or critical.
+    pub limits: Limits,
     /// A renewal that has been due for longer than this is overdue.
     pub overdue: Duration,
 }
@@ -93,13 +103,25 @@ pub fn status(
     observed: &BTreeMap<ClusterName, Observed>,
     now: OffsetDateTime,
 ) -> Status {
-    let thresholds = Thresholds { warning: WARNING, critical: CRITICAL, overdue: overdue_after(&mesh.rotation) };
+    status_by(Limits::default(), mesh, holdings, observed, now)
+}
+
+/// The same, with the ends of certificates judged by these limits.
+#[must_use]
+pub fn status_by(
+    limits: Limits,
+    mesh: &Mesh,
+    holdings: &Holdings,
+    observed: &BTreeMap<ClusterName, Observed>,
+    now: OffsetDateTime,
+) -> Status {
+    let thresholds = Thresholds { limits, overdue: overdue_after(&mesh.rotation) };
     let trusted = holdings.trusted(mesh).unwrap_or_default();
     let anchor = current_root(mesh, holdings, observed, now);
     let root_change = root_change(mesh, holdings, observed, now).unwrap_or_default();
     let ceremonies = anchor.as_ref().map(|anchor| ceremonies(mesh, holdings, anchor, observed)).unwrap_or_default();
-    let sighting =
-        Sighting { mesh, holdings, observed, anchor: &anchor, trusted: &trusted, overdue: thresholds.overdue, now };
+    let overdue = thresholds.overdue;
+    let sighting = Sighting { mesh, holdings, observed, anchor: &anchor, trusted: &trusted, overdue, limits, now };
     let mut rows: Vec<Row> = mesh.clusters.iter().flat_map(|cluster| sighting.rows(cluster)).collect();
     rows.extend(sighting.mesh_rows(&ceremonies));
     // Stable: within one end the order of the mesh file stays, and the mesh's own rows come last.
@@ -132,6 +154,7 @@ pub fn status(
         root_change,
         leaks,
         last_starts,
+        whole: None,
     }
 }
 
@@ -139,6 +162,9 @@ impl Status {
     /// The worst of everything; its exit code is what `check` ends with.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
+        if let Some(whole) = &self.whole {
+            return whole.outcome;
+        }
         let rows = self.rows.iter().map(Row::outcome);
         let findings = self.findings.iter().map(|finding| Outcome::from(finding.severity));
         rows.chain(findings).max().unwrap_or_default()

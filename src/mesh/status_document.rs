@@ -7,12 +7,13 @@ use crate::mesh::cadence::LastStart;
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::leak_document::LeakPart;
+use crate::mesh::limit::{Limit, Limits};
 use crate::mesh::loaded::Loaded;
 use crate::mesh::observed::Replica;
 use crate::mesh::outcome::Outcome;
 use crate::mesh::progress_document::ProgressPart;
 use crate::mesh::row::{LONGEST_REASON, Row};
-use crate::mesh::status::{Look, Status};
+use crate::mesh::status::{Look, Status, Thresholds};
 use crate::mesh::windows::Hours;
 use crate::pki::distinguished_name::DistinguishedName;
 use crate::pki::fingerprint::Fingerprint;
@@ -86,9 +87,36 @@ impl WindowPart {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ThresholdsPart {
-    warning_seconds: i64,
-    critical_seconds: i64,
+    /// Null: a share of each life is asked for.
+    warning_seconds: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning_percent: Option<u8>,
+    /// Null: a share of each life is asked for.
+    critical_seconds: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    critical_percent: Option<u8>,
     overdue_after_seconds: i64,
+}
+
+impl ThresholdsPart {
+    fn of(thresholds: Thresholds) -> Self {
+        let length = |limit| match limit {
+            Limit::Length(length) => Some(length.whole_seconds()),
+            Limit::Share(_) => None,
+        };
+        let share = |limit| match limit {
+            Limit::Length(_) => None,
+            Limit::Share(share) => Some(share),
+        };
+        let Limits { warning, critical } = thresholds.limits;
+        Self {
+            warning_seconds: length(warning),
+            warning_percent: share(warning),
+            critical_seconds: length(critical),
+            critical_percent: share(critical),
+            overdue_after_seconds: thresholds.overdue.whole_seconds(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -189,11 +217,7 @@ impl Serialize for Status {
             recorded_at_seconds: self.recorded_at.map(seconds),
             severity: self.outcome(),
             verdict: self.verdict(),
-            thresholds: ThresholdsPart {
-                warning_seconds: self.thresholds.warning.whole_seconds(),
-                critical_seconds: self.thresholds.critical.whole_seconds(),
-                overdue_after_seconds: self.thresholds.overdue.whole_seconds(),
-            },
+            thresholds: ThresholdsPart::of(self.thresholds),
             clusters: self.clusters.iter().map(ClusterPart::of).collect(),
             rows: self.rows.iter().map(|row| RowPart::of(row, self.generated_at)).collect(),
             findings: self.findings.iter().map(FindingPart::of).collect(),

@@ -7,6 +7,7 @@
 use std::ops::Range;
 
 use crate::pki::certificate::Certificate;
+use crate::pki::read_pem;
 
 /// The bundle with this root behind it. What is there stays byte for byte; a newline is put between only if it is
 /// missing.
@@ -26,8 +27,8 @@ pub fn appended(bundle: &[u8], root: &Certificate) -> Vec<u8> {
 pub fn without(bundle: &[u8], gone: &[&Certificate]) -> Option<Vec<u8>> {
     let blocks = blocks(bundle);
     let is_gone = |range: &Range<usize>| {
-        let block = bundle.get(range.clone()).and_then(|text| pem::parse(text).ok());
-        block.is_some_and(|block| gone.iter().any(|root| root.der() == block.contents()))
+        let block = bundle.get(range.clone()).map(read_pem::certificates);
+        block.is_some_and(|block| block.iter().any(|it| gone.contains(&it)))
     };
     let verdicts: Vec<bool> = blocks.iter().map(is_gone).collect();
     let first_kept = verdicts.iter().position(|gone| !gone)?;

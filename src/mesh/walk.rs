@@ -19,7 +19,7 @@ use crate::mesh::footing::is_party;
 use crate::mesh::gates::{Approvals, Gates};
 use crate::mesh::holdings::Held;
 use crate::mesh::note::{self, Written};
-use crate::mesh::observed::{Grade, Observed, certificates};
+use crate::mesh::observed::{Grade, Observed, SecretSight, certificates};
 use crate::mesh::pair::Pair;
 use crate::mesh::party::{Party, Place};
 use crate::mesh::progress::Progress;
@@ -138,9 +138,7 @@ impl<'a> Walk<'a> {
                 .restart(party, Stage::Trust)
                 .or_else(|| self.sight_of_bundle(party))
                 .unwrap_or_else(|| self.sign(party)),
-            (Place::Signing, Some(there)) => {
-                self.sight_of_signer(party).unwrap_or_else(|| self.remove(party, there.bundle()))
-            }
+            (Place::Signing, Some(there)) => self.sight_of_signer(party).unwrap_or_else(|| self.remove(party, there)),
             // It got this set anew in the middle of the removal, and not by it.
             (Place::Removed, Some(_)) if !party.was_removed(self.convoy.pair) => {
                 self.restart(party, Stage::Remove).or_else(|| self.sight_of_signer(party)).unwrap_or(Move::Stay)
@@ -163,7 +161,7 @@ impl<'a> Walk<'a> {
         Move::Sign { way, stage: Stage::Sign, why }
     }
 
-    fn remove(&self, party: &Party<'a>, bundle: &[u8]) -> Move {
+    fn remove(&self, party: &Party<'a>, there: &SecretSight) -> Move {
         let held = [Stage::Trust, Stage::Sign, Stage::Drain].into_iter().find_map(|stage| self.gates.waits_for(stage));
         if let Some(why) = held {
             return Move::Wait { why };
@@ -177,7 +175,7 @@ impl<'a> Walk<'a> {
             return Move::Wait { why };
         }
         let gone: Vec<&Certificate> = self.convoy.pair.old.iter().map(|held| &held.certificate).collect();
-        match self.shrunk(party, bundle, &gone, Stage::Remove) {
+        match self.shrunk(party, there, &gone, Stage::Remove) {
             Move::Rebundle { bundle, stage, why } if party.mark.is_some_and(|mark| mark.own_ca) => {
                 Move::Rebundle { bundle, stage, why: format!("{why}; {}", own_ca_is_useless(party.cluster)) }
             }
@@ -185,12 +183,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn shrunk(&self, party: &Party<'_>, bundle: &[u8], gone: &[&Certificate], stage: Stage) -> Move {
-        let roots = certificates(bundle);
+    fn shrunk(&self, party: &Party<'_>, there: &SecretSight, gone: &[&Certificate], stage: Stage) -> Move {
+        let roots = there.roots();
         let named = |root: &&&Certificate| roots.contains(root);
         let names = gone.iter().filter(named).map(|root| root.subject().common_name().unwrap_or("a root"));
         let name = names.collect::<Vec<_>>().join(" and ");
-        match trust_bundle::without(bundle, gone) {
+        match trust_bundle::without(there.bundle(), gone) {
             Some(bundle) => {
                 let why = format!("root-cert.pem loses {name}, which nothing is signed under any more");
                 Move::Rebundle { bundle, stage, why }
@@ -223,7 +221,7 @@ impl<'a> Walk<'a> {
                     .restart(party, Stage::Trust)
                     .or_else(|| self.sight_of_signer(party))
                     .unwrap_or(Move::Wait { why }),
-                None => self.shrunk(party, there.bundle(), &[&self.convoy.pair.new.certificate], Stage::Trust),
+                None => self.shrunk(party, there, &[&self.convoy.pair.new.certificate], Stage::Trust),
             },
             // Until its istiod has taken its trust bundle, it takes no renewed signer either.
             (Place::Old | Place::Trusting, _) => self.restart(party, Stage::Trust).unwrap_or(Move::Stay),

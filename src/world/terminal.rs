@@ -22,6 +22,13 @@ pub fn ask(question: &str, option: &str) -> Result<String, Problem> {
     Ok(line)
 }
 
+/// A text in place of whatever the terminal shows, without a flicker: each line clears what is left of the one before.
+#[must_use]
+pub fn screen(text: &str) -> String {
+    let lines = text.replace('\n', "\u{1b}[K\n");
+    format!("\u{1b}[H{lines}\u{1b}[J")
+}
+
 /// How far long work has come: a line on a terminal for each item as its turn comes, over the one before, and gone when the
 /// work is done. Silent in a pipe and for little work.
 #[derive(Debug)]

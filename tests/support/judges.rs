@@ -4,7 +4,7 @@
 //!
 //! | judge | variable | then |
 //! |---|---|---|
-//! | Python with pkilint | `MESHCA_TEST_PYTHON` | `target/tools/venv/bin/python` |
+//! | Python with pkilint and jsonschema | `MESHCA_TEST_PYTHON` | `target/tools/venv/bin/python` |
 //! | Go, 1.26 or newer | `MESHCA_TEST_GO` | `target/tools/venv/bin/go`, `go` on the `PATH` |
 //! | any other program | | `target/tools/bin`, the `PATH` |
 //!
@@ -43,6 +43,7 @@ const _: () = {
         || openssl([""]),
         openssl_verify_strict,
         pkilint,
+        python_says,
         || istiod_judge([""], ""),
     );
     let _ = (Lint::Certificate, Lint::IssuedBy, Lint::Crl);
@@ -129,6 +130,20 @@ pub(crate) fn pkilint(file: &Path, lint: Lint<'_>) -> Vec<String> {
         .flat_map(|result| result["finding_descriptions"].as_array().unwrap())
         .map(|finding| format!("{} {}", finding["severity"].as_str().unwrap(), finding["code"].as_str().unwrap()))
         .collect()
+}
+
+/// What a script of Python prints about a text that it reads from a file, whose name is its one argument.
+///
+/// # Panics
+///
+/// If Python is missing, or the script fails.
+pub(crate) fn python_says(script: &str, text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("text");
+    std::fs::write(&file, text).unwrap();
+    let output = run(Command::new(python()).args(["-c", script]).arg(&file));
+    assert!(output.status.success(), "python: {}", said(&output));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 /// What istiod, a workload's peer and a workload's agent make of each folder at the moment `at` (RFC 3339): one value

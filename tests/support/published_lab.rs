@@ -29,6 +29,12 @@ pub(crate) struct Lab {
     folder: TempDir,
 }
 
+// Each test crate compiles this file for itself and uses only some of it. The rest would be called dead there, and an
+// expectation of that would fail in the crate that uses everything.
+const _: () = {
+    let _ = (Lab::read, |lab: &Lab| lab.write("", ""), Lab::manifest, Lab::run_with);
+};
+
 /// How a command ended.
 pub(crate) struct Told {
     pub(crate) code: i32,

@@ -6,6 +6,8 @@
 
 use std::rc::Rc;
 
+use time::OffsetDateTime;
+
 use crate::mesh::consumers::go_path::{ANY_USAGE, host, outside, unknown_critical};
 use crate::mesh::consumers::material::Material;
 use crate::mesh::consumers::public_file::PublicFile;
@@ -84,6 +86,18 @@ pub(in crate::mesh) fn presented_size(material: &Material<'_>) -> usize {
 }
 
 fn refusal(path: &[Rc<Certificate>], material: &Material<'_>) -> Option<String> {
+    path_refusal(path, material.circumstances.trust_domain, material.now)
+        .or_else(|| wrong_namesake(path, material))
+        .or_else(|| material.crl.as_ref().and_then(|crl| crl.envoy_refusal(path, material.now)))
+}
+
+/// Why it would refuse this path to a root, the signer first, below which a workload of this trust domain is; `None`: it
+/// takes it. Signatures, other roots of the same name and revocation lists are not looked at.
+pub(in crate::mesh) fn path_refusal(
+    path: &[Rc<Certificate>],
+    trust_domain: &str,
+    now: OffsetDateTime,
+) -> Option<String> {
     // With partial chains the first certificate that is trusted ends the path.
     for (index, cert) in path.iter().enumerate() {
         let subject = cert.subject();
@@ -91,8 +105,8 @@ fn refusal(path: &[Rc<Certificate>], material: &Material<'_>) -> Option<String> 
         if cert.extensions().key_usage.is_some_and(|usage| !usage.key_cert_sign) {
             return Some(format!("{NO_ISSUER} (\"{subject}\" has no keyCertSign)"));
         }
-        if !cert.validity().contains(material.now) {
-            return Some(format!("certificate has expired or is not yet valid ({})", outside(cert, material.now)));
+        if !cert.validity().contains(now) {
+            return Some(format!("certificate has expired or is not yet valid ({})", outside(cert, now)));
         }
         if is_anchor {
             continue;
@@ -120,9 +134,7 @@ fn refusal(path: &[Rc<Certificate>], material: &Material<'_>) -> Option<String> 
             return Some(format!("path length constraint exceeded (\"{subject}\")"));
         }
     }
-    wrong_uri(path, material.circumstances.trust_domain)
-        .or_else(|| wrong_namesake(path, material))
-        .or_else(|| material.crl.as_ref().and_then(|crl| crl.envoy_refusal(path, material.now)))
+    wrong_uri(path, trust_domain)
 }
 
 /// Whether the key identifiers, where both are there, agree.
