@@ -17,6 +17,7 @@ use crate::mesh::plan::{next, root_change, root_for_adopted};
 use crate::mesh::stage::Stage;
 use crate::mesh::step::Act;
 use crate::mesh::trust_bundle;
+use crate::mesh::turn::{Wish, turned};
 use crate::mesh::walk_cases::Fleet;
 use crate::mesh::walk_mark::{Goal, Turn, WalkMark};
 use crate::pki::certificate::Certificate;
@@ -294,4 +295,28 @@ fn clusters_are_adopted_while_others_are_and_not_while_a_walk_of_our_own_is_unde
     assert_eq!(root(&fleet.story), Ok(1), "it has not begun");
     fleet.trusts("west");
     assert_eq!(root(&fleet.story), Err(Code::RootChangeUnderWay));
+}
+
+#[test]
+fn an_adoption_is_turned_back_as_long_as_nobody_has_a_signer_of_ours_and_forward_at_any_time() {
+    let mut story = Story::new();
+    let left = story.other_root("left");
+    let turn = |story: &Story, wish| {
+        let turned = turned(&story.mesh, &story.holdings, &story.observed, wish, NOW);
+        turned.map(|turned| turned.goal).map_err(|problem| problem.code())
+    };
+    let walk = WalkMark {
+        from: vec![left.certificate.fingerprint()],
+        turn: Some(Turn { number: 1, goal: Goal::Trust }),
+        ..WalkMark::to(story.root.certificate.fingerprint())
+    };
+    let signer = story.intermediate_under(&left, "east", 0, Validity::new(NOW, NOW + Duration::days(60)));
+    let bundle = trust_bundle::appended(left.certificate.pem().as_bytes(), &story.root.certificate);
+    lay(&mut story, "east", &signer, &[], &bundle, walk.clone());
+    assert_eq!(turn(&story, Wish::Back), Ok(Goal::Start));
+    assert_eq!(turn(&story, Wish::Forward), Ok(Goal::Forward));
+    has_walked(&mut story, "east", &left);
+    note(&mut story, "east", walk);
+    assert_eq!(turn(&story, Wish::Back), Err(Code::AdoptedSigner));
+    assert_eq!(turn(&story, Wish::Forward), Ok(Goal::Forward));
 }

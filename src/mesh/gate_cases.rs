@@ -77,6 +77,22 @@ fn nobody_signs_under_the_new_root_before_each_workload_has_renewed_since_it_was
 }
 
 #[test]
+fn a_set_counts_as_loaded_from_the_second_that_the_mesh_file_says() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    fleet.trusts("west");
+    let (after, bound) = (Duration::minutes(10), bound(&fleet));
+    fleet.story.cluster("west").istiod.assume_loaded_after = Some(after);
+    written(&mut fleet, "west", after - SECOND);
+    let not_yet = "its istiod is not assumed to have loaded it yet".to_owned();
+    assert_eq!(fleet.holdup(Stage::Trust, "west"), (not_yet, Some(NOW + SECOND)));
+    written(&mut fleet, "west", after);
+    let (why, by) = fleet.holdup(Stage::Trust, "west");
+    assert!(why.starts_with("assumed since 2026-11-23T10:00:00Z; its workloads renew by"), "{why}");
+    assert_eq!(by, Some(NOW + bound));
+}
+
+#[test]
 fn a_workload_may_live_as_long_as_its_istiod_allows_where_that_is_longer_than_the_mesh_file_says() {
     let mut fleet = Fleet::new();
     fleet.trusts("east");
@@ -209,6 +225,35 @@ fn the_way_back_to_the_start_ends_when_the_last_that_the_new_root_stands_above_h
     written(&mut fleet, "west", bound);
     let (east, old) = (fleet.step("east"), fleet.story.root.certificate.pem().into_bytes());
     assert_eq!((east.act, east.stage, east.bundle), (Act::Rebundle, Some(Stage::Trust), Some(old)), "{}", east.reason);
+}
+
+#[test]
+fn who_is_back_already_is_waited_for_until_its_istiod_has_taken_that() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    for cluster in ["east", "west"] {
+        fleet.note(cluster, |mark| mark.turn = Some(Turn { number: 1, goal: Goal::Start }));
+    }
+    assert_eq!(fleet.step("east").act, Act::Rebundle);
+    fleet.story.cluster("west").istiod.assume_loaded_after = None;
+    waits(&fleet.step("east"), "what was signed under the new root lives on; waits for west");
+}
+
+#[test]
+fn of_a_set_that_signs_nothing_it_is_said_why() {
+    let mut fleet = Fleet::new();
+    fleet.trusts("east");
+    let both = fleet.both();
+    fleet.shows("west", Some(both));
+    fleet.story.look_at("west").deployment = Some(Ok(says(Some(Duration::DAY), true)));
+    fleet.trusts("west");
+    assert_eq!(fleet.holdup(Stage::Sign, "west").0, "it signs under root g1");
+    fleet.story.sight_of("west").key_spki = None;
+    assert_eq!(fleet.holdup(Stage::Sign, "west").0, "its cacerts is broken, or under neither root");
+    fleet.story.look_at("west").secret = Ok(None);
+    assert_eq!(fleet.holdup(Stage::Sign, "west").0, "it has no cacerts");
+    fleet.story.look_at("west").secret = Err(Problem::new(Code::TargetUnreadable, "it cannot be read"));
+    assert_eq!(fleet.holdup(Stage::Sign, "west").0, "it cannot be read");
 }
 
 #[test]

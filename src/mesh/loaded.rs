@@ -293,6 +293,25 @@ mod tests {
     }
 
     #[test]
+    fn the_end_of_a_chain_proves_nothing_where_none_is_published() {
+        let mut east = East::new();
+        let replicas = vec![east.gauges(Some(0), Some(0))];
+        assert_eq!(east.word(replicas.clone()), "seen");
+        east.story.sight_of("east").public.remove("cert-chain.pem");
+        assert_eq!(east.word(replicas), "none");
+    }
+
+    #[test]
+    fn what_is_not_assumed_yet_is_said_with_its_time_and_where_nothing_is_named_that_is_said() {
+        let mut east = East::new();
+        east.story.look_at("east").written_at = Some(NOW - AFTER + SECOND);
+        east.story.cluster("east").istiod.assume_loaded_after = Some(AFTER);
+        assert_eq!(east.judged(Vec::new()).1, "nothing to look at; assumed 10 m after it was written");
+        east.story.cluster("east").istiod.assume_loaded_after = None;
+        assert!(east.judged(Vec::new()).1.ends_with("names no istiod.addresses and no istiod.metrics"));
+    }
+
+    #[test]
     fn a_set_without_a_signer_is_served_by_nobody() {
         let mut east = East::new();
         let good = east.good();

@@ -135,4 +135,42 @@ mod tests {
         let mark = east.mark.unwrap();
         assert_eq!((mark.shown_since, mark.signs_since), (Some(NOW - SHOWN), Some(NOW - SIGNS)));
     }
+
+    #[test]
+    fn a_renewal_is_noted_for_a_walk_once_somebody_has_begun_it_and_so_is_a_set_that_takes_the_place_of_none() {
+        let mut fleet = Fleet::new();
+        fleet.story.publish("east", 1, NOW + Duration::days(10));
+        let renewed = |fleet: &Fleet| {
+            let east = fleet.step("east");
+            assert_eq!((east.act.as_str(), east.stage), ("renew", None), "{}", east.reason);
+            east.mark
+        };
+        assert_eq!(renewed(&fleet), None);
+        fleet.trusts("west");
+        let mark = renewed(&fleet).unwrap();
+        assert_eq!((mark.to, mark.from.len()), (fleet.second.certificate.fingerprint(), 0));
+        let mut fleet = Fleet::new();
+        fleet.story.look_at("east").secret = Ok(None);
+        assert!(renewed(&fleet).is_some());
+    }
+
+    #[test]
+    fn that_its_istiod_came_with_a_ca_of_its_own_stays_noted_in_the_next_walk() {
+        let mut fleet = Fleet::new();
+        let before = fleet.story.root.certificate.fingerprint();
+        let own_ca = |fleet: &Fleet| fleet.step("east").mark.unwrap().own_ca;
+        assert!(!own_ca(&fleet));
+        fleet.note("east", |mark| (mark.to, mark.own_ca) = (before, true));
+        assert!(own_ca(&fleet));
+    }
+
+    #[test]
+    fn what_was_seen_of_a_broken_set_is_not_known_of_the_one_that_takes_its_place() {
+        let mut fleet = Fleet::new();
+        fleet.trusts("east");
+        noted(&mut fleet, "east");
+        fleet.story.sight_of("east").key_spki = None;
+        let mark = fleet.step("east").mark.unwrap();
+        assert_eq!((mark.bundled_at, mark.shown_since, mark.signs_since), (None, None, None));
+    }
 }

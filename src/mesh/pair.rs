@@ -46,3 +46,18 @@ impl<'a> Pair<'a> {
         Held::names(self.old)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{Story, held};
+
+    #[test]
+    fn a_pair_leaves_its_old_roots_and_not_the_new_one() {
+        let story = Story::new();
+        let made = ["left", "right", "new"].map(|name| story.other_root(name));
+        let (old, new) = ([held(0, &made[0]), held(0, &made[1])], held(1, &made[2]));
+        let pair = Pair { old: &old, new: &new };
+        assert_eq!(made.each_ref().map(|it| pair.leaves(&it.certificate.fingerprint())), [true, true, false]);
+    }
+}

@@ -172,6 +172,20 @@ fn a_replica_that_lingers_after_an_adoption_is_restarted_as_the_last_of_the_remo
     seen.deployment = Some(Ok(deployment(false)));
     let east = step(&story, "east", false);
     assert_eq!((east.act, east.stage), (Act::Restart, Some(Stage::Remove)), "{}", east.reason);
+    let changed = NOW - days(30);
+    for (names, restarted_at, act) in [
+        (vec!["istiod".to_owned()], Some(changed - Duration::SECOND), "restart"),
+        (vec!["istiod".to_owned()], Some(changed), "wait"),
+        (vec!["istiod".to_owned()], Some(changed + Duration::SECOND), "wait"),
+        (Vec::new(), None, "wait"),
+        (Vec::new(), Some(changed - Duration::SECOND), "wait"),
+    ] {
+        let said = IstiodDeployment { names, restarted_at, ..deployment(false) };
+        story.look_at("east").deployment = Some(Ok(said));
+        assert_eq!(step(&story, "east", false).act.as_str(), act, "{restarted_at:?}");
+    }
+    story.look_at("east").deployment = Some(Ok(deployment(false)));
+    assert_eq!(step(&story, "east", false).act, Act::Restart);
     story.cluster("east").istiod.restart = false;
     assert_eq!(step(&story, "east", false).act, Act::Wait);
 }

@@ -144,4 +144,13 @@ mod tests {
         assert_eq!(without(&grown, &[&a]), Some(b.pem().into_bytes()));
         assert_eq!(without(&grown, &[&b]), Some(old));
     }
+
+    #[test]
+    fn remarks_stay_at_an_end_where_nothing_goes() {
+        let Roots { a, b, .. } = roots();
+        let (first, last) = ("# first\n", "# last\n");
+        let both = text(&[first, &a.pem(), &b.pem(), last]);
+        assert_eq!(without(&both, &[&a]), Some(text(&[&b.pem(), last])));
+        assert_eq!(without(&both, &[&b]), Some(text(&[first, &a.pem()])));
+    }
 }

@@ -257,6 +257,22 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_minted_under_an_intermediate_and_each_tier_says_how_far_it_reaches() {
+        let random = SystemRandom::new();
+        let Chain { issuing, issuing_key } = chain(KeyKind::EcdsaP256);
+        let key = SigningKey::generate(KeyKind::EcdsaP256, &random).unwrap();
+        let first = draft(Tier::Intermediate, 90, Some(issuing.validity()), &key).clear_under(&issuing).unwrap();
+        let first = first.sign(&issuing_key, &Proof::Signature, &random).unwrap().into_certificate();
+        let reach = |it: &Certificate| it.extensions().basic_constraints.and_then(|it| it.path_length);
+        assert_eq!((reach(&issuing), reach(&first)), (Some(1), Some(0)));
+        for tier in [Tier::Issuing, Tier::Intermediate] {
+            let mut second = draft(tier, 30, Some(first.validity()), &key);
+            second.subject.common_name = "mesh1 second".to_owned();
+            assert_eq!(second.clear_under(&first).unwrap_err().code(), Code::IssuerUnfit);
+        }
+    }
+
+    #[test]
     fn a_rehearsal_with_another_key_fails() {
         let random = SystemRandom::new();
         let Chain { issuing, issuing_key } = chain(KeyKind::EcdsaP256);
