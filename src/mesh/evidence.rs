@@ -279,7 +279,7 @@ pub(in crate::mesh) fn mark_of(observed: &Observed) -> Option<&WalkMark> {
 pub(in crate::mesh) fn mark_on(there: &SecretSight) -> Option<&WalkMark> {
     let Owner::Ours(mark) = &there.owner else { return None };
     let signer = there.signer.as_ref().ok()?;
-    mark.walk.as_deref().filter(|_| mark.serial == signer.serial_text())
+    mark.walk.as_deref().filter(|_| signer.has_serial(&mark.serial))
 }
 
 /// When the trust bundle that is published last changed, as far as it can be told: as noted, or else when it was written.

@@ -226,7 +226,7 @@ impl SecretSight {
     #[must_use]
     pub fn is_adopted(&self) -> bool {
         let Ok(signer) = &self.signer else { return false };
-        matches!(&self.owner, Owner::Ours(mark) if mark.generation == 0 && mark.serial == signer.serial_text())
+        matches!(&self.owner, Owner::Ours(mark) if mark.generation == 0 && signer.has_serial(&mark.serial))
     }
 
     /// Of the roots in its trust bundle, the first that signed the top of its chain, or is it.

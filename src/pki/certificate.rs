@@ -29,6 +29,7 @@ struct Parsed {
     fingerprint: Fingerprint,
     tbs: std::ops::Range<usize>,
     serial: Vec<u8>,
+    serial_text: String,
     subject: DistinguishedName,
     issuer: DistinguishedName,
     validity: Validity,
@@ -88,6 +89,7 @@ impl Certificate {
         Ok(Self(Arc::new(Parsed {
             tbs: start..start + tbs.len(),
             serial: parsed.raw_serial().to_vec(),
+            serial_text: significant(parsed.raw_serial()),
             subject: DistinguishedName::of(parsed.subject()),
             issuer: DistinguishedName::of(parsed.issuer()),
             validity,
@@ -129,11 +131,13 @@ impl Certificate {
     /// The serial number as lower-case hexadecimal digits without leading zeros of the encoding.
     #[must_use]
     pub fn serial_text(&self) -> String {
-        let significant = match self.0.serial.as_slice() {
-            [0, rest @ ..] if !rest.is_empty() => rest,
-            all => all,
-        };
-        digits(significant)
+        self.0.serial_text.clone()
+    }
+
+    /// Whether these are the digits of its serial number, as [`Certificate::serial_text`] writes them.
+    #[must_use]
+    pub fn has_serial(&self, digits: &str) -> bool {
+        self.0.serial_text == digits
     }
 
     /// Who it is about.
@@ -236,6 +240,13 @@ impl PartialEq for Certificate {
 }
 
 impl Eq for Certificate {}
+
+fn significant(serial: &[u8]) -> String {
+    match serial {
+        [0, rest @ ..] if !rest.is_empty() => digits(rest),
+        all => digits(all),
+    }
+}
 
 /// sha1WithRSAEncryption: Go refuses it since 1.18, so istiod does, too.
 const SHA1_WITH_RSA: &str = "1.2.840.113549.1.1.5";
