@@ -18,7 +18,7 @@ use crate::cli::report_words::Form;
 use crate::cli::rollback_arguments::RollbackArguments;
 use crate::cli::rotate_arguments::RotateArguments;
 use crate::cli::typed_values::{
-    account, cluster, deployment, image, length, moment, namespace, trust_domain, user, word,
+    account, address, cluster, deployment, image, label, length, moment, namespace, trust_domain, user, word,
 };
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::manifests::kube_object::Subject;
@@ -452,6 +452,22 @@ pub enum ManifestsCommand {
         /// The service account of the exporter. Without it, meshca-exporter/meshca-exporter, which is printed, too.
         #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account)]
         service_account: Option<Subject>,
+    },
+    /// Alerts upon the metrics, as a PrometheusRule for the Prometheus Operator, or with --plain as a rule file of Prometheus.
+    /// What counts as late follows rotation.tick and rotation.windows.
+    Alerts {
+        /// The plain rule file, for a Prometheus without the operator.
+        #[arg(long, conflicts_with_all = ["namespace", "labels"])]
+        plain: bool,
+        /// The namespace of the PrometheusRule. Without it, meshca.
+        #[arg(long, value_name = "NAMESPACE", value_parser = namespace)]
+        namespace: Option<String>,
+        /// A label more, such as the one by which your Prometheus chooses its rules. May be repeated.
+        #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+        labels: Vec<(String, String)>,
+        /// Where you serve docs/runbooks, for the links in the alerts. Without it, their paths in the source tree.
+        #[arg(long, value_name = "URL", value_parser = address)]
+        runbooks: Option<String>,
     },
 }
 

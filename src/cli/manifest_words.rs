@@ -244,6 +244,21 @@ pub fn exporter(objects: &[Object], mesh: &Mesh) -> Result<String, Problem> {
     Ok(text)
 }
 
+/// The alerts upon the metrics, for the Prometheus Operator.
+///
+/// # Errors
+/// `output-failed`, when a serializer fails.
+pub fn alerts(object: Option<&Object>, mesh: &Mesh) -> Result<String, Problem> {
+    let unread = || Problem::new(Code::OutputFailed, "the alerts cannot be read back from their rule file");
+    let about = format!(
+        "Alerts upon the metrics of meshca, for the Prometheus Operator. What counts as late is that for the mesh {}, so print and\n\
+         apply it again when rotation.tick or rotation.windows changes. Scrape with honorLabels: true. To be applied where your\n\
+         Prometheus looks for rules:\n  kubectl apply --server-side -f THIS",
+        plain(&mesh.name, 100),
+    );
+    yaml(object.ok_or_else(unread)?, &about)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

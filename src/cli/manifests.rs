@@ -6,6 +6,7 @@ use crate::cli::args::{Format, ManifestsCommand, Shared};
 use crate::cli::exit::Exit;
 use crate::cli::voice::Voice;
 use crate::cli::{document, manifest_words, problem_words};
+use crate::jobs::manifests_alerts::{self, Order as AlertOrder};
 use crate::jobs::manifests_installation::{self, Order};
 use crate::jobs::{manifests_adoption, manifests_exporter, manifests_rbac};
 use crate::mesh::manifests::exporter_grant;
@@ -65,6 +66,15 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
                 manifest_words::exporter(&objects, &mesh)
             } else {
                 document::written(&manifest_words::list(&objects), shared.output).map(Option::unwrap_or_default)
+            }
+        }
+        ManifestsCommand::Alerts { plain, namespace, labels, runbooks } => {
+            let (namespace, runbooks) = (namespace.as_deref(), runbooks.as_deref());
+            let (text, object) = manifests_alerts::run(&mesh, &AlertOrder { namespace, labels, runbooks });
+            match *plain {
+                true => Ok(text),
+                false if is_text => manifest_words::alerts(object.as_ref(), &mesh),
+                false => document::written(&object, shared.output).map(Option::unwrap_or_default),
             }
         }
         ManifestsCommand::Daemon { image } => installed(&Order { image, runs: Runs::Daemon })?,

@@ -70,6 +70,38 @@ pub(in crate::cli) fn user(text: &str) -> Result<Subject, String> {
     Ok(Subject::User(text.to_owned()))
 }
 
+/// A label of Kubernetes, as `KEY=VALUE`.
+pub(in crate::cli) fn label(text: &str) -> Result<(String, String), String> {
+    let is_word = |word: &str| {
+        let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        word.len() <= 63
+            && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && ends(word.chars().next())
+            && ends(word.chars().next_back())
+    };
+    let is_prefix = |prefix: &str| prefix.len() <= 253 && prefix.split('.').all(is_dns_label);
+    let is_key = |key: &str| match key.split_once('/') {
+        Some((prefix, name)) => is_prefix(prefix) && is_word(name),
+        None => is_word(key),
+    };
+    match text.split_once('=') {
+        Some((key, value)) if is_key(key) && (value.is_empty() || is_word(value)) => {
+            Ok((key.to_owned(), value.to_owned()))
+        }
+        _ => Err("a label is written as KEY=VALUE, in letters, digits, `-`, `_` and `.`".to_owned()),
+    }
+}
+
+/// The address of a folder on the web, without the slash at its end.
+pub(in crate::cli) fn address(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let sound = rest.chars().all(|c| c.is_ascii_alphanumeric() || "-._~:/@%+=,".contains(c));
+    if sound && rest.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err("an address begins with https:// or http:// and has no spaces, quotes, `?` or `#`".to_owned())
+}
+
 /// A container image.
 pub(in crate::cli) fn image(text: &str) -> Result<String, String> {
     let sound = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-/:@".contains(c));
@@ -90,5 +122,33 @@ pub(in crate::cli) fn moment(text: &str) -> Result<OffsetDateTime, String> {
         Ok(moment)
     } else {
         Err("a moment lies in the years 1970 to 2500".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_one_that_kubernetes_takes() {
+        let read = |text: &str| label(text).ok();
+        assert_eq!(read("release=prom"), Some(("release".to_owned(), "prom".to_owned())));
+        assert_eq!(read("a.example/b="), Some(("a.example/b".to_owned(), String::new())));
+        for bad in ["release", "=a", "-a=b", "a=b c", "a=b-", "a/b/c=d", "A.example/b=c", "a=b\nc: d"] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        let (most, more) = ("a".repeat(63), "a".repeat(64));
+        assert!(read(&format!("{most}={most}")).is_some());
+        assert!(read(&format!("{more}=a")).is_none() && read(&format!("a={more}")).is_none());
+    }
+
+    #[test]
+    fn an_address_cannot_leave_the_quotes_that_it_is_put_in() {
+        assert_eq!(address("https://a.example/b/").as_deref(), Ok("https://a.example/b"));
+        for bad in
+            ["", "https://", "a.example", "ftp://a", "https://a b", "https://a\"", "https://a\\n", "https://a\nb"]
+        {
+            assert!(address(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -15,6 +15,7 @@ pub mod issuing_create;
 pub mod ledger_show;
 pub mod loading;
 pub mod manifests_adoption;
+pub mod manifests_alerts;
 pub mod manifests_exporter;
 pub mod manifests_installation;
 pub mod manifests_rbac;

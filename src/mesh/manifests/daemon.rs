@@ -12,7 +12,11 @@ const REPLICAS: u32 = 2;
 /// The Deployment of this pod.
 pub(in crate::mesh::manifests) fn deployment(pod: PodSpec) -> DeploymentSpec {
     let labels = pod_labels(PART);
-    let match_labels: Labels = labels.iter().filter(|(name, _)| name.starts_with("app.")).map(owned).collect();
+    let match_labels: Labels = labels
+        .iter()
+        .filter(|(name, _)| name.starts_with("app."))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     DeploymentSpec {
         replicas: REPLICAS,
         selector: Selector { match_labels },
@@ -23,8 +27,4 @@ pub(in crate::mesh::manifests) fn deployment(pod: PodSpec) -> DeploymentSpec {
         },
         template: Template { metadata: Some(Labelled { labels }), spec: pod },
     }
-}
-
-fn owned((name, value): (&&'static str, &String)) -> (&'static str, String) {
-    (*name, value.clone())
 }

@@ -8,6 +8,7 @@ use crate::mesh::manifests::api_rule::Rule;
 use crate::mesh::manifests::deployment_spec::DeploymentSpec;
 use crate::mesh::manifests::job_spec::JobSpec;
 use crate::mesh::manifests::label::{Labels, labels};
+use crate::mesh::manifests::rule_file::Rules;
 
 /// The namespace that meshca has for itself.
 pub const NAMESPACE: &str = "meshca";
@@ -47,6 +48,7 @@ enum Body {
     ConfigMap { data: BTreeMap<&'static str, String> },
     Job { spec: Box<JobSpec> },
     Deployment { spec: Box<DeploymentSpec> },
+    Alerts { spec: Rules },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -138,7 +140,7 @@ impl Object {
     #[must_use]
     pub fn restricted_namespace(name: &str) -> Self {
         let mut made = Self::new("v1", "Namespace", None, name, Body::Namespace {});
-        made.metadata.labels.insert("pod-security.kubernetes.io/enforce", "restricted".to_owned());
+        made.metadata.labels.insert("pod-security.kubernetes.io/enforce".into(), "restricted".to_owned());
         made
     }
 
@@ -182,6 +184,15 @@ impl Object {
     #[must_use]
     pub fn deployment(name: &str, spec: DeploymentSpec) -> Self {
         Self::new("apps/v1", "Deployment", Some(NAMESPACE), name, Body::Deployment { spec: Box::new(spec) })
+    }
+
+    /// Alerts, for the Prometheus Operator, with these labels more: by labels its Prometheus chooses what it evaluates.
+    #[must_use]
+    pub fn prometheus_rule(namespace: &str, name: &str, rules: Rules, labels: &[(String, String)]) -> Self {
+        let body = Body::Alerts { spec: rules };
+        let mut made = Self::new("monitoring.coreos.com/v1", "PrometheusRule", Some(namespace), name, body);
+        made.metadata.labels.extend(labels.iter().map(|(name, value)| (name.clone().into(), value.clone())));
+        made
     }
 
     /// It as YAML; `None`: the serializer failed.

@@ -1,5 +1,6 @@
 //! Kubernetes objects that meshca prints for people to apply: what it may do in each cluster, and how it runs in one.
 
+pub mod alerts;
 pub mod api_rule;
 mod cron_job;
 mod daemon;
@@ -13,4 +14,5 @@ mod label;
 pub mod missing_right;
 pub mod pod;
 pub mod pod_files;
+pub mod rule_file;
 pub mod schedule;
