@@ -17,6 +17,7 @@ mod model;
 #[expect(dead_code, reason = "each test crate uses only some of this")]
 #[path = "support/simulated/mod.rs"]
 mod simulated;
+#[expect(dead_code, reason = "each test crate uses only some of this")]
 #[path = "support/simulated/workload.rs"]
 mod workload;
 

@@ -469,6 +469,18 @@ pub enum ManifestsCommand {
         #[arg(long, value_name = "URL", value_parser = address)]
         runbooks: Option<String>,
     },
+    /// A dashboard upon the metrics, as a ConfigMap that Grafana's sidecar finds, or with --plain as JSON to import.
+    Dashboard {
+        /// The plain JSON, to import by hand.
+        #[arg(long, conflicts_with_all = ["namespace", "labels"])]
+        plain: bool,
+        /// The namespace of the ConfigMap. Without it, meshca.
+        #[arg(long, value_name = "NAMESPACE", value_parser = namespace)]
+        namespace: Option<String>,
+        /// A label more, where your Grafana chooses its dashboards by another than grafana_dashboard. May be repeated.
+        #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
+        labels: Vec<(String, String)>,
+    },
 }
 
 /// Whom a cluster knows meshca as.

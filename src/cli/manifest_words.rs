@@ -259,6 +259,16 @@ pub fn alerts(object: Option<&Object>, mesh: &Mesh) -> Result<String, Problem> {
     yaml(object.ok_or_else(unread)?, &about)
 }
 
+/// The dashboard upon the metrics, for Grafana.
+///
+/// # Errors
+/// `output-failed`, when a serializer fails.
+pub fn dashboard(object: &Object) -> Result<String, Problem> {
+    let about = "The dashboard upon the metrics of meshca, for a Grafana whose sidecar looks for ConfigMaps with the label\n\
+                 grafana_dashboard. To be applied where it looks:\n  kubectl apply --server-side -f THIS";
+    yaml(object, about)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

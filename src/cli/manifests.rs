@@ -8,7 +8,7 @@ use crate::cli::voice::Voice;
 use crate::cli::{document, manifest_words, problem_words};
 use crate::jobs::manifests_alerts::{self, Order as AlertOrder};
 use crate::jobs::manifests_installation::{self, Order};
-use crate::jobs::{manifests_adoption, manifests_exporter, manifests_rbac};
+use crate::jobs::{manifests_adoption, manifests_dashboard, manifests_exporter, manifests_rbac};
 use crate::mesh::manifests::exporter_grant;
 use crate::mesh::manifests::installation::Runs;
 use crate::mesh::mesh_file;
@@ -74,6 +74,14 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
             match *plain {
                 true => Ok(text),
                 false if is_text => manifest_words::alerts(object.as_ref(), &mesh),
+                false => document::written(&object, shared.output).map(Option::unwrap_or_default),
+            }
+        }
+        ManifestsCommand::Dashboard { plain, namespace, labels } => {
+            let (text, object) = manifests_dashboard::run(namespace.as_deref(), labels);
+            match *plain {
+                true => Ok(text.to_owned()),
+                false if is_text => manifest_words::dashboard(&object),
                 false => document::written(&object, shared.output).map(Option::unwrap_or_default),
             }
         }

@@ -16,6 +16,7 @@ pub mod ledger_show;
 pub mod loading;
 pub mod manifests_adoption;
 pub mod manifests_alerts;
+pub mod manifests_dashboard;
 pub mod manifests_exporter;
 pub mod manifests_installation;
 pub mod manifests_rbac;

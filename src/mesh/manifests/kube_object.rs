@@ -174,6 +174,24 @@ impl Object {
         Self::new("v1", "ConfigMap", Some(NAMESPACE), name, Body::ConfigMap { data })
     }
 
+    /// A ConfigMap with one text in it and these labels more: by labels others find it.
+    #[must_use]
+    pub fn labelled_config_map(
+        namespace: &str,
+        name: &str,
+        key: &'static str,
+        text: &str,
+        labels: &[(String, String)],
+    ) -> Self {
+        let data = [(key, text.to_owned())].into_iter().collect();
+        Self::new("v1", "ConfigMap", Some(namespace), name, Body::ConfigMap { data }).labelled(labels)
+    }
+
+    fn labelled(mut self, labels: &[(String, String)]) -> Self {
+        self.metadata.labels.extend(labels.iter().map(|(name, value)| (name.clone().into(), value.clone())));
+        self
+    }
+
     /// A CronJob of meshca's own namespace.
     #[must_use]
     pub fn cron_job(name: &str, spec: JobSpec) -> Self {
@@ -190,9 +208,7 @@ impl Object {
     #[must_use]
     pub fn prometheus_rule(namespace: &str, name: &str, rules: Rules, labels: &[(String, String)]) -> Self {
         let body = Body::Alerts { spec: rules };
-        let mut made = Self::new("monitoring.coreos.com/v1", "PrometheusRule", Some(namespace), name, body);
-        made.metadata.labels.extend(labels.iter().map(|(name, value)| (name.clone().into(), value.clone())));
-        made
+        Self::new("monitoring.coreos.com/v1", "PrometheusRule", Some(namespace), name, body).labelled(labels)
     }
 
     /// It as YAML; `None`: the serializer failed.

@@ -4,6 +4,7 @@ pub mod alerts;
 pub mod api_rule;
 mod cron_job;
 mod daemon;
+pub mod dashboard;
 pub mod deployment_spec;
 pub mod exporter_grant;
 pub mod grant;

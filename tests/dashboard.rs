@@ -1,0 +1,117 @@
+//! The dashboard for Grafana: its form, and that it asks for nothing but series that there are, in words that Prometheus reads.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may stop at what it does not expect")]
+#![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
+use meshca::mesh::manifests::dashboard::SOURCE;
+use meshca::mesh::metrics::FAMILIES;
+use serde_json::{Value, json};
+use support::judges::{program, run};
+use support::story::{Story, lab};
+
+fn dashboard() -> Value {
+    serde_json::from_str(SOURCE).unwrap()
+}
+
+/// The panels that show something.
+fn panels() -> Vec<Value> {
+    let all = dashboard()["panels"].as_array().unwrap().clone();
+    all.into_iter().filter(|panel| panel["type"] != "row").collect()
+}
+
+/// What is asked of Prometheus, with the variables as they are where everything is chosen.
+fn questions() -> Vec<String> {
+    let asked = panels().into_iter().flat_map(|panel| panel["targets"].as_array().unwrap().clone());
+    asked.map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
+}
+
+fn filled_in(question: &str) -> String {
+    ["$job", "$instance"].iter().fold(question.replace("$cluster", "east"), |text, name| text.replace(name, ".+"))
+}
+
+#[test]
+fn each_panel_has_a_title_of_its_own_a_description_a_unit_and_the_chosen_source() {
+    let mut titles = BTreeSet::new();
+    for panel in panels() {
+        let title = panel["title"].as_str().unwrap();
+        assert!(titles.insert(title.to_owned()), "two panels are named {title}");
+        assert!(panel["description"].as_str().unwrap().ends_with('.'), "{title}");
+        assert!(!panel["fieldConfig"]["defaults"]["unit"].as_str().unwrap().is_empty(), "{title}");
+        let targets = panel["targets"].as_array().unwrap().iter().map(|target| &target["datasource"]);
+        for source in targets.chain([&panel["datasource"]]) {
+            assert_eq!(source["uid"], "${datasource}", "{title}");
+        }
+    }
+    assert!(titles.len() > 8, "{titles:?}");
+    let dashboard = dashboard();
+    assert_eq!((dashboard["uid"].as_str(), dashboard["editable"].as_bool()), (Some("meshca"), Some(false)));
+    let rows = dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] == "row");
+    assert_eq!(rows.filter(|row| row["repeat"] == "cluster").count(), 1, "one row for each cluster");
+}
+
+#[test]
+fn no_two_panels_lie_on_each_other_and_none_sticks_out() {
+    let mut taken = BTreeSet::new();
+    for panel in dashboard()["panels"].as_array().unwrap() {
+        let place = |of: &str| panel["gridPos"][of].as_u64().unwrap();
+        assert!(place("x") + place("w") <= 24, "{panel}");
+        for x in place("x")..place("x") + place("w") {
+            for y in place("y")..place("y") + place("h") {
+                assert!(taken.insert((x, y)), "{} lies on another", panel["title"]);
+            }
+        }
+    }
+}
+
+#[test]
+fn it_asks_for_series_that_there_are_and_leaves_out_none_that_warns() {
+    let text = questions().join("\n");
+    let word = |byte: char| !byte.is_ascii_alphanumeric() && byte != '_';
+    let asked: BTreeSet<&str> =
+        text.split(word).filter(|it| it.starts_with("meshca_") || it.starts_with("istio_")).collect();
+    let known: BTreeSet<&str> = FAMILIES.iter().map(|family| family.name).collect();
+    assert!(asked.is_subset(&known), "{:?}", asked.difference(&known));
+    for needed in [
+        "istio_cert_expiry_timestamp",
+        "meshca_cluster_managed",
+        "meshca_cluster_up",
+        "meshca_istiod_loaded",
+        "meshca_istiod_loaded_grade",
+        "meshca_root_change_stage",
+        "meshca_root_change_waits_for",
+        "meshca_rotation_last_safe_start_timestamp_seconds",
+        "meshca_status_timestamp_seconds",
+    ] {
+        assert!(asked.contains(needed), "{needed} is not on it");
+    }
+}
+
+#[test]
+fn prometheus_reads_every_question() {
+    let story = Story::new(&lab("mesh1", "", &["east"]));
+    let records: Vec<Value> = (questions().iter().enumerate())
+        .map(|(number, question)| json!({ "record": format!("question:{number}"), "expr": filled_in(question) }))
+        .collect();
+    let rules = json!({ "groups": [{ "name": "dashboard", "rules": records }] });
+    fs::write(story.path("questions.yaml"), rules.to_string()).unwrap();
+    let mut promtool = Command::new(program("promtool"));
+    let output = run(promtool.current_dir(story.path("")).args(["check", "rules", "questions.yaml"]));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn it_is_printed_letter_for_letter_or_as_a_config_map() {
+    let story = Story::new(&lab("mesh1", "", &["east"]));
+    assert_eq!(story.meshca("manifests dashboard --plain").fine().out, SOURCE);
+    let printed = story.meshca("manifests dashboard --namespace monitoring --label team=mesh").fine().out;
+    let read: Value = serde_saphyr::from_str(&printed).unwrap();
+    assert_eq!(read["data"]["meshca.json"], SOURCE);
+    assert_eq!(read["metadata"]["labels"]["grafana_dashboard"], "1");
+    assert_eq!(read["metadata"]["labels"]["team"], "mesh");
+}
