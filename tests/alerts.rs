@@ -9,6 +9,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Output};
 
+use clap::Parser;
+use meshca::cli::args::Arguments;
 use meshca::mesh::manifests::alerts::SOURCE;
 use meshca::mesh::metrics::FAMILIES;
 use serde_json::Value;
@@ -206,6 +208,23 @@ fn every_alert_of_ours_has_a_severity_a_summary_a_description_and_a_runbook() {
         .filter(|name| name != "README.md")
         .collect();
     assert_eq!(there, named, "docs/runbooks has a page for each alert, and no other");
+}
+
+#[test]
+fn every_command_of_a_runbook_can_be_typed() {
+    let mut typed = 0;
+    for entry in fs::read_dir("docs/runbooks").unwrap() {
+        let path = entry.unwrap().path();
+        let page = fs::read_to_string(&path).unwrap().replace('\n', " ");
+        for code in page.split('`').skip(1).step_by(2).filter(|code| code.starts_with("meshca ")) {
+            // Words in capitals stand for names.
+            let words = code.split_whitespace().map(str::to_ascii_lowercase);
+            let read = Arguments::try_parse_from(words);
+            assert!(read.is_ok(), "{}: {code}: {}", path.display(), read.err().unwrap());
+            typed += 1;
+        }
+    }
+    assert!(typed > 20, "{typed}");
 }
 
 #[test]
