@@ -3,6 +3,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what cannot be read back is a failed test")]
 
+#[path = "support/hostile_lab.rs"]
+mod hostile_lab;
 #[path = "support/judges.rs"]
 mod judges;
 #[path = "support/published_lab.rs"]
@@ -10,6 +12,7 @@ mod published_lab;
 
 use std::process::Command;
 
+use hostile_lab::{ODD, hostile};
 use judges::{openssl, program, python_says, run};
 use meshca::mesh::report_file::schema;
 use published_lab::Lab;
@@ -61,38 +64,6 @@ print(json.dumps({'seen': reader.seen, 'text': reader.text}))
 fn judged(script: &str, text: &str) -> Value {
     serde_json::from_str(&python_says(script, text)).unwrap()
 }
-
-/// A lab in which the remote shows a root with a name that tries to get out of every form.
-fn hostile() -> Lab {
-    let lab = Lab::new();
-    let folder = lab.path("remote/istio-ca-root-cert");
-    std::fs::create_dir_all(&folder).unwrap();
-    let (key, root) = (lab.path("odd.key"), folder.join("root-cert.pem"));
-    let [key, root] = [&key, &root].map(|path| path.to_str().unwrap());
-    let made = openssl([
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "3650",
-        "-keyout",
-        key,
-        "-out",
-        root,
-        "-utf8",
-        "-subj",
-        "/CN==1|,\"<script>alert(1)<\\/script>\"&'|`[x](http:\\/\\/y)",
-    ]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    std::fs::remove_file(key).unwrap();
-    lab
-}
-
-const ODD: &str = "=1|,\"<script>alert(1)</script>\"&'|`[x](http://y)";
 
 #[test]
 fn csv_holds_what_the_json_document_holds() {

@@ -111,7 +111,11 @@ impl Page<'_> {
             text.push_str("<p class=\"warning\">lab: true; nothing here is fit for real traffic.</p>\n");
         }
         if let Some(next) = &self.next {
-            let _ = writeln!(text, "<p>Type next:</p>\n<pre tabindex=\"0\"><code>{}</code></pre>", escaped(next));
+            let _ = writeln!(
+                text,
+                "<p>Type next:</p>\n<pre tabindex=\"0\" role=\"region\" aria-label=\"What to type next\"><code>{}</code></pre>",
+                escaped(next)
+            );
         }
         text
     }
