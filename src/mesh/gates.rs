@@ -76,7 +76,7 @@ fn still_new(convoy: &Convoy<'_>) -> Option<String> {
     let lacking = convoy.signing().filter(|party| !is_settled(party)).filter_map(|party| {
         party.drained_of_new(convoy.pair, convoy.evidence).err().map(|lack| (&party.cluster.name, lack.why))
     });
-    names(&lacking.collect::<Vec<_>>(), "what was signed under the new root lives on")
+    names(lacking, "what was signed under the new root lives on")
 }
 
 /// Who is not seen to trust the old root still; `None`: everybody does. Whoever lost it is beyond the way back, and may
@@ -91,8 +91,8 @@ fn old_gone(convoy: &Convoy<'_>) -> Option<String> {
         !party.cluster.role.has_cacerts() || matches!(party.place, Place::Old | Place::Trusting | Place::Signing)
     };
     let lacking = convoy.parties.values().filter(|party| !trusts_old(party) || !is_behind(party));
-    let lacking = lacking.map(|party| (&party.cluster.name, String::new()));
-    names(&lacking.collect::<Vec<_>>(), &format!("not every cluster is seen to trust {} still", convoy.old_name()))
+    let lacking = lacking.map(|party| (&party.cluster.name, ""));
+    names(lacking, &format!("not every cluster is seen to trust {} still", convoy.old_name()))
 }
 
 /// Why the first target may not begin the walk yet; `None`: it may.
@@ -115,22 +115,21 @@ fn not_begun(convoy: &Convoy<'_>) -> Option<String> {
             convoy.evidence.bundle(party.cluster, wanted).err().map(|lack| lack.why)
         })
     };
-    let lacking: Vec<_> =
-        convoy.parties.values().filter_map(|party| Some((&party.cluster.name, lack(party)?))).collect();
-    names(&lacking, "whether the last root change has ended everywhere is not known")
+    let lacking = convoy.parties.values().filter_map(|party| Some((&party.cluster.name, lack(party)?)));
+    names(lacking, "whether the last root change has ended everywhere is not known")
 }
 
 /// Why a stage is not left yet, in words; `None`: it is.
 fn held(convoy: &Convoy<'_>, stage: Stage) -> Option<String> {
     let lacking =
-        convoy.parties.values().filter_map(|party| Some((&party.cluster.name, party.lack(stage)?.why.clone())));
+        convoy.parties.values().filter_map(|party| Some((&party.cluster.name, party.lack(stage)?.why.as_str())));
     let what = match stage {
         Stage::Trust => format!("not every cluster is known to trust {}", convoy.new_name()),
         Stage::Sign => format!("not every istiod is known to sign under {}", convoy.new_name()),
         Stage::Drain => format!("what was signed under {} lives on", convoy.old_name()),
         Stage::Remove => format!("{} is still shown", convoy.old_name()),
     };
-    names(&lacking.collect::<Vec<_>>(), &what)
+    names(lacking, &what)
 }
 
 /// Why the new root cannot give every target a signer yet; `None`: it can.
@@ -145,7 +144,7 @@ fn unusable(convoy: &Convoy<'_>) -> Option<String> {
         Some(_) => format!("there is no issuing CA under {} yet: meshca issuing create", convoy.new_name()),
         None => format!("nothing lies in stock under {} yet: meshca issue", convoy.new_name()),
     };
-    names(&lacking.map(|party| (&party.cluster.name, String::new())).collect::<Vec<_>>(), &what)
+    names(lacking.map(|party| (&party.cluster.name, "")), &what)
 }
 
 /// Whether the old root may go: people said so now, or it was removed somewhere upon their word, or the mesh file does.
@@ -207,11 +206,13 @@ fn clocks_differ(convoy: &Convoy<'_>) -> Option<Problem> {
 }
 
 /// Some names and the first reason, in words; `None`: there are none.
-fn names(lacking: &[(&ClusterName, String)], what: &str) -> Option<String> {
-    let (first, why) = lacking.first()?;
-    let more = lacking.len().saturating_sub(1);
-    let why = if why.is_empty() { String::new() } else { format!(": {why}") };
-    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+fn names<'a, Why: AsRef<str>>(mut lacking: impl Iterator<Item = (&'a ClusterName, Why)>, what: &str) -> Option<String> {
+    let (first, why) = lacking.next()?;
+    let why = if why.as_ref().is_empty() { String::new() } else { format!(": {}", why.as_ref()) };
+    let more = match lacking.count() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
     Some(format!("{what}; waits for {first}{why}{more}"))
 }
 
@@ -224,10 +225,7 @@ mod tests {
     #[test]
     fn the_first_is_named_with_its_reason_and_the_others_are_counted() {
         let (east, west, far) = (name("east"), name("west"), name("far"));
-        let said = |lacking: &[(&ClusterName, &str)]| {
-            let lacking: Vec<_> = lacking.iter().map(|(name, why)| (*name, (*why).to_owned())).collect();
-            names(&lacking, "nothing").unwrap_or_default()
-        };
+        let said = |lacking: &[(&ClusterName, &str)]| names(lacking.iter().copied(), "nothing").unwrap_or_default();
         assert_eq!(said(&[]), "");
         assert_eq!(said(&[(&east, "")]), "nothing; waits for east");
         assert_eq!(said(&[(&east, "away")]), "nothing; waits for east: away");

@@ -9,6 +9,8 @@
 //!   `rotation.removeAfter`, have said so;
 //! - back, the same holds with the roots exchanged.
 
+use std::cell::OnceCell;
+
 use time::OffsetDateTime;
 
 use crate::mesh::adoption::own_ca_is_useless;
@@ -52,13 +54,24 @@ pub(in crate::mesh) enum Move {
 pub(in crate::mesh) struct Walk<'a> {
     convoy: Convoy<'a>,
     gates: Gates,
+    /// The first trust bundle that roots were to be left out of, in which stage, and what is left of it. All of a fleet have
+    /// the same, as a rule.
+    shrunk: OnceCell<Shrunk>,
+}
+
+/// A trust bundle that roots were left out of.
+#[derive(Debug)]
+struct Shrunk {
+    stage: Stage,
+    from: Vec<u8>,
+    left: Option<Vec<u8>>,
 }
 
 impl<'a> Walk<'a> {
     /// Reads where a walk stands.
     pub(in crate::mesh) fn of(convoy: Convoy<'a>, approvals: &Approvals) -> Self {
         let gates = Gates::of(&convoy, approvals);
-        Self { convoy, gates }
+        Self { convoy, gates, shrunk: OnceCell::new() }
     }
 
     /// What there is to tell about the walk.
@@ -188,7 +201,7 @@ impl<'a> Walk<'a> {
         let named = |root: &&&Certificate| roots.contains(root);
         let names = gone.iter().filter(named).map(|root| root.subject().common_name().unwrap_or("a root"));
         let name = names.collect::<Vec<_>>().join(" and ");
-        match trust_bundle::without(there.bundle(), gone) {
+        match self.left_of(there.bundle(), gone, stage) {
             Some(bundle) => {
                 let why = format!("root-cert.pem loses {name}, which nothing is signed under any more");
                 Move::Rebundle { bundle, stage, why }
@@ -201,6 +214,13 @@ impl<'a> Walk<'a> {
                 ),
             },
         }
+    }
+
+    /// What is left of a trust bundle; which roots go depends on the stage alone.
+    fn left_of(&self, bundle: &[u8], gone: &[&Certificate], stage: Stage) -> Option<Vec<u8>> {
+        let compute = || Shrunk { stage, from: bundle.to_vec(), left: trust_bundle::without(bundle, gone) };
+        let first = self.shrunk.get_or_init(compute);
+        if first.stage == stage && first.from == bundle { first.left.clone() } else { compute().left }
     }
 
     /// The same backwards: signers under the old root again, and, if so wished, the new one out of the trust bundles.
