@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use time::Duration;
 
+use crate::mesh::name_list::few;
 use crate::mesh::windows::Windows;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::Fingerprint;
@@ -300,8 +301,8 @@ impl Mesh {
         self.cluster(name).ok_or_else(|| {
             let known: Vec<&str> = self.clusters.iter().map(|cluster| cluster.name.as_str()).collect();
             Problem::new(Code::UnknownCluster, format!("the mesh file has no cluster named {name}"))
-                .fact(format!("it has  {}", known.join(", ")))
-                .hint("name one of these, or add it to the mesh file")
+                .fact(format!("it has  {}", few(&known)))
+                .hint("name one that is there, or add it to the mesh file")
         })
     }
 
