@@ -122,6 +122,12 @@ fn commands(namespace: &str, manifests: &[&str]) -> Vec<String> {
             "init new",
             "manifests cronjob --image meshca:1",
             "manifests daemon --image meshca:1",
+            "manifests exporter",
+            "manifests alerts",
+            "manifests dashboard",
+            "report -o html",
+            "check -o gitlab",
+            &format!("exporter --listen 127.0.0.1:0 --status-configmap {namespace}/status --home-kubeconfig {admin}"),
             "issue east --passphrase-file passphrase",
             "publish --wait=1s --passphrase-file passphrase",
             "rotate --shard 0/1",
@@ -138,7 +144,8 @@ fn commands(namespace: &str, manifests: &[&str]) -> Vec<String> {
 /// Runs a line with every switch for talkativeness there is; what it said on both ends.
 fn talk(story: &Story, at: &str, line: &str) -> Vec<u8> {
     // What goes on by itself is asked to end after a while, and once: a second signal would end it where it stands.
-    let seconds = if line.contains("--watch") { "4" } else { "0" };
+    let goes_on = line.contains("--watch") || line.starts_with("exporter");
+    let seconds = if goes_on { "4" } else { "0" };
     let mut command = Command::new(judges::program("timeout"));
     command.args(["--foreground", "--preserve-status", "-s", "TERM", seconds]);
     let meshca = story.command(&format!("--at {at} {line}"));

@@ -23,13 +23,19 @@ static CLUSTERS: LazyLock<Clusters> = LazyLock::new(|| Clusters::start(1));
 
 const MOMENT: &str = "2026-11-23T10:00:00Z";
 
-/// What the API server says that this token may do in this namespace, besides what everybody may ask about himself.
+/// What everybody may do: ask about himself, and, if it is a service account, read what is public by intention
+/// (`system:cluster-trust-bundle-discovery`).
+const EVERYBODY: [&str; 2] = ["selfsubject", "clustertrustbundles"];
+
+/// What the API server says that this token may do in this namespace, besides what everybody may.
 fn rights(server: &ApiServer, token: &str, namespace: &str) -> BTreeSet<String> {
     let review = json!({ "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": { "namespace": namespace } });
     let path = "POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews";
     let answer = server.ask(token, path, "application/json", &review.to_string()).unwrap().json();
     let rules = answer["status"]["resourceRules"].as_array().unwrap().iter();
-    let others = rules.filter(|rule| !rule["resources"][0].as_str().unwrap().starts_with("selfsubject"));
+    let is_everybodys =
+        |rule: &&Value| EVERYBODY.iter().any(|it| rule["resources"][0].as_str().unwrap().starts_with(it));
+    let others = rules.filter(|rule| !is_everybodys(rule));
     others.map(|rule| format!("{} {} {}", rule["resources"], rule["resourceNames"], rule["verbs"])).collect()
 }
 
