@@ -2,11 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::pki::plain_text::plain;
+use crate::cli::markup::escaped;
 use crate::problem::Problem;
-
-/// The longest text of one attribute or element, in characters.
-const LONGEST: usize = 2000;
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,23 +77,6 @@ pub(in crate::cli) fn document(name: &str, at: &str, cases: &[Case]) -> String {
     }
     text.push_str("  </testsuite>\n</testsuites>\n");
     text
-}
-
-/// Text for an element or an attribute. Characters that XML 1.0 does not know are replaced.
-fn escaped(text: &str) -> String {
-    let mut made = String::with_capacity(text.len());
-    for c in plain(text, LONGEST).chars() {
-        match c {
-            '&' => made.push_str("&amp;"),
-            '<' => made.push_str("&lt;"),
-            '>' => made.push_str("&gt;"),
-            '"' => made.push_str("&quot;"),
-            '\'' => made.push_str("&apos;"),
-            '\u{fffe}' | '\u{ffff}' => made.push(char::REPLACEMENT_CHARACTER),
-            c => made.push(c),
-        }
-    }
-    made
 }
 
 #[cfg(test)]

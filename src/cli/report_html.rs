@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use ring::digest::{SHA256, digest};
 use time::OffsetDateTime;
 
+use crate::cli::markup::escaped;
 use crate::cli::trust_words;
 use crate::mesh::deadline::WARNING;
 use crate::mesh::fleet::ClusterName;
@@ -19,15 +20,12 @@ use crate::mesh::row::Row;
 use crate::mesh::status::Status;
 use crate::mesh::trust_matrix::{Grid, TrustMatrix, Verdict};
 use crate::pki::moment::{ahead, day, span, utc};
-use crate::pki::plain_text::plain;
 use crate::pki::profile::Tier;
 use crate::problem::Finding;
 
 const STYLE: &str = include_str!("page/report.css");
 const SCRIPT: &str = include_str!("page/report.js");
 
-/// The longest text, in characters.
-const LONGEST: usize = 2000;
 /// The width of a timeline, in its own units.
 const WIDTH: i64 = 1000;
 /// Fleets of at most so many clusters have a line for each in the matrix; of larger ones, those that no pair tells apart
@@ -444,20 +442,4 @@ impl Scales {
             mark("n", now)
         ))
     }
-}
-
-/// Text within an element or an attribute in quotation marks.
-fn escaped(text: &str) -> String {
-    let mut made = String::with_capacity(text.len());
-    for c in plain(text, LONGEST).chars() {
-        match c {
-            '&' => made.push_str("&amp;"),
-            '<' => made.push_str("&lt;"),
-            '>' => made.push_str("&gt;"),
-            '"' => made.push_str("&quot;"),
-            '\'' => made.push_str("&#39;"),
-            c => made.push(c),
-        }
-    }
-    made
 }
