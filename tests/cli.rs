@@ -175,6 +175,10 @@ fn masked_line(line: &str) -> String {
             return format!("{label}[..]");
         }
     }
+    // A CA that OpenSSL makes for a hundred years begins today, wherever the clock of the page stands.
+    if let Some((before, _)) = line.split_once(" (99 y ") {
+        return format!("{} (99 y [..] left)", masked_line(before));
+    }
     // trycmd turns every backslash of what is printed into a slash, and none of what is expected.
     if let Some(continued) = line.strip_suffix('\\') {
         return format!("{}[..]", masked_line(continued));
