@@ -14,7 +14,7 @@ use std::process::Command;
 
 use hostile_lab::{ODD, hostile};
 use judges::{openssl, program, python_says, run};
-use meshca::mesh::report_file::schema;
+use meshca::mesh::report_document::schema;
 use published_lab::Lab;
 use serde_json::Value;
 
@@ -469,7 +469,7 @@ fn all_known(document: &Value, schema: &Value, path: &str) {
         Value::Object(keys) => {
             for (key, value) in keys {
                 let known = &schema["properties"][key];
-                assert!(!known.is_null(), "{path}/{key} is not in the schema: src/mesh/report_file.rs");
+                assert!(!known.is_null(), "{path}/{key} is not in the schema: src/mesh/report_document.rs");
                 assert!(known["description"].is_string() || known["anyOf"].is_array(), "{path}/{key} has no meaning");
                 all_known(value, known, &format!("{path}/{key}"));
             }

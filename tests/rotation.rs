@@ -589,6 +589,52 @@ fn when_the_canary_fails_no_other_is_written_and_otherwise_it_comes_first() {
 }
 
 #[test]
+fn counters_go_on_from_run_to_run_and_begin_anew_where_the_status_is_lost() {
+    let day = |days| later(NEW_YEAR, Duration::days(days));
+    let story = published("", &["east", "west"], NEW_YEAR);
+    let tick = |at: &str| story.with_passphrase(&format!("--at {at} rotate --metrics-textfile m.prom"));
+    let counts = |cluster: &str| {
+        let text = story.read("m.prom");
+        let told = |series: &str| {
+            let series = series.replace('@', cluster);
+            text.lines().find_map(|line| line.strip_prefix(&series)?.strip_prefix(' ')).map(str::to_owned)
+        };
+        [
+            "meshca_rotations_total{cluster=\"@\",outcome=\"success\"}",
+            "meshca_rotations_total{cluster=\"@\",outcome=\"failure\"}",
+            "meshca_errors_total{cluster=\"@\",reason=\"write\"}",
+            "meshca_errors_total{cluster=\"@\",reason=\"refuse\"}",
+            "meshca_errors_total{cluster=\"@\",reason=\"observe\"}",
+            "meshca_last_rotation_attempt_timestamp_seconds{cluster=\"@\"}",
+        ]
+        .map(|series| told(series).unwrap_or("-".to_owned()))
+    };
+    let wanted = |counts: [u32; 5], attempt: Option<&str>| -> [String; 6] {
+        let attempt = attempt.map_or("-".to_owned(), |at| seconds(at).to_string());
+        let mut all = counts.map(|count| count.to_string()).to_vec();
+        all.push(attempt);
+        all.try_into().unwrap()
+    };
+    tick(&day(1)).fine();
+    assert_eq!(counts("east"), wanted([0; 5], None), "each is there at 0 before anything happened");
+    // Nothing can be created in the folder of west: a folder lies where the new link is made.
+    fs::create_dir(story.path("clusters/west/..data_tmp")).unwrap();
+    tick(&day(60)).refused(1, "file-unwritable");
+    tick(&day(61)).refused(1, "file-unwritable");
+    assert_eq!(counts("east"), wanted([1, 0, 0, 0, 0], Some(&day(60))));
+    assert_eq!(counts("west"), wanted([0, 2, 2, 0, 0], Some(&day(61))));
+    // A report repeats it and counts nothing.
+    story.meshca(&format!("--at {} report --quiet --metrics-textfile m.prom", day(61)));
+    assert_eq!(counts("west"), wanted([0, 2, 2, 0, 0], Some(&day(61))));
+    fs::remove_dir(story.path("clusters/west/..data_tmp")).unwrap();
+    tick(&day(62)).fine();
+    assert_eq!(counts("west"), wanted([1, 2, 2, 0, 0], Some(&day(62))));
+    fs::remove_file(story.path("records/status.json")).unwrap();
+    tick(&day(63));
+    assert_eq!(counts("east"), wanted([0; 5], None), "the status that had counted is lost");
+}
+
+#[test]
 fn publish_waits_for_what_can_be_known_and_says_where_nothing_can() {
     let mesh = lab("m1", "", &["east", "west"]).replacen("assumeLoadedAfter: 0s", "assumeLoadedAfter: 1s", 1);
     let mesh = mesh.replacen("    istiod: { assumeLoadedAfter: 0s }\n", "", 1);

@@ -8,8 +8,8 @@ use time::OffsetDateTime;
 use crate::cli::table::{Cell, Line, aligned};
 use crate::mesh::cadence::{Cadence, LastStart};
 use crate::mesh::fleet::ClusterName;
+use crate::mesh::report_document::LastStartPart;
 use crate::mesh::span;
-use crate::mesh::status_document::LastStartPart;
 use crate::pki::moment::{ahead, day};
 
 /// What the mesh file says of the years, and until when what is there can be rotated.
@@ -49,10 +49,10 @@ fn line(start: &LastStart, now: OffsetDateTime) -> Line {
 /// For machines.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::cli) struct CadenceDocument<'a> {
+pub(in crate::cli) struct CadenceDocument {
     rounds: Vec<RoundPart>,
     rules: Vec<RulePart>,
-    last_safe_starts: Vec<LastStartPart<'a>>,
+    last_safe_starts: Vec<LastStartPart>,
 }
 
 #[derive(Serialize)]
@@ -72,8 +72,8 @@ struct RulePart {
     holds: bool,
 }
 
-impl<'a> CadenceDocument<'a> {
-    pub(in crate::cli) fn of(fit: &'a Fit, now: OffsetDateTime) -> Self {
+impl CadenceDocument {
+    pub(in crate::cli) fn of(fit: &Fit, now: OffsetDateTime) -> Self {
         let rounds = fit.cadence.rounds.iter().map(|it| RoundPart {
             role: it.tier.as_str(),
             every_seconds: it.every.whole_seconds(),

@@ -245,7 +245,7 @@ pub(in crate::cli) fn quickstart(folder: &Path, shared: &Shared, voice: Voice, n
     let metrics = folder.join("meshca.prom");
     let desk = Desk::of(made.mesh, shared, voice, now);
     let to = MetricsArguments { metrics_textfile: Some(metrics.clone()), ..MetricsArguments::none() };
-    let (status, told) = desk.tell_watchers(&made.tick, &to);
+    let (status, told) = desk.tell_watchers(&made.tick, None, &to);
     told.map_err(one)?;
     let report = report_words::written(&status, Form::Table, &file, &to.wording(), voice.colour);
     report.and_then(|report| voice.result(&report)).map_err(one)?;

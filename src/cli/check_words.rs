@@ -177,7 +177,7 @@ struct Document<'a> {
     sets: Vec<SetDocument<'a>>,
     /// Only of a whole mesh.
     #[serde(skip_serializing_if = "Option::is_none")]
-    cadence: Option<CadenceDocument<'a>>,
+    cadence: Option<CadenceDocument>,
     /// Only of a whole mesh.
     #[serde(skip_serializing_if = "Option::is_none")]
     trust: Option<TrustPart<'a>>,

@@ -17,8 +17,9 @@ use crate::jobs::report;
 use crate::jobs::rotate::Tick;
 use crate::mesh::fleet::Mesh;
 use crate::mesh::metrics::{self, Told};
-use crate::mesh::public_status::PublicStatus;
+use crate::mesh::report_document::ReportDocument;
 use crate::mesh::status::{Status, status};
+use crate::mesh::tally;
 use crate::problem::{Code, Problem};
 use crate::world::brake::Brake;
 use crate::world::entropy::Entropy;
@@ -119,13 +120,22 @@ impl<'a> Desk<'a> {
     }
 
     /// What the unattended side leaves for its watchers: the public status and the metrics. A tick that acted has
-    /// acted, whether or not they can be written; what can be, is.
-    pub(in crate::cli) fn tell_watchers(&self, tick: &Tick, to: &MetricsArguments) -> (Status, Result<(), Problem>) {
+    /// acted, whether or not they can be written; what can be, is. Counters go on from the status before this one.
+    pub(in crate::cli) fn tell_watchers(
+        &self,
+        tick: &Tick,
+        earlier: Option<&ReportDocument>,
+        to: &MetricsArguments,
+    ) -> (Status, Result<(), Problem>) {
         let status = status(&self.mesh, &tick.holdings, &tick.observed, self.now);
-        let status = Status { recorded_at: report::recorded_at(&self.mesh), ..status };
+        let mut status = Status { recorded_at: report::recorded_at(&self.mesh), ..status };
+        if let Some(earlier) = earlier {
+            tally::carry(earlier, &mut status);
+        }
+        tally::count(&tick.plan, &tick.done, &mut status);
         #[cfg(feature = "k8s")]
         if let Some(exhibit) = &self.exhibit {
-            exhibit.show(PublicStatus::of(&status));
+            exhibit.show(ReportDocument::of(&status));
         }
         let kept = match mesh_folder::records_folder(&self.mesh) {
             Some(folder) => report_words::written(&status, Form::Json, "", &to.wording(), false)
@@ -144,7 +154,7 @@ impl<'a> Desk<'a> {
         if to.is_nowhere() {
             return Ok(());
         }
-        let text = metrics::render(Told::Present(&PublicStatus::of(status)), self.now, &to.wording());
+        let text = metrics::render(Told::Present(&ReportDocument::of(status)), self.now, &to.wording());
         let written = to.metrics_textfile.as_ref().map_or(Ok(()), |path| report::write_textfile(path, &text));
         #[cfg(feature = "k8s")]
         let written = {

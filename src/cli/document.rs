@@ -12,7 +12,7 @@ use crate::mesh::holdings::{Held, Prepared};
 use crate::mesh::leak_document::LeakPart;
 use crate::mesh::ledger::{Entry, Ledger};
 use crate::mesh::loaded::Loaded;
-use crate::mesh::progress_document::ProgressPart;
+use crate::mesh::progress_document::RootChangePart;
 use crate::mesh::step::Act;
 use crate::pki::certificate::Certificate;
 use crate::pki::moment::utc;
@@ -235,8 +235,8 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
         dry_run: bool,
         steps: Vec<One<'a>>,
         next_ceremony: Option<CeremonyDocument>,
-        root_change: Option<ProgressPart<'a>>,
-        leaks: Vec<LeakPart<'a>>,
+        root_change: Option<RootChangePart>,
+        leaks: Vec<LeakPart>,
     }
     #[derive(Serialize)]
     struct One<'a> {
@@ -271,7 +271,7 @@ pub fn tick(tick: &Tick, dry_run: bool) -> impl Serialize + use<'_> {
         dry_run,
         steps: steps.collect(),
         next_ceremony: tick.plan.ceremonies.first().map(CeremonyDocument::from),
-        root_change: tick.plan.root_change.as_ref().map(ProgressPart::of),
+        root_change: tick.plan.root_change.as_ref().map(RootChangePart::of),
         leaks: tick.plan.leaks.iter().map(LeakPart::of).collect(),
     }
 }

@@ -5,12 +5,21 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::mesh::cluster_label::ClusterLabel;
-use crate::mesh::metrics::Wording;
+use crate::mesh::metrics::{Build, Wording};
 #[cfg(feature = "k8s")]
 use crate::world::pushgateway::Place;
 
 /// The program's version, as it stands in metrics.
 pub(in crate::cli) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Which program makes the metrics. Its revision is what whoever built it said by `MESHCA_REVISION`.
+pub(in crate::cli) const BUILD: Build<'static> = Build {
+    version: VERSION,
+    revision: match option_env!("MESHCA_REVISION") {
+        Some(revision) => revision,
+        None => "",
+    },
+};
 
 /// Where metrics go, as it is typed.
 #[derive(Debug, Args)]
@@ -39,7 +48,7 @@ pub struct LabelArgument {
 impl MetricsArguments {
     /// In which words.
     pub(in crate::cli) fn wording(&self) -> Wording<'_> {
-        Wording::text(&self.label.cluster_label, VERSION)
+        Wording::text(&self.label.cluster_label, BUILD)
     }
 
     /// Whether they go to standard output at most.

@@ -16,7 +16,7 @@ use crate::mesh::fleet::ClusterName;
 use crate::mesh::loaded::Loaded;
 use crate::mesh::metrics::{self, Wording};
 use crate::mesh::outcome::Outcome;
-use crate::mesh::public_status::PublicStatus;
+use crate::mesh::report_document::ReportDocument;
 use crate::mesh::row::Row;
 use crate::mesh::standing::Standing;
 use crate::mesh::status::{Look, Status};
@@ -121,7 +121,7 @@ pub fn chosen(
             .map_err(|error| failed(error.to_string())),
         Form::Yaml => serde_saphyr::to_string(document().as_ref()).map_err(|error| failed(error.to_string())),
         Form::Prometheus => {
-            Ok(metrics::render(metrics::Told::Present(&PublicStatus::of(status)), status.generated_at, wording))
+            Ok(metrics::render(metrics::Told::Present(&ReportDocument::of(status)), status.generated_at, wording))
         }
         Form::Csv => Ok(report_csv::written(status, &all())),
         Form::Markdown => {
@@ -353,10 +353,11 @@ mod tests {
     use super::*;
     use crate::mesh::cluster_label::ClusterLabel;
     use crate::mesh::fleet_story::{NOW, Story};
+    use crate::mesh::metrics::Build;
     use crate::mesh::status::status;
     use time::Duration;
 
-    const PLAIN: Wording<'static> = Wording::text(&ClusterLabel::USUAL, "0.1.0");
+    const PLAIN: Wording<'static> = Wording::text(&ClusterLabel::USUAL, Build { version: "0.1.0", revision: "" });
 
     fn seen(story: &Story) -> Status {
         status(&story.mesh, &story.holdings, &story.observed, NOW)

@@ -50,7 +50,7 @@ impl Desk<'_> {
         let earlier = report::earlier(earlier, &self.mesh).map_err(one)?;
         let status = report::run(&self.mesh, &self.store, &self.targets(), order.limits(), self.now).map_err(one)?;
         self.send_metrics(&status, &order.metrics).map_err(one)?;
-        let changes = report::changed(&earlier, &status).map_err(one)?;
+        let changes = report::changed(&earlier, &status);
         let since = earlier.generated_at.as_str();
         let document = report_changes_words::document(&changes, &self.mesh.name, since, self.now);
         let voice = self.voice.about(changes.is_empty());

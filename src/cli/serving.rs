@@ -9,12 +9,12 @@ use crate::cli::args::Shared;
 use crate::cli::desk::{Ended, one};
 use crate::cli::exit::Exit;
 use crate::cli::exporter_arguments::ExporterArguments;
-use crate::cli::metrics_arguments::VERSION;
+use crate::cli::metrics_arguments::BUILD;
 use crate::cli::problem_words;
 use crate::cli::voice::Voice;
 use crate::jobs::exporter::Exhibit;
 use crate::jobs::report::STATUS;
-use crate::mesh::public_status::PublicStatus;
+use crate::mesh::report_document::ReportDocument;
 use crate::problem::{Code, Problem};
 use crate::world::brake::{Brake, Turn};
 use crate::world::http_server::HttpServer;
@@ -34,7 +34,7 @@ pub(in crate::cli) fn run(order: &ExporterArguments, shared: &Shared, voice: Voi
     let brake = Arc::new(Brake::default());
     signals::pull(Arc::clone(&brake)).map_err(one)?;
     let mut source = Source::of(order, shared)?;
-    let exhibit = Arc::new(Exhibit::new(order.label.cluster_label.clone(), VERSION));
+    let exhibit = Arc::new(Exhibit::new(order.label.cluster_label.clone(), BUILD));
     let server = serve(order.listen, &exhibit, voice, now).map_err(one)?;
     let every = order.every.unwrap_or(source.usual_pause()).unsigned_abs();
     let mut last = None;
@@ -118,7 +118,7 @@ impl Source {
     }
 
     /// Reads it, if it changed.
-    fn look(&mut self) -> Result<Option<PublicStatus>, Problem> {
+    fn look(&mut self) -> Result<Option<ReportDocument>, Problem> {
         match self {
             Source::File(file) => file.look(),
             Source::Maps(maps) => maps.look(),

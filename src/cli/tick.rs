@@ -1,6 +1,6 @@
 //! `rotate`: one tick in words, and how it ends.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
@@ -10,11 +10,13 @@ use crate::cli::root_change_words::Alarm;
 use crate::cli::rotate_arguments::RotateArguments;
 use crate::cli::{document, fleet_words, problem_words, root_change_words};
 use crate::jobs::courier::Courier;
+use crate::jobs::report;
 use crate::jobs::rotate::{self, Tick};
 use crate::mesh::deadline::Ceremony;
 use crate::mesh::gates;
 use crate::mesh::leak::Leak;
 use crate::mesh::ledger;
+use crate::mesh::report_document::ReportDocument;
 use crate::mesh::status::Status;
 #[cfg(feature = "k8s")]
 use crate::mesh::status_part;
@@ -22,8 +24,9 @@ use crate::mesh::step::Act;
 use crate::pki::profile::Tier;
 use crate::problem::{Code, Finding, Problem, Severity};
 #[cfg(feature = "k8s")]
-use crate::world::kubernetes::status_map;
+use crate::world::kubernetes::status_map::{self, StatusMaps};
 use crate::world::ledger_file::About;
+use crate::world::mesh_folder;
 use crate::world::passphrase::PassphraseSource;
 
 fn interrupted() -> Problem {
@@ -58,8 +61,9 @@ impl Desk<'_> {
             let tick = tick.map_err(one)?;
             // Who is to end has no time for those who watch.
             if tick.hold.is_none() && own.is_none() {
-                let (status, told) = self.tell_watchers(&tick, &order.metrics);
-                unwatched = told.and(self.tell_home(order, &status)).err();
+                let (earlier, unread) = self.earlier_status(order);
+                let (status, told) = self.tell_watchers(&tick, earlier.as_deref(), &order.metrics);
+                unwatched = told.and(self.tell_home(order, &status)).err().or(unread);
             }
             unwatched = recorded.err().or(unwatched);
             tick
@@ -107,6 +111,29 @@ impl Desk<'_> {
              until its intermediate ends or a revocation list is published; meshca report   says until when"
         ));
         Ok(())
+    }
+
+    /// The status of the tick before this one, upon which counters go on: where it is left for all replicas, or in the
+    /// records folder, or as this process told it; and why it could not be read, where that must not stay so.
+    #[cfg(feature = "k8s")]
+    fn earlier_status(&self, order: &RotateArguments) -> (Option<Arc<ReportDocument>>, Option<Problem>) {
+        let home = &order.home;
+        if let Some(Own { namespace, name }) = &home.status_configmap {
+            let looked = StatusMaps::new(home.access.access(), self.mesh.rotation.deadline, namespace, name).look();
+            return match looked {
+                Ok(status) => (status.map(Arc::new), None),
+                // There is none yet, or one of another version: counters begin anew, and this tick writes it.
+                Err(problem) if problem.code() == Code::StatusUnreadable => (None, None),
+                Err(problem) => (None, Some(problem)),
+            };
+        }
+        let kept = mesh_folder::records_folder(&self.mesh).and_then(report::kept_status).map(Arc::new);
+        (kept.or_else(|| self.exhibit.as_ref()?.present()), None)
+    }
+
+    #[cfg(not(feature = "k8s"))]
+    fn earlier_status(&self, _: &RotateArguments) -> (Option<Arc<ReportDocument>>, Option<Problem>) {
+        (mesh_folder::records_folder(&self.mesh).and_then(report::kept_status).map(Arc::new), None)
     }
 
     /// Leaves the status in ConfigMaps of the cluster that meshca runs in, where that is asked for.

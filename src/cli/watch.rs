@@ -8,7 +8,7 @@ use crate::cli::args::Shared;
 use crate::cli::desk::{Desk, Ended, one};
 use crate::cli::exit::Exit;
 #[cfg(feature = "k8s")]
-use crate::cli::metrics_arguments::VERSION;
+use crate::cli::metrics_arguments::BUILD;
 use crate::cli::rotate_arguments::RotateArguments;
 #[cfg(feature = "k8s")]
 use crate::cli::serving;
@@ -35,7 +35,7 @@ pub(in crate::cli) fn run(order: &RotateArguments, shared: &Shared, voice: Voice
     #[cfg(feature = "k8s")]
     let (exhibit, server) = match order.listen {
         Some(listen) => {
-            let exhibit = Arc::new(Exhibit::new(order.metrics.label.cluster_label.clone(), VERSION));
+            let exhibit = Arc::new(Exhibit::new(order.metrics.label.cluster_label.clone(), BUILD));
             if order.home.lease.is_some() {
                 exhibit.stand_by();
             }

@@ -6,8 +6,8 @@ use time::OffsetDateTime;
 
 use crate::mesh::cluster_label::ClusterLabel;
 use crate::mesh::exposition::Exposition;
-use crate::mesh::metrics::{self, Told, Wording};
-use crate::mesh::public_status::PublicStatus;
+use crate::mesh::metrics::{self, Build, Told, Wording};
+use crate::mesh::report_document::ReportDocument;
 use crate::world::http_server::{Answer, Asked};
 
 /// What is told, and in which words; shared by who looks at the status and by who answers.
@@ -15,26 +15,26 @@ use crate::world::http_server::{Answer, Asked};
 pub struct Exhibit {
     shown: Mutex<Shown>,
     cluster_label: ClusterLabel,
-    version: &'static str,
+    build: Build<'static>,
 }
 
 #[derive(Debug, Clone)]
 enum Shown {
     Nothing,
     StandsBy,
-    Present(Arc<PublicStatus>),
-    Past(Arc<PublicStatus>),
+    Present(Arc<ReportDocument>),
+    Past(Arc<ReportDocument>),
 }
 
 impl Exhibit {
     /// Nothing is known yet.
     #[must_use]
-    pub const fn new(cluster_label: ClusterLabel, version: &'static str) -> Self {
-        Self { shown: Mutex::new(Shown::Nothing), cluster_label, version }
+    pub const fn new(cluster_label: ClusterLabel, build: Build<'static>) -> Self {
+        Self { shown: Mutex::new(Shown::Nothing), cluster_label, build }
     }
 
     /// From now on this status is told of.
-    pub fn show(&self, status: PublicStatus) {
+    pub fn show(&self, status: ReportDocument) {
         *self.shown() = Shown::Present(Arc::new(status));
     }
 
@@ -48,10 +48,19 @@ impl Exhibit {
         };
     }
 
+    /// What is told of, if it could be read at the last look.
+    #[must_use]
+    pub fn present(&self) -> Option<Arc<ReportDocument>> {
+        match &*self.shown() {
+            Shown::Present(status) => Some(Arc::clone(status)),
+            Shown::Nothing | Shown::StandsBy | Shown::Past(_) => None,
+        }
+    }
+
     /// Whether what is told is a status of this second.
     #[must_use]
     pub fn is_of(&self, moment: OffsetDateTime) -> bool {
-        matches!(&*self.shown(), Shown::Present(status) if status.generated_at() == moment.truncate_to_second())
+        matches!(&*self.shown(), Shown::Present(status) if status.generated_at_seconds == moment.truncate_to_second())
     }
 
     /// Another replica works and tells of the fleet, and this one would only tell something older.
@@ -85,7 +94,7 @@ impl Exhibit {
             Shown::Present(status) => Told::Present(status),
             Shown::Past(status) => Told::Past(status),
         };
-        metrics::render(told, now, &Wording { exposition, ..Wording::text(&self.cluster_label, self.version) })
+        metrics::render(told, now, &Wording { exposition, ..Wording::text(&self.cluster_label, self.build) })
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {

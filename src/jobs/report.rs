@@ -12,9 +12,11 @@ use crate::mesh::holdings::Holdings;
 use crate::mesh::limit::Limits;
 use crate::mesh::observed::Observed;
 use crate::mesh::plan::root_change;
+use crate::mesh::public_status;
 use crate::mesh::report_changes::{Change, changes};
-use crate::mesh::report_file::{LARGEST, ReportFile};
+use crate::mesh::report_document::{LARGEST, ReportDocument};
 use crate::mesh::status::{Status, status_by};
+use crate::mesh::tally::carry;
 use crate::mesh::trust_matrix::{TrustMatrix, trust_matrix};
 use crate::pki::plain_text::plain;
 use crate::problem::{Code, Problem};
@@ -44,7 +46,7 @@ pub fn run(
     now: OffsetDateTime,
 ) -> Result<Status, Problem> {
     let (holdings, observed) = look(mesh, store, targets, now)?;
-    Ok(Status { recorded_at: recorded_at(mesh), ..status_by(limits, mesh, &holdings, &observed, now) })
+    Ok(with_records(mesh, status_by(limits, mesh, &holdings, &observed, now)))
 }
 
 /// The same, and who verifies whom.
@@ -59,7 +61,7 @@ pub fn with_trust(
     now: OffsetDateTime,
 ) -> Result<(Status, TrustMatrix), Problem> {
     let (holdings, observed) = look(mesh, store, targets, now)?;
-    let status = Status { recorded_at: recorded_at(mesh), ..status_by(limits, mesh, &holdings, &observed, now) };
+    let status = with_records(mesh, status_by(limits, mesh, &holdings, &observed, now));
     Ok((status, trust_matrix(mesh, &holdings, &observed, now)))
 }
 
@@ -78,6 +80,24 @@ fn look(
     Ok((holdings, observed))
 }
 
+/// The status with what the records folder knows beside it: when the last entry of the ledger was made, and what earlier
+/// ticks counted.
+fn with_records(mesh: &Mesh, status: Status) -> Status {
+    let mut status = Status { recorded_at: recorded_at(mesh), ..status };
+    if let Some(earlier) = records_folder(mesh).and_then(kept_status) {
+        carry(&earlier, &mut status);
+    }
+    status
+}
+
+/// The public status in the records folder; `None`: there is none that can be read.
+#[must_use]
+pub fn kept_status(records: &Path) -> Option<ReportDocument> {
+    let path = records.join(STATUS);
+    let text = files::read(&path, public_status::LARGEST).ok()?;
+    public_status::read(text.expose(), STATUS).ok()
+}
+
 /// When the last entry of the ledger was made, UTC; `None`: there is no ledger file, it is empty, or its end cannot be
 /// read. Its links are not verified, and nothing is decided by it.
 #[must_use]
@@ -89,11 +109,14 @@ pub fn recorded_at(mesh: &Mesh) -> Option<OffsetDateTime> {
 ///
 /// # Errors
 /// `file-unreadable`, `file-too-large`; `report-malformed`: it is none, or one of another mesh.
-pub fn earlier(path: &Path, mesh: &Mesh) -> Result<ReportFile, Problem> {
+pub fn earlier(path: &Path, mesh: &Mesh) -> Result<ReportDocument, Problem> {
     let is_input = path == Path::new("-");
     let text = if is_input { files::read_standard_input(LARGEST) } else { files::read(path, LARGEST) }?;
     let name = if is_input { "standard input".to_owned() } else { path.display().to_string() };
-    let report = ReportFile::parse(text.expose(), &name)?;
+    let report = ReportDocument::read(text.expose()).map_err(|why| {
+        Problem::new(Code::ReportMalformed, format!("{name} is no report of meshca as JSON: {why}"))
+            .hint("meshca report -o json > OLD.json")
+    })?;
     if report.mesh != mesh.name {
         let what = format!("{name} is a report of another mesh");
         return Err(Problem::new(Code::ReportMalformed, what)
@@ -105,15 +128,9 @@ pub fn earlier(path: &Path, mesh: &Mesh) -> Result<ReportFile, Problem> {
 }
 
 /// The changes from an earlier report to a status.
-///
-/// # Errors
-/// `output-failed`, when a serializer fails; none is known to.
-pub fn changed(earlier: &ReportFile, status: &Status) -> Result<Vec<Change>, Problem> {
-    let failed = |error: &str| Problem::new(Code::OutputFailed, format!("the status cannot be compared with: {error}"));
-    // By way of the document, so that both are seen with the same eyes.
-    let text = serde_json::to_vec(status).map_err(|error| failed(&error.to_string()))?;
-    let now = ReportFile::parse(&text, "the status").map_err(|problem| failed(problem.what()))?;
-    Ok(changes(earlier, &now))
+#[must_use]
+pub fn changed(earlier: &ReportDocument, status: &Status) -> Vec<Change> {
+    changes(earlier, &ReportDocument::of(status))
 }
 
 /// Writes metrics for a textfile collector, by rename, so that none ever reads a part.

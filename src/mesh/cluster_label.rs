@@ -7,7 +7,7 @@ use std::borrow::Cow;
 pub struct ClusterLabel(Cow<'static, str>);
 
 /// Names that a scrape gives to series by itself, and those of our other labels: ours would be renamed or lost.
-const TAKEN: [&str; 19] = [
+const TAKEN: [&str; 22] = [
     "container",
     "endpoint",
     "fingerprint",
@@ -19,7 +19,10 @@ const TAKEN: [&str; 19] = [
     "kind",
     "namespace",
     "node",
+    "outcome",
     "pod",
+    "reason",
+    "revision",
     "role",
     "serial",
     "service",

@@ -22,6 +22,16 @@ impl Exposition {
         }
     }
 
+    /// What the lines before a family's samples call it. The samples of a counter are called as in its own name.
+    #[must_use]
+    pub fn family_name(self, name: &str) -> &str {
+        match self {
+            Exposition::Text => name,
+            // OpenMetrics 1.0, "Counter": `_total` belongs to the sample, not to the family.
+            Exposition::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
+        }
+    }
+
     /// The last line.
     #[must_use]
     pub const fn end(self) -> &'static str {

@@ -1,4 +1,4 @@
-//! The status as metrics. Gauges only, no time stamps on samples. What is not known has no sample, never 0 or −1.
+//! The status as metrics: gauges and counters, no time stamps on samples. What is not known has no sample, never 0 or −1.
 //!
 //! They are made from what the public status says and from nothing else, so that a report, a textfile and an exporter
 //! write the same series.
@@ -13,8 +13,10 @@ use crate::mesh::cluster_label::ClusterLabel;
 use crate::mesh::deadline::ends_soon;
 use crate::mesh::exposition::Exposition;
 use crate::mesh::observed::Grade;
-use crate::mesh::public_status::{PublicFacts, PublicRow, PublicStatus, PublicWindow};
+use crate::mesh::report_document::{ReportDocument, WindowPart};
+use crate::mesh::row_document::{KnownFacts, RowPart};
 use crate::mesh::stage::Stage;
+use crate::mesh::tally::Tally;
 use crate::pki::profile::Tier;
 
 /// Of the certificates of one role in one cluster, so many have series of their own: those that end first. What lies in a
@@ -22,7 +24,7 @@ use crate::pki::profile::Tier;
 pub const MOST_DETAILS: usize = 8;
 
 /// Series of one cluster at most, whatever lies in it.
-pub const MOST_SERIES_OF_A_CLUSTER: usize = 3 * (3 + 3 * MOST_DETAILS) + 10;
+pub const MOST_SERIES_OF_A_CLUSTER: usize = 3 * (3 + 3 * MOST_DETAILS) + 16;
 
 /// The label that names the cluster, in [`FAMILIES`]; in the text it has the name that is wished for.
 const CLUSTER: &str = "cluster";
@@ -32,17 +34,37 @@ const CLUSTER: &str = "cluster";
 pub struct Family {
     /// Its name.
     pub name: &'static str,
-    /// Its type as in the exposition.
-    pub kind: &'static str,
+    /// Its type.
+    pub kind: Kind,
     /// What it says, as one sentence.
     pub help: &'static str,
     /// The labels of its samples, in their order.
     pub labels: &'static [&'static str],
 }
 
+/// The types of metrics that there are here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// How something stands.
+    Gauge,
+    /// How often something happened.
+    Counter,
+}
+
+impl Kind {
+    /// The word in the exposition.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+        }
+    }
+}
+
 macro_rules! families {
-    ($( $constant:ident = $name:literal [$($label:literal),*] $help:literal; )*) => {
-        $( const $constant: Family = Family { name: $name, kind: "gauge", help: $help, labels: &[$($label),*] }; )*
+    ($( $constant:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal; )*) => {
+        $( const $constant: Family = Family { name: $name, kind: Kind::$kind, help: $help, labels: &[$($label),*] }; )*
 
         /// Every family, in the order in which it is written.
         pub const FAMILIES: &[Family] = &[ $( $constant, )* ];
@@ -50,61 +72,67 @@ macro_rules! families {
 }
 
 families! {
-    EXPIRY = "istio_cert_expiry_timestamp" ["cluster", "role"]
+    EXPIRY = Gauge "istio_cert_expiry_timestamp" ["cluster", "role"]
         "End of the certificate of this role in the cluster that ends first, in Unix seconds; of a remote, what signs and roots it.";
-    EXPIRES_SOON = "meshca_certificate_expires_soon" ["cluster", "role"]
+    EXPIRES_SOON = Gauge "meshca_certificate_expires_soon" ["cluster", "role"]
         "1 if the certificate of this role in the cluster that ends first has less than seven days left, else 0.";
-    NOT_AFTER = "meshca_certificate_not_after_timestamp_seconds" ["cluster", "role", "fingerprint"]
+    NOT_AFTER = Gauge "meshca_certificate_not_after_timestamp_seconds" ["cluster", "role", "fingerprint"]
         "Last second in which the certificate is valid, in Unix seconds.";
-    NOT_BEFORE = "meshca_certificate_not_before_timestamp_seconds" ["cluster", "role", "fingerprint"]
+    NOT_BEFORE = Gauge "meshca_certificate_not_before_timestamp_seconds" ["cluster", "role", "fingerprint"]
         "First second in which the certificate is valid, in Unix seconds.";
-    RENEWAL = "meshca_certificate_renewal_timestamp_seconds" ["cluster", "role"]
+    RENEWAL = Gauge "meshca_certificate_renewal_timestamp_seconds" ["cluster", "role"]
         "When the renewal of the certificate is due, in Unix seconds.";
-    INFO = "meshca_certificate_info" ["cluster", "role", "fingerprint", "serial", "subject_cn", "issuer_cn", "key_algorithm"]
+    INFO = Gauge "meshca_certificate_info" ["cluster", "role", "fingerprint", "serial", "subject_cn", "issuer_cn", "key_algorithm"]
         "Always 1; the labels tell what the certificate is.";
-    MANAGED = "meshca_cluster_managed" ["cluster"]
+    MANAGED = Gauge "meshca_cluster_managed" ["cluster"]
         "Always 1, for every cluster of the mesh file, whether or not it can be seen.";
-    UP = "meshca_cluster_up" ["cluster"]
+    UP = Gauge "meshca_cluster_up" ["cluster"]
         "1 if everything in the cluster could be seen and read at the last look, else 0.";
-    OBSERVED = "meshca_last_observation_timestamp_seconds" ["cluster"]
+    OBSERVED = Gauge "meshca_last_observation_timestamp_seconds" ["cluster"]
         "When the cluster was last seen, in Unix seconds.";
-    WRITTEN = "meshca_last_rotation_success_timestamp_seconds" ["cluster"]
+    WRITTEN = Gauge "meshca_last_rotation_success_timestamp_seconds" ["cluster"]
         "When the set in the cluster was written, in Unix seconds.";
-    LOADED = "meshca_istiod_loaded" ["cluster", "grade"]
+    ATTEMPT = Gauge "meshca_last_rotation_attempt_timestamp_seconds" ["cluster"]
+        "When rotate last took a step in the cluster, or failed to, in Unix seconds.";
+    ROTATIONS = Counter "meshca_rotations_total" ["cluster", "outcome"]
+        "Steps of rotate in the cluster (a set written, an istiod restarted), by outcome: success or failure.";
+    ERRORS = Counter "meshca_errors_total" ["cluster", "reason"]
+        "Ticks of rotate in which something was wrong in the cluster, by reason: observe, refuse or write.";
+    LOADED = Gauge "meshca_istiod_loaded" ["cluster", "grade"]
         "1 if istiod signs with the intermediate in its cacerts, 0 if a replica was seen to sign with another; grade says how well it is known.";
-    LOADED_GRADE = "meshca_istiod_loaded_grade" ["cluster", "grade"]
+    LOADED_GRADE = Gauge "meshca_istiod_loaded_grade" ["cluster", "grade"]
         "1 for how well it is known whether istiod signs with the intermediate in its cacerts (seen, assumed or none), 0 for the other grades.";
-    PAUSED = "meshca_rotation_paused" []
+    PAUSED = Gauge "meshca_rotation_paused" []
         "1 if rotation is paused in the mesh file, else 0.";
-    ROOT_CHANGE = "meshca_root_change_stage" ["stage"]
+    ROOT_CHANGE = Gauge "meshca_root_change_stage" ["stage"]
         "1 for the stage that the root change under way is in, 0 for the other stages; absent where there is none.";
-    WAITS_FOR = "meshca_root_change_waits_for" ["cluster"]
+    WAITS_FOR = Gauge "meshca_root_change_waits_for" ["cluster"]
         "For each cluster that keeps a root change in its stage: 1 if it does so longer than it should, else 0.";
-    WINDOW_OPEN = "meshca_rotation_window_open" []
+    WINDOW_OPEN = Gauge "meshca_rotation_window_open" []
         "1 if a maintenance window is open, else 0; without windows in the mesh file there is no sample.";
-    WINDOW_OPENS = "meshca_rotation_window_opens_timestamp_seconds" []
+    WINDOW_OPENS = Gauge "meshca_rotation_window_opens_timestamp_seconds" []
         "When the next maintenance window opens, in Unix seconds; while one is open there is no sample.";
-    CEREMONY = "meshca_next_ceremony_timestamp_seconds" ["tier"]
+    CEREMONY = Gauge "meshca_next_ceremony_timestamp_seconds" ["tier"]
         "Last safe moment to begin the next ceremony for this tier, in Unix seconds.";
-    LAST_START = "meshca_rotation_last_safe_start_timestamp_seconds" ["kind", "cluster"]
+    LAST_START = Gauge "meshca_rotation_last_safe_start_timestamp_seconds" ["kind", "cluster"]
         "Last moment in which this kind of rotation can safely begin, in Unix seconds; cluster is empty where it is the whole fleet's.";
-    READABLE = "meshca_status_readable" []
+    READABLE = Gauge "meshca_status_readable" []
         "1 if the status that these metrics tell of could be read at the last look, else 0; they then tell of the last one that could.";
-    STATUS_TIME = "meshca_status_timestamp_seconds" []
+    STATUS_TIME = Gauge "meshca_status_timestamp_seconds" []
         "When the status was made that these metrics tell of, in Unix seconds; of several parts, the oldest.";
-    LEDGER_TIME = "meshca_ledger_timestamp_seconds" []
+    LEDGER_TIME = Gauge "meshca_ledger_timestamp_seconds" []
         "When the last entry of the ledger was made, in Unix seconds; where there is no ledger file there is no sample.";
-    BUILD = "meshca_build_info" ["version"]
-        "Always 1; the label tells which meshca made these metrics.";
+    BUILD = Gauge "meshca_build_info" ["version", "revision"]
+        "Always 1; the labels tell which meshca made these metrics.";
 }
 
 /// What is told of.
 #[derive(Debug, Clone, Copy)]
 pub enum Told<'a> {
     /// A status that was read at the last look.
-    Present(&'a PublicStatus),
+    Present(&'a ReportDocument),
     /// The last one that could be read: at the last look, none could.
-    Past(&'a PublicStatus),
+    Past(&'a ReportDocument),
     /// None ever was.
     Nothing,
     /// This replica is not the one that works: another tells of the fleet.
@@ -118,15 +146,24 @@ pub struct Wording<'a> {
     pub exposition: Exposition,
     /// What the label is called that names the cluster.
     pub cluster_label: &'a ClusterLabel,
-    /// The version of the program.
+    /// The program that makes them.
+    pub build: Build<'a>,
+}
+
+/// A build of the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Build<'a> {
+    /// Its version.
     pub version: &'a str,
+    /// The commit that it was built from; empty: whoever built it did not say.
+    pub revision: &'a str,
 }
 
 impl<'a> Wording<'a> {
     /// The text that everybody takes, with this label for the cluster.
     #[must_use]
-    pub const fn text(cluster_label: &'a ClusterLabel, version: &'a str) -> Self {
-        Self { exposition: Exposition::Text, cluster_label, version }
+    pub const fn text(cluster_label: &'a ClusterLabel, build: Build<'a>) -> Self {
+        Self { exposition: Exposition::Text, cluster_label, build }
     }
 }
 
@@ -134,7 +171,7 @@ impl<'a> Wording<'a> {
 #[must_use]
 pub fn render(told: Told<'_>, now: OffsetDateTime, wording: &Wording<'_>) -> String {
     let mut samples = Samples { of: BTreeMap::new(), cluster_label: wording.cluster_label.as_str() };
-    samples.set(&BUILD, &[wording.version], 1);
+    samples.set(&BUILD, &[wording.build.version, wording.build.revision], 1);
     match told {
         Told::Present(status) | Told::Past(status) => {
             samples.set(&READABLE, &[], i64::from(matches!(told, Told::Present(_))));
@@ -153,12 +190,12 @@ struct Samples<'a> {
 }
 
 impl Samples<'_> {
-    fn status(&mut self, status: &PublicStatus, now: OffsetDateTime) {
-        self.set(&STATUS_TIME, &[], status.generated_at.unix_timestamp());
-        if let Some(at) = status.recorded_at {
+    fn status(&mut self, status: &ReportDocument, now: OffsetDateTime) {
+        self.set(&STATUS_TIME, &[], status.generated_at_seconds.unix_timestamp());
+        if let Some(at) = status.recorded_at_seconds {
             self.set(&LEDGER_TIME, &[], at.unix_timestamp());
         }
-        let mut rows_of: BTreeMap<&str, Vec<&PublicRow>> = BTreeMap::new();
+        let mut rows_of: BTreeMap<&str, Vec<&RowPart>> = BTreeMap::new();
         for row in &status.rows {
             if let Some(cluster) = &row.cluster {
                 rows_of.entry(cluster).or_default().push(row);
@@ -170,28 +207,31 @@ impl Samples<'_> {
             self.cluster(&look.cluster, rows, now);
             self.set(&MANAGED, &[&look.cluster], 1);
             self.set(&UP, &[&look.cluster], i64::from(up));
-            if let Some(at) = look.at.filter(|_| up) {
+            if let Some(at) = look.observed_at_seconds.filter(|_| up) {
                 self.set(&OBSERVED, &[&look.cluster], at.unix_timestamp());
             }
-            if let Some(at) = look.written_at {
+            if let Some(at) = look.written_at_seconds {
                 self.set(&WRITTEN, &[&look.cluster], at.unix_timestamp());
+            }
+            if let Some(tally) = &look.tally {
+                self.tally(&look.cluster, tally);
             }
         }
         self.fleet(status, now);
     }
 
-    fn cluster(&mut self, cluster: &str, rows: &[&PublicRow], now: OffsetDateTime) {
+    fn cluster(&mut self, cluster: &str, rows: &[&RowPart], now: OffsetDateTime) {
         for tier in [Tier::Root, Tier::Issuing, Tier::Intermediate] {
             let role = tier.as_str();
-            let rows: Vec<&&PublicRow> = rows.iter().filter(|row| row.role == role).collect();
-            if let Some(end) = rows.iter().filter_map(|row| row.not_after).min() {
+            let rows: Vec<&&RowPart> = rows.iter().filter(|row| row.role == role).collect();
+            if let Some(end) = rows.iter().filter_map(|row| row.not_after_seconds).min() {
                 self.set(&EXPIRY, &[cluster, role], end.unix_timestamp());
                 self.set(&EXPIRES_SOON, &[cluster, role], i64::from(ends_soon(end, now)));
             }
-            if let Some(due) = rows.iter().filter_map(|row| row.renews_at).min() {
+            if let Some(due) = rows.iter().filter_map(|row| row.renews_at_seconds).min() {
                 self.set(&RENEWAL, &[cluster, role], due.unix_timestamp());
             }
-            let mut facts: Vec<PublicFacts<'_>> = rows.iter().filter_map(|row| row.facts()).collect();
+            let mut facts: Vec<KnownFacts<'_>> = rows.iter().filter_map(|row| row.facts()).collect();
             facts.sort_unstable_by_key(|facts| (facts.not_after, facts.fingerprint));
             facts.dedup_by_key(|facts| facts.fingerprint);
             for facts in facts.iter().take(MOST_DETAILS) {
@@ -209,16 +249,30 @@ impl Samples<'_> {
         }
     }
 
-    fn certificate(&mut self, cluster: &str, role: &str, facts: &PublicFacts<'_>) {
-        let PublicFacts { not_before, not_after, fingerprint, serial, subject, issuer, key } = *facts;
+    /// Each counter is there from the beginning, at 0.
+    fn tally(&mut self, cluster: &str, tally: &Tally) {
+        let Tally { steps_taken, steps_failed, refused, unseen, .. } = *tally;
+        if let Some(at) = tally.last_attempt_seconds {
+            self.set(&ATTEMPT, &[cluster], at.unix_timestamp());
+        }
+        for (outcome, count) in [("success", steps_taken), ("failure", steps_failed)] {
+            self.set(&ROTATIONS, &[cluster, outcome], counted(count));
+        }
+        for (reason, count) in [("observe", unseen), ("refuse", refused), ("write", steps_failed)] {
+            self.set(&ERRORS, &[cluster, reason], counted(count));
+        }
+    }
+
+    fn certificate(&mut self, cluster: &str, role: &str, facts: &KnownFacts<'_>) {
+        let KnownFacts { not_before, not_after, fingerprint, serial, subject, issuer, key } = *facts;
         self.set(&NOT_AFTER, &[cluster, role, fingerprint], not_after.unix_timestamp());
         self.set(&NOT_BEFORE, &[cluster, role, fingerprint], not_before.unix_timestamp());
         self.set(&INFO, &[cluster, role, fingerprint, serial, subject, issuer, key], 1);
     }
 
-    fn fleet(&mut self, status: &PublicStatus, now: OffsetDateTime) {
+    fn fleet(&mut self, status: &ReportDocument, now: OffsetDateTime) {
         for ceremony in &status.ceremonies {
-            self.set(&CEREMONY, &[&ceremony.role], ceremony.begin_by.unix_timestamp());
+            self.set(&CEREMONY, &[&ceremony.role], ceremony.begin_by_seconds.unix_timestamp());
         }
         if let Some(change) = &status.root_change {
             for stage in Stage::ALL {
@@ -230,7 +284,7 @@ impl Samples<'_> {
         }
         for start in &status.last_safe_starts {
             let cluster = start.cluster.as_deref().unwrap_or_default();
-            self.set(&LAST_START, &[&start.kind, cluster], start.at.unix_timestamp());
+            self.set(&LAST_START, &[&start.kind, cluster], start.at_seconds.unix_timestamp());
         }
         self.set(&PAUSED, &[], i64::from(status.paused));
         if let Some(window) = &status.window {
@@ -239,8 +293,8 @@ impl Samples<'_> {
     }
 
     /// What is told of windows turns by itself as well, as far as the status knows.
-    fn window(&mut self, window: &PublicWindow, now: OffsetDateTime) {
-        let PublicWindow { opens, closes } = *window;
+    fn window(&mut self, window: &WindowPart, now: OffsetDateTime) {
+        let WindowPart { opens_at_seconds: opens, closes_at_seconds: closes, .. } = *window;
         let is_ahead = opens.is_some_and(|opens| now < opens);
         if is_ahead || now < closes {
             self.set(&WINDOW_OPEN, &[], i64::from(!is_ahead));
@@ -272,8 +326,9 @@ impl Samples<'_> {
         for family in FAMILIES {
             let Some(samples) = self.of.get(family.name) else { continue };
             let Family { name, kind, help, .. } = family;
+            let told = exposition.family_name(name);
             // Writing into a string cannot fail.
-            let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+            let _ = writeln!(text, "# HELP {told} {help}\n# TYPE {told} {}", kind.as_str());
             for (labels, value) in samples {
                 text.push_str(name);
                 text.push_str(labels);
@@ -283,6 +338,11 @@ impl Samples<'_> {
         text.push_str(exposition.end());
         text
     }
+}
+
+/// A count as a sample; no count gets that far.
+fn counted(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// A label value as the format wants it: backslash, quote and line feed are written as two characters.
@@ -302,12 +362,14 @@ mod tests {
     use crate::problem::{Code, Problem};
     use time::Duration;
 
+    const BUILT: Build<'static> = Build { version: "0.1.0", revision: "abc" };
+
     fn text_at(story: &Story, now: OffsetDateTime) -> String {
         written(&status(&story.mesh, &story.holdings, &story.observed, NOW), now)
     }
 
     fn written(status: &Status, now: OffsetDateTime) -> String {
-        render(Told::Present(&PublicStatus::of(status)), now, &Wording::text(&ClusterLabel::USUAL, "0.1.0"))
+        render(Told::Present(&ReportDocument::of(status)), now, &Wording::text(&ClusterLabel::USUAL, BUILT))
     }
 
     fn text(story: &Story) -> String {
@@ -407,7 +469,8 @@ mod tests {
                 family = rest.split(' ').next().unwrap().to_owned();
                 assert!(seen.insert(format!("help {family}")), "{family} twice");
             } else if let Some(rest) = line.strip_prefix("# TYPE ") {
-                assert_eq!(rest, format!("{family} gauge"));
+                let kind = if family.ends_with("_total") { "counter" } else { "gauge" };
+                assert_eq!(rest, format!("{family} {kind}"));
             } else {
                 let (series, value) = line.rsplit_once(' ').unwrap();
                 assert_eq!(series.split('{').next(), Some(family.as_str()));
@@ -416,7 +479,7 @@ mod tests {
             }
         }
         assert_eq!(sample(&text, "meshca_rotation_paused"), Some("1"));
-        assert_eq!(sample(&text, "meshca_build_info{version=\"0.1.0\"}"), Some("1"));
+        assert_eq!(sample(&text, "meshca_build_info{version=\"0.1.0\",revision=\"abc\"}"), Some("1"));
         assert!(sample(&text, "meshca_next_ceremony_timestamp_seconds{tier=\"issuing\"}").is_some());
     }
 

@@ -79,11 +79,12 @@ mod renewal;
 #[cfg(test)]
 mod repair_cases;
 pub mod report_changes;
-pub mod report_file;
+pub mod report_document;
 #[cfg(test)]
 mod restart_cases;
 pub mod roster;
 pub mod row;
+pub mod row_document;
 pub mod secret_files;
 pub mod secret_manifest;
 pub mod served_chain;
@@ -96,11 +97,11 @@ pub mod span;
 pub mod stage;
 pub mod standing;
 pub mod status;
-pub(crate) mod status_document;
 pub mod status_part;
 pub mod step;
 pub mod stock_series;
 pub mod taint;
+pub mod tally;
 #[cfg(test)]
 mod target_cases;
 mod target_plan;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::mesh::report_file::{FindingPart, ReportFile, RowPart};
+use crate::mesh::report_document::{FindingPart, ReportDocument};
+use crate::mesh::row_document::RowPart;
 
 /// One thing that changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,8 +80,8 @@ impl Seen {
 /// Everything that changed from `old` to `new`. Of clusters that came or went nothing else is told. Two lists of the same
 /// things in another order are the same.
 #[must_use]
-pub fn changes(old: &ReportFile, new: &ReportFile) -> Vec<Change> {
-    let names = |report: &ReportFile| -> BTreeSet<String> {
+pub fn changes(old: &ReportDocument, new: &ReportDocument) -> Vec<Change> {
+    let names = |report: &ReportDocument| -> BTreeSet<String> {
         report.clusters.iter().map(|cluster| cluster.cluster.clone()).collect()
     };
     let (before, after) = (names(old), names(new));
@@ -118,7 +119,7 @@ pub fn changes(old: &ReportFile, new: &ReportFile) -> Vec<Change> {
 
 type Place = (Option<String>, String);
 
-fn by_place(report: &ReportFile) -> BTreeMap<Place, Vec<&RowPart>> {
+fn by_place(report: &ReportDocument) -> BTreeMap<Place, Vec<&RowPart>> {
     let mut places: BTreeMap<Place, Vec<&RowPart>> = BTreeMap::new();
     for row in &report.rows {
         places.entry((row.cluster.clone(), row.role.clone())).or_default().push(row);
@@ -189,12 +190,11 @@ mod tests {
     use crate::problem::{Code, Problem};
     use time::{Duration, OffsetDateTime};
 
-    fn report(story: &Story, now: OffsetDateTime) -> ReportFile {
-        let status = status(&story.mesh, &story.holdings, &story.observed, now);
-        ReportFile::parse(&serde_json::to_vec(&status).unwrap(), "it").unwrap()
+    fn report(story: &Story, now: OffsetDateTime) -> ReportDocument {
+        ReportDocument::of(&status(&story.mesh, &story.holdings, &story.observed, now))
     }
 
-    fn told(old: &ReportFile, new: &ReportFile) -> Vec<String> {
+    fn told(old: &ReportDocument, new: &ReportDocument) -> Vec<String> {
         let words = |change: &Change| {
             let place = change.cluster.as_deref().unwrap_or("mesh");
             let status = |seen: &Option<Seen>| seen.as_ref().map_or("-".to_owned(), |seen| seen.status.clone());

@@ -20,6 +20,7 @@ use crate::mesh::progress::Progress;
 use crate::mesh::row::Row;
 use crate::mesh::sighting::Sighting;
 use crate::mesh::standing::Standing;
+use crate::mesh::tally::Tally;
 use crate::mesh::windows::Hours;
 use crate::pki::profile::Tier;
 use crate::problem::Finding;
@@ -91,6 +92,8 @@ pub struct Look {
     pub written_at: Option<OffsetDateTime>,
     /// What each replica of its istiod showed; empty where there was nothing to look at.
     pub replicas: Vec<Replica>,
+    /// What ticks came to here; `None`: nobody counted.
+    pub tally: Option<Tally>,
 }
 
 /// Judges everything, but for the ledger, which nothing is judged by. A cluster without an entry in `observed` was not looked at, and is unknown.
@@ -138,6 +141,7 @@ pub fn status_by(
         at: observed.get(&cluster.name).map(|observed| observed.at),
         written_at: observed.get(&cluster.name).and_then(|observed| observed.written_at),
         replicas: observed.get(&cluster.name).map(|observed| observed.replicas.clone()).unwrap_or_default(),
+        tally: None,
     });
     Status {
         mesh: mesh.name.clone(),

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::mesh::fleet::ClusterName;
-use crate::mesh::public_status::PublicStatus;
+use crate::mesh::public_status;
+use crate::mesh::report_document::ReportDocument;
 use crate::mesh::status::Status;
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
@@ -100,10 +101,10 @@ impl PartMap {
     ///
     /// # Errors
     /// `status-unreadable`.
-    pub fn status(&self) -> Result<PublicStatus, Problem> {
+    pub fn status(&self) -> Result<ReportDocument, Problem> {
         let name = &self.metadata.name;
         let text = self.data.get(KEY).ok_or_else(|| unreadable(format!("{name} has no {KEY}")))?;
-        PublicStatus::read(text.as_bytes(), &format!("{KEY} in {name}"))
+        public_status::read(text.as_bytes(), &format!("{KEY} in {name}"))
     }
 }
 
@@ -227,7 +228,7 @@ mod tests {
         let good: Value = serde_json::from_slice(parts[0].1.expose()).unwrap();
         let part = |it: &Value| PartMap::read(it.to_string().as_bytes(), "s-0");
         let map = part(&good).unwrap();
-        assert_eq!(map.status().unwrap(), PublicStatus::of(&status));
+        assert_eq!(map.status().unwrap(), ReportDocument::of(&status));
         assert_eq!(map.count(0).unwrap(), 1);
         assert_eq!(map.count(1).unwrap_err().code(), Code::StatusUnreadable, "it is another part");
         let changed = |key: &str, value: &str| {

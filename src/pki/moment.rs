@@ -25,6 +25,18 @@ pub fn utc(moment: OffsetDateTime) -> String {
     format!("{}T{hour:02}:{minute:02}:{second:02}Z", day(moment))
 }
 
+/// The second that a moment lies in, in UTC.
+///
+/// ```
+/// use meshca::pki::moment::whole;
+/// let moment = time::macros::datetime!(2026-11-28 12:04:00.5 +1);
+/// assert_eq!(whole(moment), time::macros::datetime!(2026-11-28 11:04:00 UTC));
+/// ```
+#[must_use]
+pub fn whole(moment: OffsetDateTime) -> OffsetDateTime {
+    moment.truncate_to_second().checked_to_offset(UtcOffset::UTC).unwrap_or(moment)
+}
+
 /// The day of a moment, in UTC: `2026-11-28`.
 #[must_use]
 pub fn day(moment: OffsetDateTime) -> String {

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::mesh::public_status::{LARGEST, PublicStatus};
+use crate::mesh::public_status::{self, LARGEST};
+use crate::mesh::report_document::ReportDocument;
 use crate::problem::{Code, Problem};
 use crate::world::files::{self, Stamp};
 
@@ -25,7 +26,7 @@ impl StatusFile {
     ///
     /// # Errors
     /// `status-unreadable`, `file-unreadable`, `file-too-large`.
-    pub fn look(&mut self) -> Result<Option<PublicStatus>, Problem> {
+    pub fn look(&mut self) -> Result<Option<ReportDocument>, Problem> {
         // Before it is read: who replaces it in between is seen at the next look.
         let stamp = files::stamp(&self.path).map_err(|problem| self.missing(problem));
         if stamp.as_ref().is_ok_and(|stamp| self.last.as_ref() == Some(stamp)) {
@@ -34,7 +35,7 @@ impl StatusFile {
         self.last = None;
         let stamp = stamp?;
         let bytes = files::read(&self.path, LARGEST).map_err(|problem| self.missing(problem))?;
-        let status = PublicStatus::read(bytes.expose(), &self.path.display().to_string())?;
+        let status = public_status::read(bytes.expose(), &self.path.display().to_string())?;
         self.last = Some(stamp);
         Ok(Some(status))
     }
@@ -55,8 +56,9 @@ mod tests {
 
     fn document(at: i64) -> String {
         format!(
-            "{{\"apiVersion\":\"meshca.io/v1\",\"kind\":\"Report\",\"mesh\":\"m\",\"generatedAtSeconds\":{at},\"paused\":false,\
-             \"window\":null,\"clusters\":[],\"rows\":[],\"ceremonies\":[],\"rootChange\":null,\"lastSafeStarts\":[]}}"
+            "{{\"apiVersion\":\"meshca.io/v1\",\"kind\":\"Report\",\"mesh\":\"m\",\"lab\":false,\"paused\":false,\"window\":null,\
+             \"generatedAt\":\"\",\"generatedAtSeconds\":{at},\"severity\":\"fine\",\"verdict\":\"\",\"thresholds\":{{\"overdueAfterSeconds\":0}},\
+             \"clusters\":[],\"rows\":[],\"findings\":[],\"ceremonies\":[],\"rootChange\":null,\"leaks\":[],\"lastSafeStarts\":[]}}"
         )
     }
 
@@ -68,7 +70,7 @@ mod tests {
         let mut file = StatusFile::new(&path);
         let problem = file.look().unwrap_err();
         assert_eq!(problem.code(), Code::StatusUnreadable);
-        let time = |file: &mut StatusFile| file.look().unwrap().map(|it| it.generated_at().unix_timestamp());
+        let time = |file: &mut StatusFile| file.look().unwrap().map(|it| it.generated_at_seconds.unix_timestamp());
         write(&document(1));
         assert_eq!((time(&mut file), time(&mut file)), (Some(1), None));
         // As long as before, and within the same moment.

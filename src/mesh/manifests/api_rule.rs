@@ -111,7 +111,7 @@ pub fn at_home(lease: Option<&str>, config_maps: Vec<String>) -> Vec<Rule> {
         rules.push(Rule::new("coordination.k8s.io", "leases", &[name], &["get", "patch", "create"]));
     }
     if !config_maps.is_empty() {
-        let rule = Rule::new("", "configmaps", &[], &["patch", "create"]);
+        let rule = Rule::new("", "configmaps", &[], &["get", "patch", "create"]);
         rules.push(Rule { resource_names: config_maps, ..rule });
     }
     rules

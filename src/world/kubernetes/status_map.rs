@@ -2,7 +2,7 @@
 
 use crate::mesh::field_manager::FIELD_MANAGER;
 use crate::mesh::fleet::{Access, Cluster};
-use crate::mesh::public_status::PublicStatus;
+use crate::mesh::report_document::ReportDocument;
 use crate::mesh::status_part::PartMap;
 use crate::pki::secret::Secret;
 use crate::problem::{Code, Problem};
@@ -48,7 +48,7 @@ pub struct StatusMaps {
     namespace: String,
     prefix: String,
     /// The parts as they were when they were last read well, each with what identifies its content.
-    last: Vec<(String, PublicStatus)>,
+    last: Vec<(String, ReportDocument)>,
 }
 
 impl StatusMaps {
@@ -62,14 +62,14 @@ impl StatusMaps {
     ///
     /// # Errors
     /// `status-unreadable`: a part is missing or is none; `not-allowed` and what else the way to the API server refuses.
-    pub fn look(&mut self) -> Result<Option<PublicStatus>, Problem> {
+    pub fn look(&mut self) -> Result<Option<ReportDocument>, Problem> {
         let place = home(&self.access, &self.namespace)?;
         let last = std::mem::take(&mut self.last);
         let versions: Vec<String> = last.iter().map(|(version, _)| version.clone()).collect();
         let servers = ApiServers::new(self.deadline);
         let parts = self.parts(&servers, &place, last)?;
         let is_same = parts.iter().map(|(version, _)| version).eq(&versions);
-        let whole = PublicStatus::gathered(parts.iter().map(|(_, status)| status.clone())).filter(|_| !is_same);
+        let whole = ReportDocument::gathered(parts.iter().map(|(_, status)| status.clone())).filter(|_| !is_same);
         self.last = parts;
         Ok(whole)
     }
@@ -78,8 +78,8 @@ impl StatusMaps {
         &self,
         servers: &ApiServers,
         place: &Cluster,
-        last: Vec<(String, PublicStatus)>,
-    ) -> Result<Vec<(String, PublicStatus)>, Problem> {
+        last: Vec<(String, ReportDocument)>,
+    ) -> Result<Vec<(String, ReportDocument)>, Problem> {
         let mut last = last.into_iter();
         let (mut parts, mut count) = (Vec::new(), 1);
         while parts.len() < count {
