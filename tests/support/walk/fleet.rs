@@ -13,7 +13,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::chance::Chance;
-use super::gateway::{Doom, Dooms};
+use super::gateway::{Doom, Dooms, Way};
 use super::layout::{Habit, Layout, MESH, Order, Plane, restarted_at};
 use super::record::{Course, Judged, Published, judge};
 use super::times::Times;
@@ -51,6 +51,8 @@ pub(crate) struct Fleet {
     most_writes: Cell<usize>,
     sites: Vec<Site>,
     remotes: Vec<Place>,
+    /// The ways to the API servers of east, west and far.
+    ways: Vec<Way>,
 }
 
 impl Fleet {
@@ -72,7 +74,7 @@ impl Fleet {
     }
 
     fn begun(layout: Layout, times: Times, dooms: Dooms) -> Self {
-        let Layout { story, planes, remotes } = layout;
+        let Layout { story, planes, remotes, ways } = layout;
         let at = times.text();
         let story = story.founded(MESH, &at);
         unseal(&story, "material/issuing/g1/issuing-key.pem");
@@ -93,7 +95,7 @@ impl Fleet {
             Site { plane, eyes, restarted }
         };
         let sites = planes.into_iter().map(site).collect();
-        let fleet = Self { story, times, dooms, most_writes: Cell::new(0), sites, remotes };
+        let fleet = Self { story, times, dooms, most_writes: Cell::new(0), sites, remotes, ways };
         fleet.look();
         fleet.settle(|_| true);
         fleet
@@ -181,6 +183,11 @@ impl Fleet {
     /// The next update passes this istiod by: it will not load what it gives, until there is another one or a restart.
     pub(crate) fn miss_an_update(&self, plane: usize) {
         self.sites[plane].plane.istiod.drop_next_update();
+    }
+
+    /// The ways to the API servers, for those who cut them.
+    pub(crate) fn ways(&self) -> &[Way] {
+        &self.ways
     }
 
     /// Whether this istiod has loaded what is published.
@@ -332,6 +339,7 @@ const _: () = {
     let _ = (Fleet::in_folders, Fleet::on_servers, Fleet::tick_killed_at, Fleet::run_killed_after, Fleet::struck);
     let _ = (Fleet::planes, Fleet::sets, Fleet::most_writes, Fleet::restart, Fleet::miss_an_update);
     let _ = (Fleet::has_loaded, Order::OneByOne);
+    let _ = (Fleet::ways, Way::cut_after, Way::mend, Way::lost);
     let _ = (Chance::new, Chance::below, Chance::once_in);
     let _ = (Habit::RestartedByPeople, |fleet: &Fleet| fleet.let_run(|_| true), |judged: Judged| judged.versions);
 };

@@ -3,7 +3,8 @@
 //! server's clock and nothing else**: the `Date`, `metadata.creationTimestamp` and the `time` of each of
 //! `metadata.managedFields`, each to what the clock of the mesh said in that second.
 //!
-//! It also sees each request that writes, and can have meshca killed there.
+//! It also sees each request that writes, and can have meshca killed there; and the way can end here, as if the API server
+//! were gone.
 
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -76,34 +77,92 @@ impl Dooms {
     }
 }
 
+/// The way to one API server, which may be cut.
+#[derive(Clone)]
+pub(crate) struct Way {
+    /// How many requests still get through; of the last one the answer does not.
+    left: Arc<AtomicUsize>,
+    /// How many did not.
+    lost: Arc<AtomicUsize>,
+}
+
+/// What becomes of a request.
+enum Passage {
+    /// It arrives, and so does its answer.
+    Free,
+    /// It arrives, and nobody is told.
+    NoAnswer,
+    /// It does not arrive.
+    Gone,
+}
+
+impl Way {
+    fn open() -> Self {
+        Self { left: Arc::new(AtomicUsize::new(usize::MAX)), lost: Arc::default() }
+    }
+
+    /// After so many requests more nothing gets through.
+    pub(crate) fn cut_after(&self, requests: usize) {
+        self.left.store(requests, Ordering::SeqCst);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.left.store(usize::MAX, Ordering::SeqCst);
+    }
+
+    /// How many requests were lost, or their answers.
+    pub(crate) fn lost(&self) -> usize {
+        self.lost.load(Ordering::SeqCst)
+    }
+
+    fn passage(&self) -> Passage {
+        let goes_down = |left: usize| if left == usize::MAX { Some(left) } else { left.checked_sub(1) };
+        let passage = match self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, goes_down) {
+            Ok(1) => Passage::NoAnswer,
+            Ok(_) => Passage::Free,
+            Err(_) => Passage::Gone,
+        };
+        if !matches!(passage, Passage::Free) {
+            self.lost.fetch_add(1, Ordering::SeqCst);
+        }
+        passage
+    }
+}
+
 /// Listens until the test ends.
 pub(crate) struct Gateway {
     pub(crate) port: u16,
+    pub(crate) way: Way,
 }
 
 impl Gateway {
     pub(crate) fn to(server: &'static ApiServer, times: &Times, dooms: &Dooms) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (times, dooms) = (times.clone(), dooms.clone());
+        let way = Way::open();
+        let (times, dooms, cuts) = (times.clone(), dooms.clone(), way.clone());
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (times, dooms) = (times.clone(), dooms.clone());
+                let (times, dooms, way) = (times.clone(), dooms.clone(), cuts.clone());
                 thread::spawn(move || {
                     // A client that was killed asks for nothing more, and is told nothing.
-                    let _ = pass(stream, server, &times, &dooms);
+                    let _ = pass(stream, server, &way, &times, &dooms);
                 });
             }
         });
-        Self { port }
+        Self { port, way }
     }
 }
 
 /// One request and its answer; then the connection ends, and a client makes another one.
-fn pass(mut stream: TcpStream, server: &ApiServer, times: &Times, dooms: &Dooms) -> io::Result<()> {
+fn pass(mut stream: TcpStream, server: &ApiServer, way: &Way, times: &Times, dooms: &Dooms) -> io::Result<()> {
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
     let (head, body) = request(&mut stream)?;
+    let passage = way.passage();
+    if matches!(passage, Passage::Gone) {
+        return Ok(());
+    }
     let (first, lines) = head.split_once("\r\n").unwrap_or((&head, ""));
     let asked = first.trim_end_matches(" HTTP/1.1");
     let kept = lines.split("\r\n").filter_map(|line| line.split_once(": "));
@@ -122,6 +181,9 @@ fn pass(mut stream: TcpStream, server: &ApiServer, times: &Times, dooms: &Dooms)
         return Ok(());
     }
     let answer = server.pass_on(asked, &kept, &body)?;
+    if matches!(passage, Passage::NoAnswer) {
+        return Ok(());
+    }
     stream.write_all(&moved(&answer, times))
 }
 

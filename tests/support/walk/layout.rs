@@ -8,7 +8,7 @@ use super::times::Times;
 use crate::clusters::{ApiServer, kubeconfig};
 use crate::scripted_istiod::{MultiRoot, Place, Script, ScriptedIstiod};
 use crate::support::story::Story;
-use crate::walk::gateway::{Dooms, Gateway};
+use crate::walk::gateway::{Dooms, Gateway, Way};
 
 /// The name of every mesh that walks.
 pub(crate) const MESH: &str = "shop";
@@ -47,6 +47,8 @@ pub(crate) struct Layout {
     pub(crate) planes: Vec<Plane>,
     /// Where the trust bundle of each remote is shown.
     pub(crate) remotes: Vec<Place>,
+    /// The ways to the API servers, in their order.
+    pub(crate) ways: Vec<Way>,
 }
 
 impl Layout {
@@ -63,7 +65,7 @@ impl Layout {
         });
         let planes = planes.collect();
         story.write("mesh.yaml", text);
-        Self { story, planes, remotes: Vec::new() }
+        Self { story, planes, remotes: Vec::new(), ways: Vec::new() }
     }
 
     /// Two primaries and a remote of the first, in this namespace of three API servers. `east` takes trust bundles live,
@@ -79,9 +81,10 @@ impl Layout {
         let mut text = head(order);
         let place = |server| Place::Namespace(server, namespace.to_owned());
         let remote = place(servers[2]);
-        let mut planes = Vec::new();
+        let (mut planes, mut ways) = (Vec::new(), Vec::new());
         for (name, server) in ["east", "west", "far"].into_iter().zip(servers) {
             let gateway = Gateway::to(server, times, dooms);
+            ways.push(gateway.way);
             let url = format!("http://127.0.0.1:{}", gateway.port);
             let config = kubeconfig(name, &url, server.authority(), server.token("admin"));
             story.write(&format!("{name}.kubeconfig"), config.to_string());
@@ -107,7 +110,7 @@ impl Layout {
             planes.push(Plane { name, habit, istiod, home });
         }
         story.write("mesh.yaml", text);
-        Self { story, planes, remotes: vec![remote] }
+        Self { story, planes, remotes: vec![remote], ways }
     }
 }
 
