@@ -182,6 +182,17 @@ fn a_turn_before_an_istiod_without_multi_root_was_restarted() {
 }
 
 #[test]
+fn a_run_that_saw_one_cluster_before_its_last_step_and_another_after_the_turn() {
+    let stale = Event::Tick { approves: Approves::Nothing, stale: Some(0) };
+    let trusted = [TICK, Write(0), Write(0), Load(1, 0), Wait, Load(0, 0), TICK, Write(0), Crash, Sync(0), Wait];
+    let turned = [TICK, Write(0), Crash, Load(0, 0), Down(0), TurnBack, Write(0), stale, Write(1), Load(1, 0)];
+    survives(CHAIN, 2, &joined(&[&trusted, &turned]));
+    let removed =
+        [APPROVED, Write(0), Crash, Load(0, 0), Sync(0), Down(0), TurnBack, Write(0), stale, Write(0), Load(1, 0)];
+    survives(CHAIN, 2, &joined(&[TRUSTED, SIGNED, &removed]));
+}
+
+#[test]
 fn a_run_that_does_once_more_what_another_did() {
     let again =
         [TICK, Write(0), Write(0), Load(0, 0), Event::Tick { approves: Approves::Nothing, stale: Some(0) }, Write(0)];

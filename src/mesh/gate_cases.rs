@@ -266,6 +266,54 @@ fn back_to_trust_is_no_further_than_that() {
     assert_eq!(fleet.step("east").act, Act::Leave);
 }
 
+/// What is seen of a cluster may be what it was before the turn; a set that bears it is not.
+#[test]
+fn where_a_walk_was_turned_nobody_signs_under_another_root_or_loses_one_before_every_set_bears_the_turn() {
+    let (mut trusting, mut signing) = (Fleet::new(), signing());
+    for cluster in ["east", "west"] {
+        trusting.trusts(cluster);
+        signing.story.look_at(cluster).written_at = Some(NOW - Duration::days(30));
+    }
+    let mut apart = Fleet::new();
+    apart.trusts("west");
+    for (mut fleet, goal, act, stage) in
+        [(trusting, Goal::Start, "publish", Stage::Trust), (signing, Goal::Trust, "renew", Stage::Sign)]
+    {
+        let turn = Some(Turn { number: 2, goal });
+        fleet.note("west", |mark| mark.turn = turn);
+        for before in [None, Some(Turn { number: 1, goal: Goal::Forward })] {
+            fleet.note("east", |mark| mark.turn = before);
+            waits(&fleet.step("west"), "the walk was turned, and not every cluster was told so; waits for east");
+            let east = fleet.step("east");
+            assert_eq!((east.act, east.mark.unwrap().turn), (Act::Note, turn), "{}", east.reason);
+        }
+        fleet.note("east", |mark| mark.turn = turn);
+        let west = fleet.step("west");
+        assert_eq!((west.act.as_str(), west.stage), (act, Some(stage)), "{}", west.reason);
+    }
+    // Forward again, the first step is free: more trust hurts nobody.
+    let forward = Some(Turn { number: 2, goal: Goal::Forward });
+    apart.note("west", |mark| mark.turn = forward);
+    let east = apart.step("east");
+    assert_eq!((east.act, east.stage, east.mark.unwrap().turn), (Act::Rebundle, Some(Stage::Trust), forward));
+}
+
+#[test]
+fn forward_again_nobody_signs_before_every_set_bears_that_turn_too() {
+    let mut fleet = Fleet::new();
+    let forward = Some(Turn { number: 2, goal: Goal::Forward });
+    for cluster in ["east", "west"] {
+        fleet.trusts(cluster);
+        fleet.note(cluster, |mark| mark.turn = Some(Turn { number: 1, goal: Goal::Trust }));
+    }
+    fleet.note("west", |mark| mark.turn = forward);
+    waits(&fleet.step("west"), "not every cluster was told so; waits for east");
+    assert_eq!(fleet.step("east").act, Act::Note);
+    fleet.note("east", |mark| mark.turn = forward);
+    let west = fleet.step("west");
+    assert_eq!((west.act.as_str(), west.stage), ("renew", Some(Stage::Sign)), "{}", west.reason);
+}
+
 /// Both have lost the first root, and there is a third.
 fn before_the_third_root() -> Fleet {
     let mut fleet = signing();

@@ -41,6 +41,8 @@ pub(in crate::mesh) struct Gates {
     pub(in crate::mesh) is_approved: bool,
     /// Who may have lost the old root already, when the walk goes back.
     pub(in crate::mesh) old_gone: Option<String>,
+    /// Who may not bear the turn yet, where people turned the walk.
+    pub(in crate::mesh) untold: Option<String>,
     /// Why no target may go on to another stage, whatever else is shown.
     pub(in crate::mesh) obstacle: Option<Problem>,
 }
@@ -60,6 +62,7 @@ impl Gates {
             still_new: if convoy.goal() == Goal::Start { still_new(convoy) } else { None },
             is_approved: is_approved(convoy, approvals),
             old_gone: if convoy.goal() == Goal::Forward { None } else { old_gone(convoy) },
+            untold: untold(convoy),
             obstacle: forgotten(convoy).or_else(|| clocks_differ(convoy)).or_else(|| leaked_goal(convoy)),
         }
     }
@@ -77,6 +80,21 @@ fn still_new(convoy: &Convoy<'_>) -> Option<String> {
         party.drained_of_new(convoy.pair, convoy.evidence).err().map(|lack| (&party.cluster.name, lack.why))
     });
     names(lacking, "what was signed under the new root lives on")
+}
+
+/// Who does not bear the turn yet that holds; `None`: everybody does, or there was none.
+///
+/// What is seen of a target may be what it was a moment ago. While all go one way, that only keeps the others waiting: it
+/// is seen further back than it is. Where the walk was turned, it might be seen further on. But whoever wrote the turn on a
+/// set named the version that it was decided upon: what was decided before can no longer happen to that set, and as long as
+/// it bears the turn it goes one way again.
+fn untold(convoy: &Convoy<'_>) -> Option<String> {
+    let lacking = convoy.signing().filter(|party| !party.bears(convoy.turn));
+    let why = |party: &Party<'_>| if party.there.is_none() { "it cannot be seen" } else { "" };
+    names(
+        lacking.map(|party| (&party.cluster.name, why(party))),
+        "the walk was turned, and not every cluster was told so",
+    )
 }
 
 /// Who is not seen to trust the old root still; `None`: everybody does. Whoever lost it is beyond the way back, and may

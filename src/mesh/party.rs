@@ -9,7 +9,7 @@ use crate::mesh::holdings::Held;
 use crate::mesh::observed::{Grade, Observed, SecretSight};
 use crate::mesh::pair::Pair;
 use crate::mesh::stage::Stage;
-use crate::mesh::walk_mark::WalkMark;
+use crate::mesh::walk_mark::{Turn, WalkMark};
 use crate::pki::moment::utc;
 
 /// Where a published set stands between the two roots.
@@ -112,6 +112,12 @@ impl<'a> Party<'a> {
     /// Whether its old root was removed by meshca, and so upon an approval.
     pub(in crate::mesh) fn was_removed(&self, pair: Pair<'_>) -> bool {
         self.place == Place::Removed && self.mark.is_some_and(|mark| mark.removed.iter().any(|root| pair.leaves(root)))
+    }
+
+    /// Whether this turn of the walk is noted on its set, so that nothing can happen to that set which was decided before
+    /// the turn. Whoever has lost the old root goes nowhere any more.
+    pub(in crate::mesh) fn bears(&self, turn: Option<Turn>) -> bool {
+        turn.is_none() || self.place == Place::Removed || self.mark.is_some_and(|mark| mark.turn == turn)
     }
 
     /// Whether it still signs with what it was adopted with.

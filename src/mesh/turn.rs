@@ -30,7 +30,7 @@ pub struct Turned {
     /// Where the walk goes now.
     pub goal: Goal,
     /// The note for each target that has a part in the walk, and its trust bundle as it is. One that carries the note is
-    /// enough; all of them should.
+    /// enough to turn the walk; the next ticks tell the others, and until then nobody takes a step that could hurt another.
     pub notes: Vec<(ClusterName, WalkMark, Vec<u8>)>,
 }
 

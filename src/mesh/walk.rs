@@ -7,7 +7,8 @@
 //! - a target *signs* under the new root only when the workloads of every party trust it;
 //! - an old root is *removed* only when no party has a living certificate from under it, and people, or
 //!   `rotation.removeAfter`, have said so;
-//! - back, the same holds with the roots exchanged.
+//! - back, the same holds with the roots exchanged; and where people turned the walk, no target signs under another root
+//!   or loses one before every set bears the turn.
 
 use std::cell::OnceCell;
 
@@ -116,6 +117,9 @@ impl<'a> Walk<'a> {
     /// What this target should do.
     pub(in crate::mesh) fn step(&self, cluster: &Cluster) -> Move {
         let Some(party) = self.convoy.parties.get(&cluster.name) else { return Move::Stay };
+        if self.is_to_be_told(party) {
+            return Move::Note { why: "people turned the walk, which is noted here, too".to_owned() };
+        }
         let wanted = match self.convoy.goal() {
             Goal::Forward => self.forward(party),
             Goal::Trust | Goal::Start => self.back(party),
@@ -127,9 +131,32 @@ impl<'a> Walk<'a> {
         if let Some(problem) = &self.gates.obstacle {
             return Move::Wait { why: format!("no step of a root change: {}", problem.what()) };
         }
+        if let Some(why) = self.gates.untold.clone().filter(|_| self.may_hurt(&wanted)) {
+            return Move::Wait { why };
+        }
         match self.canary_lags(party, stage) {
             Some(why) => Move::Wait { why },
             None => wanted,
+        }
+    }
+
+    /// Whether the turn of the walk is still to be noted on its set. A first step forward notes it anyway.
+    fn is_to_be_told(&self, party: &Party<'_>) -> bool {
+        let has_part = self.convoy.has_begun || party.mark.is_some();
+        let is_there = match party.place {
+            Place::Old => self.convoy.goal() != Goal::Forward,
+            Place::Trusting | Place::Signing => true,
+            Place::Nowhere | Place::Removed => false,
+        };
+        has_part && is_there && party.cluster.role.has_cacerts() && !party.bears(self.convoy.turn)
+    }
+
+    /// Whether a step could part its workloads from others. More trust never does.
+    fn may_hurt(&self, wanted: &Move) -> bool {
+        match wanted {
+            Move::Sign { .. } => true,
+            Move::Rebundle { stage, .. } => *stage == Stage::Remove || self.convoy.goal() != Goal::Forward,
+            Move::Restart { .. } | Move::Note { .. } | Move::Wait { .. } | Move::Stay => false,
         }
     }
 

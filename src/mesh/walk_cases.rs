@@ -205,7 +205,9 @@ fn a_turn_back_counts_until_the_old_root_is_gone_somewhere_and_then_no_more() {
     let back = Some(Turn { number: 1, goal: Goal::Trust });
     fleet.signs("east", &both);
     fleet.signs("west", &both);
-    fleet.note("west", |mark| mark.turn = back);
+    for cluster in ["east", "west"] {
+        fleet.note(cluster, |mark| mark.turn = back);
+    }
     let west = fleet.step("west");
     assert!(west.reason.contains("turned back"), "{}", west.reason);
     let old = fleet.story.root.certificate.fingerprint();
