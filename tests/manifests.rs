@@ -62,6 +62,11 @@ fn daemon(folder: &Path) -> Vec<Value> {
     documents(&fine(meshca(folder, "manifests daemon --image meshca:1")))
 }
 
+/// The objects that `manifests exporter` prints of one that runs.
+fn exporter(folder: &Path, more: &str) -> Vec<Value> {
+    documents(&fine(meshca(folder, &format!("manifests exporter --image meshca:1{more}"))))
+}
+
 fn pod(objects: &[Value]) -> &Value {
     match objects.iter().find(|it| it["kind"] == "CronJob") {
         Some(job) => &job["spec"]["jobTemplate"]["spec"]["template"]["spec"],
@@ -97,7 +102,7 @@ fn yaml_and_json_say_the_same() {
 #[test]
 fn the_pod_keeps_the_restricted_profile_of_pod_security() {
     let folder = online("restricted", CLUSTERS);
-    for objects in [installation(&folder), daemon(&folder)] {
+    for objects in [installation(&folder), daemon(&folder), exporter(&folder, "")] {
         is_restricted(&objects);
     }
 }
@@ -117,12 +122,13 @@ fn is_restricted(objects: &[Value]) {
     assert_eq!(security["allowPrivilegeEscalation"], false);
     assert_eq!(security["readOnlyRootFilesystem"], true);
     assert_eq!(security["capabilities"], json!({ "drop": ["ALL"] }));
-    assert!(containers[0]["volumeMounts"].as_array().unwrap().iter().all(|it| it["readOnly"] == true));
+    let list = |of: &Value| of.as_array().cloned().unwrap_or_default();
+    assert!(list(&containers[0]["volumeMounts"]).iter().all(|it| it["readOnly"] == true));
     for forbidden in ["hostNetwork", "hostPID", "hostIPC", "hostUsers"] {
         assert!(pod[forbidden].is_null(), "{forbidden}");
     }
     let kinds = |volume: &Value| volume.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
-    for volume in pod["volumes"].as_array().unwrap() {
+    for volume in &list(&pod["volumes"]) {
         assert!(kinds(volume).iter().all(|kind| ["name", "projected", "secret"].contains(&kind.as_str())), "{volume}");
     }
 }
@@ -161,6 +167,64 @@ fn the_daemon_has_a_lease_its_status_and_the_time_to_end() {
     )
     .unwrap();
     assert_eq!(kinds(&daemon(&folder)), wanted);
+}
+
+#[test]
+fn an_exporter_has_its_own_account_no_file_and_says_whether_it_lives_and_has_read_a_status() {
+    let folder = online("exporter", CLUSTERS);
+    let rights = ["Namespace", "ServiceAccount", "Role", "RoleBinding"];
+    assert_eq!(kinds(&documents(&fine(meshca(&folder, "manifests exporter")))), rights, "without an image");
+    let objects = exporter(&folder, "");
+    assert_eq!(kinds(&objects), [&rights[..], &["Deployment"]].concat());
+    let deployment = &objects[4];
+    assert_eq!(deployment["metadata"]["namespace"], "meshca-exporter");
+    assert_eq!(deployment["spec"]["replicas"], 1);
+    let pod = pod(&objects);
+    assert_eq!(pod["serviceAccountName"], "meshca-exporter");
+    assert_eq!(pod["automountServiceAccountToken"], true);
+    assert!(pod["volumes"].is_null() && pod["containers"][0]["volumeMounts"].is_null());
+    let container = &pod["containers"][0];
+    assert_eq!(container["image"], "meshca:1");
+    let args = ["exporter", "--listen", "0.0.0.0:9949", "--status-configmap", "meshca/meshca-status"];
+    assert_eq!(container["args"], json!(args));
+    assert_eq!(container["ports"], json!([{ "name": "metrics", "containerPort": 9949 }]));
+    for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+        assert_eq!(container[probe], json!({ "httpGet": { "path": path, "port": "metrics" } }));
+    }
+    assert!(container["resources"]["limits"]["memory"].is_string());
+    let list: Value =
+        serde_json::from_str(&fine(meshca(&folder, "manifests exporter --image meshca:1 -o json"))).unwrap();
+    assert_eq!(list["items"], Value::Array(objects));
+}
+
+#[test]
+fn a_pod_monitor_finds_the_exporters_pod_and_no_other_and_keeps_its_labels() {
+    let folder = online("pod-monitor", CLUSTERS);
+    let objects = exporter(&folder, " --pod-monitor --label release=prom");
+    let (deployment, monitor) = (&objects[4], &objects[5]);
+    assert_eq!((&monitor["apiVersion"], &monitor["kind"]), (&json!("monitoring.coreos.com/v1"), &json!("PodMonitor")));
+    assert_eq!(monitor["metadata"]["namespace"], deployment["metadata"]["namespace"]);
+    assert_eq!(monitor["metadata"]["labels"], json!({ "app.kubernetes.io/name": "meshca", "release": "prom" }));
+    assert_eq!(monitor["spec"]["selector"], deployment["spec"]["selector"]);
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    for (name, value) in monitor["spec"]["selector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(&labels[name], value);
+    }
+    let others = daemon(&folder);
+    let others = &others[5]["spec"]["template"]["metadata"]["labels"];
+    assert_ne!(others["app.kubernetes.io/component"], labels["app.kubernetes.io/component"]);
+    assert_eq!(monitor["spec"]["podMetricsEndpoints"], json!([{ "port": "metrics", "honorLabels": true }]));
+
+    // Under an account of somebody else it runs where that is.
+    let objects = exporter(&folder, " --pod-monitor --service-account watching/prom");
+    assert_eq!(kinds(&objects), ["Role", "RoleBinding", "Deployment", "PodMonitor"]);
+    assert_eq!(objects[2]["spec"]["template"]["spec"]["serviceAccountName"], "prom");
+    for object in &objects[2..] {
+        assert_eq!(object["metadata"]["namespace"], "watching");
+    }
+    for bad in ["--pod-monitor", "--image meshca:1 --label a=b", "--image -a"] {
+        assert_eq!(meshca(&folder, &format!("manifests exporter {bad}")).status.code(), Some(2), "{bad}");
+    }
 }
 
 #[test]

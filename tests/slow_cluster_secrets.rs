@@ -122,7 +122,7 @@ fn commands(namespace: &str, manifests: &[&str]) -> Vec<String> {
             "init new",
             "manifests cronjob --image meshca:1",
             "manifests daemon --image meshca:1",
-            "manifests exporter",
+            "manifests exporter --image meshca:1 --pod-monitor",
             "manifests alerts",
             "manifests dashboard",
             "report -o html",

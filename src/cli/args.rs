@@ -446,12 +446,21 @@ pub enum ManifestsCommand {
         #[arg(long, value_name = "IMAGE", value_parser = image)]
         image: String,
     },
-    /// What an exporter may do in the cluster that meshca runs in: read the ConfigMaps with the public status by name, and no
-    /// Secret.
+    /// An exporter in the cluster that meshca runs in: a Deployment of one replica, and the right to read the ConfigMaps with
+    /// the public status by name, and no Secret. Without --image only the right.
     Exporter {
+        /// The container image, best by digest: NAME@sha256:…
+        #[arg(long, value_name = "IMAGE", value_parser = image)]
+        image: Option<String>,
         /// The service account of the exporter. Without it, meshca-exporter/meshca-exporter, which is printed, too.
         #[arg(long, value_name = "NAMESPACE/NAME", value_parser = account)]
         service_account: Option<Subject>,
+        /// A PodMonitor as well, by which the Prometheus Operator has its pod scraped.
+        #[arg(long, requires = "image")]
+        pod_monitor: bool,
+        /// A label more on the PodMonitor, such as the one by which your Prometheus chooses where to look. May be repeated.
+        #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label, requires = "pod_monitor")]
+        labels: Vec<(String, String)>,
     },
     /// Alerts upon the metrics, as a PrometheusRule for the Prometheus Operator, or with --plain as a rule file of Prometheus.
     /// What counts as late follows rotation.tick and rotation.windows.

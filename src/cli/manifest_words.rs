@@ -225,21 +225,38 @@ fn yaml(object: &Object, about: &str) -> Result<String, Problem> {
     Ok(format!("---\n{}{text}", comment(about)))
 }
 
-/// What an exporter may do, with what it is for.
+/// An exporter, or only what it may do, with what it is for.
 ///
 /// # Errors
 /// `output-failed`, when a serializer fails.
 pub fn exporter(objects: &[Object], mesh: &Mesh) -> Result<String, Problem> {
+    let runs = objects.iter().any(|object| object.kind() == "Deployment");
+    let (what, how) = match runs {
+        true => ("meshca exporter", String::new()),
+        false => (
+            "What meshca exporter may do",
+            format!("\nIt runs as\n  meshca exporter --listen 0.0.0.0:9949 --status-configmap {NAMESPACE}/{STATUS}"),
+        ),
+    };
     let about = format!(
-        "What meshca exporter may do in the cluster that meshca runs in, for the mesh {}: read the ConfigMaps with the\n\
+        "{what} in the cluster that meshca runs in, for the mesh {}: it may read the ConfigMaps with the\n\
          public status, each by its name. It reads no Secret, and lists, watches and writes nothing. To be applied once the\n\
          namespace {NAMESPACE} is there (meshca manifests daemon), and again when the mesh has grown by hundreds of clusters:\n  \
-         kubectl apply --server-side -f THIS\nIt runs as\n  meshca exporter --listen 0.0.0.0:9949 --status-configmap {NAMESPACE}/{STATUS}",
+         kubectl apply --server-side -f THIS{how}",
         plain(&mesh.name, 100),
     );
+    let about_object = |object: &Object| match object.kind() {
+        "Deployment" => {
+            "It is ready once it has read a status: before the first run of rotate that writes one, it is not."
+        }
+        "PodMonitor" => {
+            "For the Prometheus Operator. honorLabels keeps the label cluster of the series, which names a cluster of the mesh."
+        }
+        _ => "",
+    };
     let mut text = String::new();
     for (index, object) in objects.iter().enumerate() {
-        text.push_str(&yaml(object, if index == 0 { &about } else { "" })?);
+        text.push_str(&yaml(object, if index == 0 { &about } else { about_object(object) })?);
     }
     Ok(text)
 }

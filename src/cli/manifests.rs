@@ -7,8 +7,9 @@ use crate::cli::exit::Exit;
 use crate::cli::voice::Voice;
 use crate::cli::{document, manifest_words, problem_words};
 use crate::jobs::manifests_alerts::{self, Order as AlertOrder};
+use crate::jobs::manifests_exporter::{self, Order as ExporterOrder};
 use crate::jobs::manifests_installation::{self, Order};
-use crate::jobs::{manifests_adoption, manifests_dashboard, manifests_exporter, manifests_rbac};
+use crate::jobs::{manifests_adoption, manifests_dashboard, manifests_rbac};
 use crate::mesh::manifests::exporter_grant;
 use crate::mesh::manifests::installation::Runs;
 use crate::mesh::mesh_file;
@@ -59,9 +60,11 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
             let runs = Runs::CronJob { schedule: schedule.clone(), status: *status_configmap };
             installed(&Order { image, runs })?
         }
-        ManifestsCommand::Exporter { service_account } => {
-            let subject = service_account.clone().unwrap_or_else(exporter_grant::usual_subject);
-            let objects = manifests_exporter::run(&mesh, &subject);
+        ManifestsCommand::Exporter { service_account, image, pod_monitor, labels } => {
+            let subject = &service_account.clone().unwrap_or_else(exporter_grant::usual_subject);
+            let pod_monitor = pod_monitor.then_some(labels.as_slice());
+            let order = ExporterOrder { subject, image: image.as_deref(), pod_monitor };
+            let objects = manifests_exporter::run(&mesh, &order);
             if is_text {
                 manifest_words::exporter(&objects, &mesh)
             } else {

@@ -1,11 +1,27 @@
-//! `manifests exporter`: what an exporter in a cluster may do there.
+//! `manifests exporter`: an exporter in a cluster, or only what it may do there. Nothing is looked at but the mesh file.
 
 use crate::mesh::fleet::Mesh;
-use crate::mesh::manifests::exporter_grant;
 use crate::mesh::manifests::kube_object::{Object, Subject};
+use crate::mesh::manifests::{exporter_grant, exporter_pod};
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Order<'a> {
+    /// Whom the cluster knows it as.
+    pub subject: &'a Subject,
+    /// The container image; `None`: only what it may do, for one that runs in some other way.
+    pub image: Option<&'a str>,
+    /// The labels of a PodMonitor besides meshca's own; `None`: no PodMonitor.
+    pub pod_monitor: Option<&'a [(String, String)]>,
+}
 
 /// The objects to apply in the cluster that meshca runs in.
 #[must_use]
-pub fn run(mesh: &Mesh, subject: &Subject) -> Vec<Object> {
-    exporter_grant::objects(mesh, subject)
+pub fn run(mesh: &Mesh, order: &Order<'_>) -> Vec<Object> {
+    let mut objects = exporter_grant::objects(mesh, order.subject);
+    // Only a service account has pods.
+    let Subject::Account { namespace, name } = order.subject else { return objects };
+    objects.extend(order.image.map(|image| exporter_pod::deployment(namespace, name, image)));
+    objects.extend(order.pod_monitor.map(|labels| exporter_pod::pod_monitor(namespace, labels)));
+    objects
 }

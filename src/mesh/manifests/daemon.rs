@@ -2,7 +2,7 @@
 
 use crate::mesh::manifests::deployment_spec::{DeploymentSpec, RollingUpdate, Selector, Strategy};
 use crate::mesh::manifests::job_spec::{Labelled, PodSpec, Template};
-use crate::mesh::manifests::label::{Labels, pod_labels};
+use crate::mesh::manifests::label::pod_labels;
 
 /// The value of the label that tells its pods from those of Jobs.
 const PART: &str = "daemon";
@@ -12,14 +12,9 @@ const REPLICAS: u32 = 2;
 /// The Deployment of this pod.
 pub(in crate::mesh::manifests) fn deployment(pod: PodSpec) -> DeploymentSpec {
     let labels = pod_labels(PART);
-    let match_labels: Labels = labels
-        .iter()
-        .filter(|(name, _)| name.starts_with("app."))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
     DeploymentSpec {
         replicas: REPLICAS,
-        selector: Selector { match_labels },
+        selector: Selector::of(&labels),
         // One after the other: never more replicas than two, and always one that can take the Lease.
         strategy: Strategy {
             kind: "RollingUpdate",

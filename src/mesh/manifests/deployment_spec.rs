@@ -18,7 +18,15 @@ pub struct DeploymentSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::mesh::manifests) struct Selector {
-    pub(in crate::mesh::manifests) match_labels: Labels,
+    match_labels: Labels,
+}
+
+impl Selector {
+    /// By those of these labels that say what a pod is.
+    pub(in crate::mesh::manifests) fn of(labels: &Labels) -> Self {
+        let says_what = labels.iter().filter(|(name, _)| name.starts_with("app."));
+        Self { match_labels: says_what.map(|(name, value)| (name.clone(), value.clone())).collect() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

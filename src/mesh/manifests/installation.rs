@@ -105,7 +105,7 @@ pub fn installation(wish: &Wish<'_>) -> Result<Installation, Vec<Problem>> {
     objects.push(Object::config_map(MESH_FILE_CONFIG_MAP, MESH_FILE, wish.text));
     objects.push(match schedule {
         Some(schedule) => Object::cron_job(WORKLOAD, cron_job::job(schedule, pod, wish.here)),
-        None => Object::deployment(WORKLOAD, daemon::deployment(pod)),
+        None => Object::deployment(NAMESPACE, WORKLOAD, daemon::deployment(pod)),
     });
     Ok(Installation { objects, material, kubeconfigs, issuing_ends: wish.issuing_ends })
 }

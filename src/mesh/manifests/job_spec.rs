@@ -66,13 +66,14 @@ pub(in crate::mesh::manifests) struct ExitCodes {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::mesh::manifests) struct PodSpec {
-    pub(in crate::mesh::manifests) service_account_name: &'static str,
+    pub(in crate::mesh::manifests) service_account_name: String,
     pub(in crate::mesh::manifests) automount_service_account_token: bool,
     pub(in crate::mesh::manifests) enable_service_links: bool,
     pub(in crate::mesh::manifests) restart_policy: &'static str,
     pub(in crate::mesh::manifests) termination_grace_period_seconds: i64,
     pub(in crate::mesh::manifests) security_context: PodSecurity,
     pub(in crate::mesh::manifests) containers: [Container; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::mesh::manifests) volumes: Vec<Volume>,
 }
 
@@ -101,9 +102,35 @@ pub(in crate::mesh::manifests) struct Container {
     pub(in crate::mesh::manifests) args: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(in crate::mesh::manifests) env: Vec<Environment>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::mesh::manifests) ports: Vec<Port>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::mesh::manifests) liveness_probe: Option<Probe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(in crate::mesh::manifests) readiness_probe: Option<Probe>,
     pub(in crate::mesh::manifests) security_context: ContainerSecurity,
     pub(in crate::mesh::manifests) resources: Resources,
-    pub(in crate::mesh::manifests) volume_mounts: [Mount; 2],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(in crate::mesh::manifests) volume_mounts: Vec<Mount>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::mesh::manifests) struct Port {
+    pub(in crate::mesh::manifests) name: &'static str,
+    pub(in crate::mesh::manifests) container_port: u16,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::mesh::manifests) struct Probe {
+    pub(in crate::mesh::manifests) http_get: HttpGet,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(in crate::mesh::manifests) struct HttpGet {
+    pub(in crate::mesh::manifests) path: &'static str,
+    pub(in crate::mesh::manifests) port: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

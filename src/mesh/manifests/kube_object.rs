@@ -8,6 +8,7 @@ use crate::mesh::manifests::api_rule::Rule;
 use crate::mesh::manifests::deployment_spec::DeploymentSpec;
 use crate::mesh::manifests::job_spec::JobSpec;
 use crate::mesh::manifests::label::{Labels, labels};
+use crate::mesh::manifests::pod_monitor::PodMonitorSpec;
 use crate::mesh::manifests::rule_file::Rules;
 
 /// The namespace that meshca has for itself.
@@ -49,6 +50,7 @@ enum Body {
     Job { spec: Box<JobSpec> },
     Deployment { spec: Box<DeploymentSpec> },
     Alerts { spec: Rules },
+    PodMonitor { spec: PodMonitorSpec },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -198,10 +200,10 @@ impl Object {
         Self::new("batch/v1", "CronJob", Some(NAMESPACE), name, Body::Job { spec: Box::new(spec) })
     }
 
-    /// A Deployment of meshca's own namespace.
+    /// A Deployment.
     #[must_use]
-    pub fn deployment(name: &str, spec: DeploymentSpec) -> Self {
-        Self::new("apps/v1", "Deployment", Some(NAMESPACE), name, Body::Deployment { spec: Box::new(spec) })
+    pub fn deployment(namespace: &str, name: &str, spec: DeploymentSpec) -> Self {
+        Self::new("apps/v1", "Deployment", Some(namespace), name, Body::Deployment { spec: Box::new(spec) })
     }
 
     /// Alerts, for the Prometheus Operator, with these labels more: by labels its Prometheus chooses what it evaluates.
@@ -209,6 +211,13 @@ impl Object {
     pub fn prometheus_rule(namespace: &str, name: &str, rules: Rules, labels: &[(String, String)]) -> Self {
         let body = Body::Alerts { spec: rules };
         Self::new("monitoring.coreos.com/v1", "PrometheusRule", Some(namespace), name, body).labelled(labels)
+    }
+
+    /// Which pods the Prometheus Operator has scraped, with these labels more: by labels its Prometheus chooses where to look.
+    #[must_use]
+    pub fn pod_monitor(namespace: &str, name: &str, spec: PodMonitorSpec, labels: &[(String, String)]) -> Self {
+        let body = Body::PodMonitor { spec };
+        Self::new("monitoring.coreos.com/v1", "PodMonitor", Some(namespace), name, body).labelled(labels)
     }
 
     /// It as YAML; `None`: the serializer failed.

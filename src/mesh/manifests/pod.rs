@@ -4,11 +4,12 @@ use time::Duration;
 
 use crate::mesh::fleet::{Access, Mesh};
 use crate::mesh::manifests::job_spec::{
-    Capabilities, Container, ContainerSecurity, Environment, FieldRef, FieldSource, Item, Limits, Mount, Named,
-    PodSecurity, PodSpec, Projected, Requests, Resources, Seccomp, SecretVolume, Source, Volume, VolumeKind,
+    Container, Environment, FieldRef, FieldSource, Item, Mount, Named, PodSpec, Projected, SecretVolume, Source,
+    Volume, VolumeKind,
 };
 use crate::mesh::manifests::kube_object::ACCOUNT;
 use crate::mesh::manifests::pod_files::{FOLDER, MESH_FILE, PASSPHRASE, PASSPHRASE_FOLDER, SecretFile};
+use crate::mesh::manifests::pod_limits::{container_security, pod_security, resources};
 
 /// The Secret with certificates and sealed keys.
 pub const MATERIAL_SECRET: &str = "meshca-material";
@@ -19,8 +20,6 @@ pub const KUBECONFIG_SECRET: &str = "meshca-kubeconfig";
 /// The ConfigMap with the mesh file.
 pub(in crate::mesh::manifests) const MESH_FILE_CONFIG_MAP: &str = "meshca-mesh-file";
 
-/// A user and group that is nobody's.
-const NOBODY: u32 = 65_532;
 /// Only its owner reads; the kubelet adds the group of the pod.
 const OWNER_READS: u32 = 0o400;
 
@@ -78,34 +77,24 @@ pub(in crate::mesh::manifests) fn pod(wish: &Wish<'_>, material: &[SecretFile], 
     let env = if *knows_itself { vec![Environment { name: "POD_NAME", value_from: own_name }] } else { Vec::new() };
     let mount = |name, mount_path| Mount { name, mount_path, read_only: true };
     PodSpec {
-        service_account_name: ACCOUNT,
+        service_account_name: ACCOUNT.to_owned(),
         automount_service_account_token: *has_token
             || wish.here.clusters.iter().any(|it| it.access == Access::InCluster),
         enable_service_links: false,
         restart_policy: restarts,
         termination_grace_period_seconds: grace(wish.here),
-        security_context: PodSecurity {
-            run_as_non_root: true,
-            run_as_user: NOBODY,
-            run_as_group: NOBODY,
-            fs_group: NOBODY,
-            seccomp_profile: Seccomp { kind: "RuntimeDefault" },
-        },
+        security_context: pod_security(),
         containers: [Container {
             name: "meshca",
             image: wish.image.to_owned(),
             args: always.into_iter().chain(more.iter().cloned()).collect(),
             env,
-            security_context: ContainerSecurity {
-                allow_privilege_escalation: false,
-                read_only_root_filesystem: true,
-                capabilities: Capabilities { drop: ["ALL"] },
-            },
-            resources: Resources {
-                requests: Requests { cpu: "50m", memory: "64Mi" },
-                limits: Limits { memory: "128Mi" },
-            },
-            volume_mounts: [mount("config", FOLDER), mount("passphrase", PASSPHRASE_FOLDER)],
+            ports: Vec::new(),
+            liveness_probe: None,
+            readiness_probe: None,
+            security_context: container_security(),
+            resources: resources(),
+            volume_mounts: vec![mount("config", FOLDER), mount("passphrase", PASSPHRASE_FOLDER)],
         }],
         volumes: vec![
             Volume { name: "config", kind: VolumeKind::Projected(Projected { default_mode: OWNER_READS, sources }) },
