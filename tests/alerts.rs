@@ -109,6 +109,95 @@ fn each_alert_fires_when_it_should_and_at_no_other_time() {
     }
 }
 
+/// The cases as they are where our label that names the cluster is `mesh_cluster`; proxies keep theirs.
+fn relabelled(cases: &str) -> String {
+    let lines = cases.lines().map(|line| {
+        let series = line.split_once("series: '").map_or("", |(_, series)| series);
+        let is_ours = series.starts_with("meshca_") || series.starts_with("istio_cert_expiry_timestamp");
+        match (is_ours, line.contains("exp_labels: {")) {
+            (true, _) => line.replace("cluster=\"", "mesh_cluster=\""),
+            (_, true) => {
+                line.replace("{ cluster: ", "{ mesh_cluster: ").replace("exported_cluster: ", "exported_mesh_cluster: ")
+            }
+            _ => line.to_owned(),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn under_another_label_each_alert_fires_as_it_does_under_the_usual_one_and_names_the_cluster() {
+    let story = story();
+    let text = story.meshca("manifests alerts --plain --cluster-label mesh_cluster").fine().out;
+    assert!(text.contains("have the label mesh_cluster") && text.contains(OF_THE_GUIDE[0]), "{text}");
+    assert!(
+        text.contains(&OF_THE_GUIDE[1].replace("{cluster!=", "{mesh_cluster!=").replace(".cluster", ".mesh_cluster"))
+    );
+    story.write("rules.yaml", text);
+    let check = promtool(&story, &["check", "rules", "--lint=all", "--lint-fatal", "rules.yaml"]);
+    assert!(check.status.success(), "{}", said(&check));
+    story.write("cases.yaml", relabelled(CASES));
+    story.write("days.yaml", relabelled(DAYS));
+    let output = promtool(&story, &["test", "rules", "cases.yaml", "days.yaml"]);
+    assert!(output.status.success(), "{}", said(&output));
+    // The usual rules do not say of these series what should be said.
+    story.write("rules.yaml", SOURCE);
+    let output = promtool(&story, &["test", "rules", "cases.yaml"]);
+    for alert in ["CrossClusterCertificateExpiry", "MeshCAClusterUnobserved", "MeshCAConnectivityLoss"] {
+        assert!(!output.status.success() && said(&output).contains(alert), "{alert}: {}", said(&output));
+    }
+}
+
+/// A fleet whose proxies have our label, too, and mean something else by `cluster`.
+const PROXIES: &str = r#"rule_files: [rules.yaml]
+evaluation_interval: 1m
+tests:
+- interval: 1m
+  input_series:
+  - { series: 'meshca_cluster_managed{mesh_cluster="east"}', values: 1+0x30 }
+  - { series: 'meshca_cluster_managed{mesh_cluster="west"}', values: 1+0x30 }
+  - { series: 'meshca_cluster_managed{mesh_cluster="far"}', values: 1+0x30 }
+  - { series: 'up{job="istio-proxy", cluster="prod", mesh_cluster="east", instance="a:1"}', values: 1+0x30 }
+  - { series: 'up{job="istio-proxy", cluster="prod", mesh_cluster="west", instance="b:1"}', values: 1+0x9 0+0x20 }
+  - { series: 'up{job="istio-proxy", cluster="far", instance="c:1"}', values: 1+0x30 }
+  alert_rule_test:
+  - eval_time: 14m
+    alertname: MeshCAConnectivityLoss
+  - eval_time: 15m
+    alertname: MeshCAConnectivityLoss
+    exp_alerts:
+    - exp_labels: { mesh_cluster: west, severity: critical }
+      exp_annotations:
+        summary: No proxy of a cluster of the mesh can be scraped.
+        description: No proxy in cluster west has answered a scrape for 5 minutes, and others did within 7 days.
+        runbook_url: docs/runbooks/MeshCAConnectivityLoss.md
+"#;
+
+#[test]
+fn a_proxy_counts_for_the_cluster_that_either_of_its_labels_names() {
+    let story = story();
+    story.write("rules.yaml", story.meshca("manifests alerts --plain --cluster-label mesh_cluster").fine().out);
+    story.write("proxies.yaml", PROXIES);
+    let output = promtool(&story, &["test", "rules", "proxies.yaml"]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn the_object_has_the_other_label_as_well_and_says_so() {
+    let story = story();
+    let plain = story.meshca("manifests alerts --plain --cluster-label mesh_cluster").fine().out;
+    let printed = story.meshca("manifests alerts --cluster-label mesh_cluster").fine().out;
+    let (read, source): (Value, Value) =
+        (serde_saphyr::from_str(&printed).unwrap(), serde_saphyr::from_str(&plain).unwrap());
+    assert_eq!(read["spec"], source);
+    assert!(
+        printed.contains("# In them, the series of meshca have the label mesh_cluster in place of cluster"),
+        "{printed}"
+    );
+    assert_eq!(story.meshca("manifests alerts --plain --cluster-label cluster").fine().out, SOURCE);
+    assert_eq!(story.meshca("manifests alerts --cluster-label role").code, Some(2));
+}
+
 /// Otherwise a case that expects what does not come would be passed, too.
 #[test]
 fn promtool_fails_where_a_rule_is_a_second_off() {

@@ -21,13 +21,21 @@ fn dashboard() -> Value {
 
 /// The panels that show something.
 fn panels() -> Vec<Value> {
-    let all = dashboard()["panels"].as_array().unwrap().clone();
+    panels_of(&dashboard())
+}
+
+fn panels_of(dashboard: &Value) -> Vec<Value> {
+    let all = dashboard["panels"].as_array().unwrap().clone();
     all.into_iter().filter(|panel| panel["type"] != "row").collect()
 }
 
 /// What is asked of Prometheus, with the variables as they are where everything is chosen.
 fn questions() -> Vec<String> {
-    let asked = panels().into_iter().flat_map(|panel| panel["targets"].as_array().unwrap().clone());
+    questions_of(&dashboard())
+}
+
+fn questions_of(dashboard: &Value) -> Vec<String> {
+    let asked = panels_of(dashboard).into_iter().flat_map(|panel| panel["targets"].as_array().unwrap().clone());
     asked.map(|target| target["expr"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -95,7 +103,11 @@ fn it_asks_for_series_that_there_are_and_leaves_out_none_that_warns() {
 #[test]
 fn prometheus_reads_every_question() {
     let story = Story::new(&lab("mesh1", "", &["east"]));
-    let records: Vec<Value> = (questions().iter().enumerate())
+    are_read(&story, &questions());
+}
+
+fn are_read(story: &Story, questions: &[String]) {
+    let records: Vec<Value> = (questions.iter().enumerate())
         .map(|(number, question)| json!({ "record": format!("question:{number}"), "expr": filled_in(question) }))
         .collect();
     let rules = json!({ "groups": [{ "name": "dashboard", "rules": records }] });
@@ -103,6 +115,48 @@ fn prometheus_reads_every_question() {
     let mut promtool = Command::new(program("promtool"));
     let output = run(promtool.current_dir(story.path("")).args(["check", "rules", "questions.yaml"]));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The words of a question.
+fn words(question: &str) -> Vec<&str> {
+    question.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != '$').collect()
+}
+
+#[test]
+fn under_another_label_every_question_column_and_choice_goes_by_it() {
+    let story = Story::new(&lab("mesh1", "", &["east"]));
+    let text = story.meshca("manifests dashboard --plain --cluster-label mesh_cluster").fine().out;
+    let other: Value = serde_json::from_str(&text).unwrap();
+    let asked = questions_of(&other);
+    for (usual, other) in questions().iter().zip(&asked) {
+        assert!(!words(other).contains(&"cluster"), "{other}");
+        let count = |question, word: &str| words(question).into_iter().filter(|it| *it == word).count();
+        assert_eq!(count(usual, "cluster"), count(other, "mesh_cluster"), "{other}");
+        assert_eq!(count(usual, "$cluster"), count(other, "$cluster"), "{other}");
+    }
+    are_read(&story, &asked);
+    // The variable keeps its name, and finds its values by the label.
+    let variables = other["templating"]["list"].as_array().unwrap();
+    let cluster = variables.iter().find(|it| it["name"] == "cluster").unwrap();
+    for asked in [&cluster["definition"], &cluster["query"]["query"]] {
+        assert!(asked.as_str().unwrap().ends_with(", mesh_cluster)"), "{asked}");
+    }
+    assert!(other["panels"].as_array().unwrap().iter().any(|panel| panel["repeat"] == "cluster"));
+    // Tables have a column for each label.
+    let mut columns = 0;
+    for panel in panels_of(&other) {
+        for step in panel["transformations"].as_array().into_iter().flatten() {
+            for list in ["indexByName", "renameByName"] {
+                let named = step["options"][list].as_object();
+                assert!(named.is_none_or(|it| !it.contains_key("cluster")), "{step}");
+                columns += usize::from(named.is_some_and(|it| it.contains_key("mesh_cluster")));
+            }
+        }
+    }
+    assert_eq!(columns, 5);
+    let printed = story.meshca("manifests dashboard --cluster-label mesh_cluster").fine().out;
+    let read: Value = serde_saphyr::from_str(&printed).unwrap();
+    assert_eq!(read["data"]["meshca.json"], text);
 }
 
 #[test]

@@ -215,6 +215,13 @@ fn a_pod_monitor_finds_the_exporters_pod_and_no_other_and_keeps_its_labels() {
     assert_ne!(others["app.kubernetes.io/component"], labels["app.kubernetes.io/component"]);
     assert_eq!(monitor["spec"]["podMetricsEndpoints"], json!([{ "port": "metrics", "honorLabels": true }]));
 
+    // A label that is called something else is so in the pod, and in the line that tells how it runs without one.
+    let args =
+        &exporter(&folder, " --cluster-label mesh_cluster")[4]["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert_eq!(args.as_array().unwrap()[5..], ["--cluster-label", "mesh_cluster"]);
+    let rights = fine(meshca(&folder, "manifests exporter --cluster-label mesh_cluster"));
+    assert!(rights.contains("meshca/meshca-status --cluster-label mesh_cluster\n"), "{rights}");
+
     // Under an account of somebody else it runs where that is.
     let objects = exporter(&folder, " --pod-monitor --service-account watching/prom");
     assert_eq!(kinds(&objects), ["Role", "RoleBinding", "Deployment", "PodMonitor"]);

@@ -11,6 +11,7 @@ use crate::cli::ceremony_arguments::{IssueArguments, IssuingCommand, RootCommand
 #[cfg(feature = "k8s")]
 use crate::cli::exporter_arguments::ExporterArguments;
 use crate::cli::fail_on::FailOn;
+use crate::cli::metrics_arguments::LabelArgument;
 use crate::cli::passphrase_file::PassphraseFile;
 use crate::cli::rehearse_arguments::RehearseArguments;
 use crate::cli::report_arguments::ReportArguments;
@@ -461,6 +462,9 @@ pub enum ManifestsCommand {
         /// A label more on the PodMonitor, such as the one by which your Prometheus chooses where to look. May be repeated.
         #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label, requires = "pod_monitor")]
         labels: Vec<(String, String)>,
+        /// What its labels are called.
+        #[command(flatten)]
+        label: LabelArgument,
     },
     /// Alerts upon the metrics, as a PrometheusRule for the Prometheus Operator, or with --plain as a rule file of Prometheus.
     /// What counts as late follows rotation.tick and rotation.windows.
@@ -477,6 +481,9 @@ pub enum ManifestsCommand {
         /// Where you serve docs/runbooks, for the links in the alerts. Without it, their paths in the source tree.
         #[arg(long, value_name = "URL", value_parser = address)]
         runbooks: Option<String>,
+        /// What its labels are called.
+        #[command(flatten)]
+        label: LabelArgument,
     },
     /// A dashboard upon the metrics, as a ConfigMap that Grafana's sidecar finds, or with --plain as JSON to import.
     Dashboard {
@@ -489,6 +496,9 @@ pub enum ManifestsCommand {
         /// A label more, where your Grafana chooses its dashboards by another than grafana_dashboard. May be repeated.
         #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
         labels: Vec<(String, String)>,
+        /// What its labels are called.
+        #[command(flatten)]
+        label: LabelArgument,
     },
 }
 

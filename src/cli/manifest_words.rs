@@ -5,9 +5,11 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::cli::report_words::quoted;
+use crate::mesh::cluster_label::ClusterLabel;
 use crate::mesh::fleet::{Access, Cluster, Mesh};
+use crate::mesh::manifests::exporter_pod;
 use crate::mesh::manifests::grant::{self, Grant};
-use crate::mesh::manifests::installation::{Installation, STATUS};
+use crate::mesh::manifests::installation::Installation;
 use crate::mesh::manifests::kube_object::{NAMESPACE, Object, Subject};
 use crate::mesh::manifests::pod::{KUBECONFIG_SECRET, MATERIAL_SECRET, PASSPHRASE_SECRET};
 use crate::mesh::manifests::pod_files::PASSPHRASE;
@@ -229,13 +231,13 @@ fn yaml(object: &Object, about: &str) -> Result<String, Problem> {
 ///
 /// # Errors
 /// `output-failed`, when a serializer fails.
-pub fn exporter(objects: &[Object], mesh: &Mesh) -> Result<String, Problem> {
+pub fn exporter(objects: &[Object], mesh: &Mesh, label: &ClusterLabel) -> Result<String, Problem> {
     let runs = objects.iter().any(|object| object.kind() == "Deployment");
     let (what, how) = match runs {
         true => ("meshca exporter", String::new()),
         false => (
             "What meshca exporter may do",
-            format!("\nIt runs as\n  meshca exporter --listen 0.0.0.0:9949 --status-configmap {NAMESPACE}/{STATUS}"),
+            format!("\nIt runs as\n  meshca {}", exporter_pod::arguments(label).join(" ")),
         ),
     };
     let about = format!(
@@ -250,7 +252,7 @@ pub fn exporter(objects: &[Object], mesh: &Mesh) -> Result<String, Problem> {
             "It is ready once it has read a status: before the first run of rotate that writes one, it is not."
         }
         "PodMonitor" => {
-            "For the Prometheus Operator. honorLabels keeps the label cluster of the series, which names a cluster of the mesh."
+            "For the Prometheus Operator. honorLabels keeps the labels of the series, of which one names a cluster of the mesh."
         }
         _ => "",
     };
@@ -265,12 +267,20 @@ pub fn exporter(objects: &[Object], mesh: &Mesh) -> Result<String, Problem> {
 ///
 /// # Errors
 /// `output-failed`, when a serializer fails.
-pub fn alerts(object: Option<&Object>, mesh: &Mesh) -> Result<String, Problem> {
+pub fn alerts(object: Option<&Object>, mesh: &Mesh, label: &ClusterLabel) -> Result<String, Problem> {
     let unread = || Problem::new(Code::OutputFailed, "the alerts cannot be read back from their rule file");
+    let asks = match *label == ClusterLabel::USUAL {
+        true => String::new(),
+        false => format!(
+            "\nIn them, the series of meshca have the label {} in place of cluster: CrossClusterCertificateExpiry is otherwise that of\n\
+             the guides. CrossClusterConnectivityLoss asks for a label of Istio's proxies, and is letter for letter.",
+            label.as_str()
+        ),
+    };
     let about = format!(
         "Alerts upon the metrics of meshca, for the Prometheus Operator. What counts as late is that for the mesh {}, so print and\n\
          apply it again when rotation.tick or rotation.windows changes. Scrape with honorLabels: true. To be applied where your\n\
-         Prometheus looks for rules:\n  kubectl apply --server-side -f THIS",
+         Prometheus looks for rules:\n  kubectl apply --server-side -f THIS{asks}",
         plain(&mesh.name, 100),
     );
     yaml(object.ok_or_else(unread)?, &about)

@@ -7,9 +7,10 @@ use crate::cli::exit::Exit;
 use crate::cli::voice::Voice;
 use crate::cli::{document, manifest_words, problem_words};
 use crate::jobs::manifests_alerts::{self, Order as AlertOrder};
+use crate::jobs::manifests_dashboard::{self, Order as DashboardOrder};
 use crate::jobs::manifests_exporter::{self, Order as ExporterOrder};
 use crate::jobs::manifests_installation::{self, Order};
-use crate::jobs::{manifests_adoption, manifests_dashboard, manifests_rbac};
+use crate::jobs::{manifests_adoption, manifests_rbac};
 use crate::mesh::manifests::exporter_grant;
 use crate::mesh::manifests::installation::Runs;
 use crate::mesh::mesh_file;
@@ -60,30 +61,35 @@ pub fn run(what: &ManifestsCommand, shared: &Shared, voice: Voice, now: OffsetDa
             let runs = Runs::CronJob { schedule: schedule.clone(), status: *status_configmap };
             installed(&Order { image, runs })?
         }
-        ManifestsCommand::Exporter { service_account, image, pod_monitor, labels } => {
+        ManifestsCommand::Exporter { service_account, image, pod_monitor, labels, label } => {
             let subject = &service_account.clone().unwrap_or_else(exporter_grant::usual_subject);
             let pod_monitor = pod_monitor.then_some(labels.as_slice());
-            let order = ExporterOrder { subject, image: image.as_deref(), pod_monitor };
+            let cluster_label = &label.cluster_label;
+            let order = ExporterOrder { subject, image: image.as_deref(), pod_monitor, cluster_label };
             let objects = manifests_exporter::run(&mesh, &order);
             if is_text {
-                manifest_words::exporter(&objects, &mesh)
+                manifest_words::exporter(&objects, &mesh, cluster_label)
             } else {
                 document::written(&manifest_words::list(&objects), shared.output).map(Option::unwrap_or_default)
             }
         }
-        ManifestsCommand::Alerts { plain, namespace, labels, runbooks } => {
+        ManifestsCommand::Alerts { plain, namespace, labels, runbooks, label } => {
             let (namespace, runbooks) = (namespace.as_deref(), runbooks.as_deref());
-            let (text, object) = manifests_alerts::run(&mesh, &AlertOrder { namespace, labels, runbooks });
+            let cluster_label = &label.cluster_label;
+            let order = AlertOrder { namespace, labels, runbooks, cluster_label };
+            let (text, object) = manifests_alerts::run(&mesh, &order);
             match *plain {
                 true => Ok(text),
-                false if is_text => manifest_words::alerts(object.as_ref(), &mesh),
+                false if is_text => manifest_words::alerts(object.as_ref(), &mesh, cluster_label),
                 false => document::written(&object, shared.output).map(Option::unwrap_or_default),
             }
         }
-        ManifestsCommand::Dashboard { plain, namespace, labels } => {
-            let (text, object) = manifests_dashboard::run(namespace.as_deref(), labels);
+        ManifestsCommand::Dashboard { plain, namespace, labels, label } => {
+            let cluster_label = &label.cluster_label;
+            let order = DashboardOrder { namespace: namespace.as_deref(), labels, cluster_label };
+            let (text, object) = manifests_dashboard::run(&order);
             match *plain {
-                true => Ok(text.to_owned()),
+                true => Ok(text),
                 false if is_text => manifest_words::dashboard(&object),
                 false => document::written(&object, shared.output).map(Option::unwrap_or_default),
             }

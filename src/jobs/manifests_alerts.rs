@@ -1,5 +1,6 @@
 //! `manifests alerts`: the alerts upon meshca's metrics. Nothing is looked at but the mesh file.
 
+use crate::mesh::cluster_label::ClusterLabel;
 use crate::mesh::fleet::Mesh;
 use crate::mesh::manifests::alerts;
 use crate::mesh::manifests::kube_object::Object;
@@ -13,12 +14,14 @@ pub struct Order<'a> {
     pub labels: &'a [(String, String)],
     /// The address of the folder of the runbooks; `None`: their path in the source tree.
     pub runbooks: Option<&'a str>,
+    /// What the series call the label that names the cluster.
+    pub cluster_label: &'a ClusterLabel,
 }
 
 /// The plain rule file, and the object with the same groups; `None`: the rule file cannot be read back.
 #[must_use]
 pub fn run(mesh: &Mesh, order: &Order<'_>) -> (String, Option<Object>) {
-    let text = alerts::text(mesh, order.runbooks);
+    let text = alerts::text(mesh, order.runbooks, order.cluster_label);
     let object = alerts::object(&text, order.namespace, order.labels);
     (text, object)
 }

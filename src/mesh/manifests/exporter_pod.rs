@@ -1,5 +1,6 @@
 //! What runs of an exporter in a cluster: a Deployment of one replica, and for the Prometheus Operator where to scrape it.
 
+use crate::mesh::cluster_label::ClusterLabel;
 use crate::mesh::manifests::deployment_spec::{DeploymentSpec, RollingUpdate, Selector, Strategy};
 use crate::mesh::manifests::exporter_grant::EXPORTER;
 use crate::mesh::manifests::installation::STATUS;
@@ -20,9 +21,9 @@ const PORT: u16 = 9949;
 /// An answer that was begun at SIGTERM has two seconds.
 const GRACE: i64 = 10;
 
-/// The Deployment, which runs as this account of its namespace.
+/// The Deployment, which runs as this account of its namespace, and calls the label that names the cluster so.
 #[must_use]
-pub fn deployment(namespace: &str, account: &str, image: &str) -> Object {
+pub fn deployment(namespace: &str, account: &str, image: &str, label: &ClusterLabel) -> Object {
     let labels = labels();
     let spec = DeploymentSpec {
         replicas: REPLICAS,
@@ -32,7 +33,7 @@ pub fn deployment(namespace: &str, account: &str, image: &str) -> Object {
             kind: "RollingUpdate",
             rolling_update: RollingUpdate { max_unavailable: 0, max_surge: 1 },
         },
-        template: Template { metadata: Some(Labelled { labels }), spec: pod(account, image) },
+        template: Template { metadata: Some(Labelled { labels }), spec: pod(account, image, label) },
     };
     Object::deployment(namespace, EXPORTER, spec)
 }
@@ -50,8 +51,18 @@ fn labels() -> Labels {
     pod_labels(PART)
 }
 
-fn pod(account: &str, image: &str) -> PodSpec {
-    let args = ["exporter", "--listen", &format!("0.0.0.0:{PORT}"), "--status-configmap"].map(str::to_owned);
+/// What it is started with.
+#[must_use]
+pub fn arguments(label: &ClusterLabel) -> Vec<String> {
+    let (address, status) = (format!("0.0.0.0:{PORT}"), format!("{NAMESPACE}/{STATUS}"));
+    let mut words = vec!["exporter", "--listen", &address, "--status-configmap", &status];
+    if *label != ClusterLabel::USUAL {
+        words.extend(["--cluster-label", label.as_str()]);
+    }
+    words.into_iter().map(str::to_owned).collect()
+}
+
+fn pod(account: &str, image: &str, label: &ClusterLabel) -> PodSpec {
     let probe = |path| Some(Probe { http_get: HttpGet { path, port: PORT_NAME } });
     PodSpec {
         service_account_name: account.to_owned(),
@@ -63,7 +74,7 @@ fn pod(account: &str, image: &str) -> PodSpec {
         containers: [Container {
             name: "meshca",
             image: image.to_owned(),
-            args: args.into_iter().chain([format!("{NAMESPACE}/{STATUS}")]).collect(),
+            args: arguments(label),
             env: Vec::new(),
             ports: vec![Port { name: PORT_NAME, container_port: PORT }],
             liveness_probe: probe("/healthz"),
