@@ -20,9 +20,12 @@ use time::format_description::well_known::Rfc3339;
 
 #[path = "support/clusters/mod.rs"]
 mod clusters;
+#[path = "support/exporting.rs"]
+mod exporting;
 mod support;
 
 use clusters::{ApiServer, Clusters};
+use exporting::{Exporting, is_read, samples};
 use support::snapshot::snapshot;
 use support::story::{FILES, Story, later, seconds};
 
@@ -294,6 +297,67 @@ fn of_two_replicas_one_works_and_the_other_takes_over_when_it_is_killed() {
     // Who is asked to end lets go of it.
     assert_eq!(second.end(), Some(0));
     assert!(lease(&home)["holderIdentity"].is_null());
+}
+
+/// A replica that serves metrics, under the Lease NAMESPACE/rotate.
+fn scraped_replica(story: &Story, namespace: &str, identity: &str) -> Exporting {
+    let home = server().kubeconfig("admin").display().to_string();
+    let lease =
+        format!("--lease {namespace}/rotate --lease-duration 6s --home-kubeconfig {home} --identity {identity}");
+    let watch = "rotate --watch --every 1s --passphrase-file passphrase --listen 127.0.0.1:0";
+    Exporting::start(story, &format!("--at {MOMENT} {watch} {lease}"))
+}
+
+/// The series of a scrape, without their values.
+fn series(text: &str) -> BTreeSet<String> {
+    samples(text).into_iter().map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect()
+}
+
+/// It is alive, ready, and tells of nothing but itself, in both forms.
+fn tells_of_itself_alone(replica: &Exporting) {
+    let alone = |text: &str| {
+        let told = series(text);
+        told.len() == 1 && told.iter().all(|it| it.starts_with("meshca_build_info{version="))
+    };
+    let text = replica.once("it tells of itself alone", alone);
+    let open = replica.get_as("/metrics", "application/openmetrics-text;version=1.0.0").body;
+    assert_eq!(open, format!("{text}# EOF\n"));
+    for path in ["/healthz", "/readyz"] {
+        let reply = replica.get(path);
+        assert_eq!((reply.status, reply.body.as_str()), (200, "ok\n"), "{path}");
+    }
+}
+
+#[test]
+fn of_two_replicas_the_holder_of_the_lease_tells_of_the_fleet_and_the_other_of_itself_alone() {
+    let story = published("scraped", 2, "");
+    let home = namespace("scraped", 0);
+    let other = elsewhere(&story);
+    let mut first = scraped_replica(&story, &home, "pod-1");
+    let fleet = series(&first.once("its first tick has ended", is_read));
+    for number in 0..2 {
+        let managed = format!("meshca_cluster_managed{{cluster=\"{}\"}}", namespace("scraped", number));
+        assert!(fleet.contains(&managed), "{fleet:?}");
+    }
+    assert_eq!(first.get("/readyz").status, 200);
+    // The other is asked from its first moment on until the holder has done several ticks more.
+    let mut second = scraped_replica(&other, &home, "pod-2");
+    let start = Instant::now();
+    let stands_by = format!("stands by: pod-1 holds the Lease {home}/rotate");
+    while !second.words().contains(&stands_by) || start.elapsed() < Duration::from_secs(4) {
+        tells_of_itself_alone(&second);
+        assert!(start.elapsed() < Duration::from_secs(120), "{}", second.words());
+    }
+    assert_eq!(series(&first.once("it still reads its status", is_read)), fleet);
+    // The holder is gone: the other tells of the same fleet once it has looked.
+    first.end(Signal::KILL);
+    assert_eq!(series(&second.once("it takes over", is_read)), fleet);
+    // Its Lease is taken from it: what it knew is not told any more, since somebody else tells of what is.
+    let stolen = json!({ "spec": { "holderIdentity": "thief", "leaseDurationSeconds": 3600 } }).to_string();
+    let patch = ["patch", "lease", "rotate", "-n", &home, "--type=merge", "-p", &stolen];
+    assert!(server().kubectl(patch).status.success());
+    tells_of_itself_alone(&second);
+    assert_eq!(second.end(Signal::TERM), Some(0), "{}", second.words());
 }
 
 #[test]
