@@ -123,6 +123,54 @@ fn as_json_and_yaml_it_is_one_document() {
 }
 
 #[test]
+fn a_ci_system_gets_its_own_form_and_what_fails_is_its_choice() {
+    let [one, two] = roots();
+    shown("ci", [&[one, two], &[one]]);
+    let both = |more: &str| check("ci", "admin", &format!("--context a --context b {more}"));
+    let github = ended(both("-o github"), 3).out;
+    assert!(github.starts_with("::warning title=bundles-differ::not all of them trust the same roots"), "{github}");
+    assert_eq!(github.lines().count(), 1, "{github}");
+    let gitlab: Value = serde_json::from_str(&ended(both("-o gitlab -f deploy/mesh.yaml"), 3).out).unwrap();
+    assert_eq!(gitlab.as_array().unwrap().len(), 1);
+    assert_eq!((&gitlab[0]["check_name"], &gitlab[0]["severity"]), (&json!("bundles-differ"), &json!("minor")));
+    assert_eq!(gitlab[0]["location"], json!({ "path": "deploy/mesh.yaml", "lines": { "begin": 1 } }));
+    let junit = ended(both("-o junit"), 3).out;
+    assert!(junit.contains("tests=\"3\" failures=\"1\" errors=\"0\""), "{junit}");
+    assert!(junit.contains("<testcase classname=\"a\" name=\"trust bundle\" time=\"0\"/>"), "{junit}");
+    assert!(junit.contains("<failure type=\"warning\" message=\"not all of them"), "{junit}");
+    // What fails the job is chosen; what is told is not.
+    for (fail_on, code) in [("warning", 3), ("critical", 0), ("expired", 0), ("never", 0)] {
+        assert_eq!(ended(both(&format!("-o github --fail-on {fail_on}")), code).out, github, "{fail_on}");
+    }
+    let quiet = ended(both("--quiet"), 3).out;
+    assert!(quiet.starts_with("! a and b share one of two roots") && !quiet.contains("FINGERPRINT"), "{quiet}");
+    assert!(quiet.contains("\n! bundles-differ: ") && quiet.contains("missing in b"), "{quiet}");
+}
+
+#[test]
+fn in_each_form_for_ci_what_could_not_be_looked_at_is_an_error_whatever_fails() {
+    let [one, _] = roots();
+    shown("ci-unseen", [&[one], &[one]]);
+    let with_gone = |more: &str| {
+        let line = format!("--context a --context gone --fail-on never {more}");
+        ended(check("ci-unseen", "admin", &line), 1).out
+    };
+    let github = with_gone("-o github --quiet");
+    assert!(github.starts_with("::error title=api-server-unreachable::gone/ci-unseen: "), "{github}");
+    let gitlab: Value = serde_json::from_str(&with_gone("-o gitlab --quiet")).unwrap();
+    assert_eq!((&gitlab[0]["severity"], &gitlab[0]["location"]["path"]), (&json!("major"), &json!("mesh.yaml")));
+    let junit = with_gone("-o junit --quiet");
+    assert!(junit.contains("tests=\"2\" failures=\"0\" errors=\"1\""), "{junit}");
+    assert!(junit.contains("<error type=\"api-server-unreachable\""), "{junit}");
+    // Where nothing is wrong, each form says so in its own way, also under --quiet.
+    let fine =
+        |more: &str| ended(check("ci-unseen", "admin", &format!("--context a --context b --quiet {more}")), 0).out;
+    assert_eq!(fine("-o github"), "::notice title=meshca::√ a and b share a root, until 2036-11-20\n");
+    assert_eq!(fine("-o gitlab"), "[]\n");
+    assert!(fine("-o junit").contains("tests=\"2\" failures=\"0\" errors=\"0\""));
+}
+
+#[test]
 fn different_roots_are_critical_and_one_of_two_is_a_warning() {
     let [one, two] = roots();
     shown("different", [&[one], &[two]]);

@@ -15,7 +15,7 @@ use crate::jobs::check::Checked;
 use crate::mesh::consumers::verdict::{Predictions, Verdict};
 use crate::mesh::trust_matrix::TrustMatrix;
 use crate::pki::moment::utc;
-use crate::problem::{Code, Finding, Problem, Severity};
+use crate::problem::{Finding, Problem, Severity};
 
 /// What was checked.
 #[derive(Debug)]
@@ -269,8 +269,7 @@ pub fn github(told: &Checkup<'_>) -> String {
 /// `output-failed`, when the serializer fails; it is not known to.
 pub fn gitlab(told: &Checkup<'_>, file: &str) -> Result<String, Problem> {
     let found = all(told.sets, told.fleet);
-    let text = serde_json::to_string_pretty(&annotations::gitlab(&notes(told.sets, &found), file));
-    text.map_err(|error| Problem::new(Code::OutputFailed, format!("the result cannot be written: {error}")))
+    annotations::gitlab(&notes(told.sets, &found), file)
 }
 
 /// As JUnit XML: a case for each set, and one for each finding.
@@ -289,13 +288,9 @@ pub fn junit(told: &Checkup<'_>) -> String {
             },
         })
         .collect();
-    cases.extend(notes(told.sets, &found).iter().filter(|note| note.severity.is_some()).map(|note| Case {
-        place: if note.place.is_empty() { "fleet".to_owned() } else { note.place.to_owned() },
-        name: note.problem.code().as_str().to_owned(),
-        result: Judged::Failed(junit::Told {
-            kind: note.severity.map_or("", Severity::as_str).to_owned(),
-            ..note.problem.into()
-        }),
+    cases.extend(notes(told.sets, &found).iter().filter_map(|note| {
+        let place = if note.place.is_empty() { "fleet" } else { note.place };
+        Some(Case::found(place, note.severity?, note.problem))
     }));
     junit::document("meshca check", &utc(told.now), &cases)
 }

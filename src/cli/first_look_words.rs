@@ -3,17 +3,19 @@
 use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::cli::annotations::{self, Note};
 use crate::cli::check_words::{FindingDocument, told};
 use crate::cli::document::{CertificateDocument, Head, ProblemDocument, head};
 use crate::cli::exit::Exit;
 use crate::cli::fail_on::FailOn;
+use crate::cli::junit::{self, Case, Judged};
 use crate::cli::report_words::look;
 use crate::cli::table::{Cell, Line, aligned, painted};
 use crate::mesh::common_root::{CommonRoot, Place, Root, Sharing, listed};
 use crate::mesh::outcome::Outcome;
 use crate::mesh::standing::Standing;
 use crate::pki::moment::{day, span, utc};
-use crate::problem::{Code, Severity};
+use crate::problem::{Code, Problem, Severity};
 
 /// How the command ends, by what it is to fail on.
 #[must_use]
@@ -27,22 +29,34 @@ pub fn exit(judged: &CommonRoot, fail_on: FailOn) -> Exit {
     fails.chain(unseen).max().unwrap_or(Exit::Fine)
 }
 
-/// For people: the verdict, then each root of each context, then what is wrong.
-#[must_use]
-pub fn table(judged: &CommonRoot, wide: bool, now: OffsetDateTime, colour: bool) -> String {
-    let outcome = judged.outcome();
-    let mark = match outcome {
+/// The verdict with its mark.
+fn first_line(judged: &CommonRoot) -> String {
+    let mark = match judged.outcome() {
         Outcome::Fine => '√',
         Outcome::Warning => '!',
         Outcome::Unknown | Outcome::Critical => '×',
     };
-    let verdict = painted(&format!("{mark} {}", verdict(judged)), look(outcome), colour);
+    format!("{mark} {}", verdict(judged))
+}
+
+/// For people: the verdict, then each root of each context, unless only what is wrong is wanted (`quiet`), then that.
+#[must_use]
+pub fn table(judged: &CommonRoot, wide: bool, quiet: bool, now: OffsetDateTime, colour: bool) -> String {
+    let verdict = painted(&first_line(judged), look(judged.outcome()), colour);
+    if quiet {
+        return format!("{verdict}\n{}", wrong(judged));
+    }
     let mut headings = vec!["CONTEXT", "STATUS", "EXPIRES-IN", "NOT-AFTER", "FINGERPRINT", "ROOT"];
     if wide {
         headings.extend(["KEY", "ISSUER"]);
     }
     let lines: Vec<Line> = judged.places.iter().flat_map(|place| lines(place, wide, now)).collect();
-    let mut text = format!("{verdict}\n\n{}", aligned(&headings, &lines, colour));
+    format!("{verdict}\n\n{}{}", aligned(&headings, &lines, colour), wrong(judged))
+}
+
+/// What could not be looked at, and every finding.
+fn wrong(judged: &CommonRoot) -> String {
+    let mut text = String::new();
     for place in &judged.places {
         if let Err(problem) = &place.roots {
             text.push('\n');
@@ -58,6 +72,49 @@ pub fn table(judged: &CommonRoot, wide: bool, now: OffsetDateTime, colour: bool)
         text.push_str(&told(mark, &finding.place, &finding.problem));
     }
     text
+}
+
+fn notes(judged: &CommonRoot) -> Vec<Note<'_>> {
+    let found = judged.findings.iter().map(|finding| Note {
+        place: &finding.place,
+        severity: Some(finding.severity),
+        problem: &finding.problem,
+    });
+    // Their problems name the context.
+    let unseen = judged.places.iter().filter_map(|place| place.roots.as_ref().err());
+    found.chain(unseen.map(|problem| Note { place: "", severity: None, problem })).collect()
+}
+
+/// As annotations of a GitHub workflow.
+#[must_use]
+pub fn github(judged: &CommonRoot) -> String {
+    annotations::github(&notes(judged), &first_line(judged))
+}
+
+/// As a code quality report of GitLab. `file` is what all of it is put to.
+///
+/// # Errors
+/// `output-failed`, when the serializer fails; it is not known to.
+pub fn gitlab(judged: &CommonRoot, file: &str) -> Result<String, Problem> {
+    annotations::gitlab(&notes(judged), file)
+}
+
+/// As JUnit XML: a case for each context, and one for each finding.
+#[must_use]
+pub fn junit(judged: &CommonRoot, now: OffsetDateTime) -> String {
+    let looked_at = judged.places.iter().map(|place| Case {
+        place: place.name.clone(),
+        name: "trust bundle".to_owned(),
+        result: match &place.roots {
+            Ok(_) => Judged::Passed,
+            Err(problem) => Judged::Unseen(problem.into()),
+        },
+    });
+    let found = judged.findings.iter().map(|finding| {
+        let place = if finding.place.is_empty() { "contexts" } else { &finding.place };
+        Case::found(place, finding.severity, &finding.problem)
+    });
+    junit::document("meshca check", &utc(now), &looked_at.chain(found).collect::<Vec<_>>())
 }
 
 fn verdict(judged: &CommonRoot) -> String {

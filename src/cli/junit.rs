@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::cli::markup::escaped;
-use crate::problem::Problem;
+use crate::problem::{Problem, Severity};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,14 @@ pub(in crate::cli) struct Case {
     pub(in crate::cli) name: String,
     /// What became of it.
     pub(in crate::cli) result: Judged,
+}
+
+impl Case {
+    /// One thing that is wrong.
+    pub(in crate::cli) fn found(place: &str, severity: Severity, problem: &Problem) -> Self {
+        let told = Told { kind: severity.as_str().to_owned(), ..problem.into() };
+        Self { place: place.to_owned(), name: problem.code().as_str().to_owned(), result: Judged::Failed(told) }
+    }
 }
 
 /// What became of it.

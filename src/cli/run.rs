@@ -54,7 +54,7 @@ fn command(command: Command, shared: &Shared, voice: Voice, now: OffsetDateTime)
             &[Format::Prometheus, Format::Csv, Format::Markdown, Format::Junit, Format::Html, Format::Name]
         }
         Command::Rehearse(_) => &[Format::Markdown, Format::Ics],
-        Command::Check(it) if it.contexts.is_empty() => &[Format::Junit, Format::Github, Format::Gitlab],
+        Command::Check(_) => &[Format::Junit, Format::Github, Format::Gitlab],
         _ => &[],
     };
     document::refuse_form(shared.output, own).map_err(one)?;
@@ -227,12 +227,22 @@ fn run_first_look(
     now: OffsetDateTime,
 ) -> Ended {
     let judged = first_look::run(order, now).map_err(one)?;
-    let exit = first_look_words::exit(&judged, fail_on);
-    let document = first_look_words::document(&judged, order.namespace, now);
-    let wide = shared.output == Format::Wide;
-    let voice = voice.about(judged.outcome() == Outcome::Fine);
-    voice.answer(shared, &document, || first_look_words::table(&judged, wide, now, voice.colour))?;
-    Ok(exit)
+    let text = match shared.output {
+        Format::Junit => Some(first_look_words::junit(&judged, now)),
+        Format::Github => Some(first_look_words::github(&judged)),
+        Format::Gitlab => Some(first_look_words::gitlab(&judged, &shared.file.display().to_string()).map_err(one)?),
+        _ => None,
+    };
+    if let Some(text) = text {
+        voice.loud().result(&text).map_err(one)?;
+    } else {
+        let document = first_look_words::document(&judged, order.namespace, now);
+        let wide = shared.output == Format::Wide;
+        let voice = voice.about(judged.outcome() == Outcome::Fine);
+        let table = || first_look_words::table(&judged, wide, voice.quiet, now, voice.colour);
+        voice.answer(shared, &document, table)?;
+    }
+    Ok(first_look_words::exit(&judged, fail_on))
 }
 
 fn tell_checks(told: &Checkup<'_>, fail_on: FailOn, shared: &Shared, voice: Voice) -> Ended {
