@@ -59,14 +59,63 @@ fn set(values: &[&str]) -> BTreeSet<String> {
     values.iter().map(|&it| it.to_owned()).collect()
 }
 
-#[test]
-fn the_seven_day_alert_reaches_a_webhook_for_exactly_the_due_cluster_and_is_resolved_by_a_rotation() {
+/// Each question of a dashboard has one, but for what asks of a root change, of which there is none.
+fn every_question_has_an_answer(dashboard: &str, prometheus: &Server, job: &str) {
+    let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row");
+    for question in panels.flat_map(|panel| panel["targets"].as_array().unwrap()) {
+        let question = question["expr"].as_str().unwrap();
+        let chosen = question.replace("$job", job).replace("$instance", ".+").replace("$cluster", "east");
+        if question.contains("meshca_root_change") {
+            assert!(prometheus.query(&chosen).is_empty(), "{question}");
+        } else {
+            prometheus.finds(&chosen);
+        }
+    }
+}
+
+/// A fleet of which `rotate` has left a status, and changed nothing: a tick that is not allowed to renew looks.
+fn looked_at() -> Story {
     let story = fleet();
-    // A tick that is not allowed to renew looks, and leaves a status.
     let mesh = story.read("mesh.yaml");
     story.write("mesh.yaml", format!("{mesh}rotation: {{ paused: true }}\n"));
     story.with_passphrase("rotate");
     story.write("mesh.yaml", &mesh);
+    story
+}
+
+#[test]
+fn where_cluster_is_taken_another_label_names_the_due_cluster_in_alert_and_dashboard() {
+    let story = looked_at();
+    let label = "--cluster-label mesh_cluster";
+    let mut exporter = Exporting::start(&story, &format!("exporter --listen 127.0.0.1:0 --every 1s {label}"));
+    exporter.once("it reads the status", is_read);
+    let rules = story.meshca(&format!("manifests alerts --plain {label}")).fine().out;
+    // Whose cluster it is stands on every target of this Prometheus.
+    let config =
+        format!("{}, honor_labels: false }}\n", job("meshca", exporter.address, ", labels: { cluster: mgmt }"));
+    let prometheus = Server::prometheus(&prometheus_config(&config, None), &rules);
+    let firing = format!("ALERTS{{alertname=\"{SEVEN_DAYS}\", alertstate=\"firing\"}}");
+    let told = once(
+        "it fires",
+        || Some(prometheus.query(&firing)).filter(|it| !it.is_empty()),
+        || format!("{}\n{}", prometheus.get("/api/v1/rules").body, prometheus.log()),
+    );
+    assert_eq!((values(&told, "mesh_cluster"), values(&told, "cluster")), (set(&["east"]), set(&["mgmt"])));
+    let rules: Value = serde_json::from_str(&prometheus.get("/api/v1/rules").body).unwrap();
+    let groups = rules["data"]["groups"].as_array().unwrap().iter();
+    let due =
+        groups.flat_map(|group| group["rules"].as_array().unwrap()).find(|rule| rule["name"] == SEVEN_DAYS).unwrap();
+    let says = &due["alerts"][0]["annotations"]["description"];
+    assert_eq!(says, "Certificate in cluster east expires in less than 7 days");
+    let dashboard = story.meshca(&format!("manifests dashboard --plain {label}")).fine().out;
+    every_question_has_an_answer(&dashboard, &prometheus, "meshca");
+    assert_eq!(exporter.end(Signal::TERM), Some(0));
+}
+
+#[test]
+fn the_seven_day_alert_reaches_a_webhook_for_exactly_the_due_cluster_and_is_resolved_by_a_rotation() {
+    let story = looked_at();
     let mut exporter = Exporting::start(&story, "exporter --listen 127.0.0.1:0 --every 1s");
     exporter.once("it reads the status", is_read);
     let listener = Listener::start();
@@ -111,19 +160,7 @@ fn the_seven_day_alert_reaches_a_webhook_for_exactly_the_due_cluster_and_is_reso
     };
     once("every rule is evaluated", is_evaluated, words);
 
-    // Each question of the dashboard has an answer, but for what asks of a root change, of which there is none.
-    let asked = meshca::mesh::manifests::dashboard::SOURCE;
-    let dashboard: Value = serde_json::from_str(asked).unwrap();
-    let panels = dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row");
-    for question in panels.flat_map(|panel| panel["targets"].as_array().unwrap()) {
-        let question = question["expr"].as_str().unwrap();
-        let chosen = question.replace("$job", "honoring").replace("$instance", ".+").replace("$cluster", "east");
-        if question.contains("meshca_root_change") {
-            assert!(prometheus.query(&chosen).is_empty(), "{question}");
-        } else {
-            prometheus.finds(&chosen);
-        }
-    }
+    every_question_has_an_answer(meshca::mesh::manifests::dashboard::SOURCE, &prometheus, "honoring");
 
     // It is renewed, and the alert is over.
     story.with_passphrase("rotate").fine();
