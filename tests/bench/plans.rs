@@ -4,11 +4,10 @@
 //! `cargo bench --bench plans`; the meaning of its figures is in docs/PERFORMANCE.md.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot run says so by stopping")]
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a benchmark makes real keys and prints")]
+#![expect(clippy::print_stdout, reason = "a benchmark prints")]
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
 use time::macros::datetime;
@@ -29,6 +28,10 @@ use meshca::pki::certificate::Certificate;
 use meshca::pki::signing_key::SigningKey;
 use meshca::world::entropy::Entropy;
 use meshca::world::targets::in_parallel;
+
+mod processor;
+
+use processor::{busy, memory};
 
 const NOW: OffsetDateTime = datetime!(2026-11-23 10:00 UTC);
 /// Longer than a workload certificate lives.
@@ -240,18 +243,4 @@ fn observed(cluster: &ClusterName, secret: Option<SecretSight>, at: OffsetDateTi
         server_clock: None,
         deployment: None,
     }
-}
-
-/// How long this thread was on a processor so far, in nanoseconds. A plan waits for nothing, so what else goes on at the
-/// machine is left out.
-fn busy() -> f64 {
-    let times = fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    times.split_whitespace().next().unwrap().parse().unwrap()
-}
-
-/// What the process holds now, in MiB.
-fn memory() -> u64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() / 1024
 }
