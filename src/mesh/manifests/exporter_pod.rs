@@ -18,6 +18,8 @@ const REPLICAS: u32 = 1;
 const PORT_NAME: &str = "metrics";
 /// Its port.
 const PORT: u16 = 9949;
+/// More than three scrapes of ten thousand clusters at one time take: docs/PERFORMANCE.md.
+const MEMORY: &str = "256Mi";
 /// An answer that was begun at SIGTERM has two seconds.
 const GRACE: i64 = 10;
 
@@ -80,7 +82,7 @@ fn pod(account: &str, image: &str, label: &ClusterLabel) -> PodSpec {
             liveness_probe: probe("/healthz"),
             readiness_probe: probe("/readyz"),
             security_context: container_security(),
-            resources: resources(),
+            resources: resources(MEMORY),
             volume_mounts: Vec::new(),
         }],
         volumes: Vec::new(),

@@ -20,6 +20,8 @@ pub const KUBECONFIG_SECRET: &str = "meshca-kubeconfig";
 /// The ConfigMap with the mesh file.
 pub(in crate::mesh::manifests) const MESH_FILE_CONFIG_MAP: &str = "meshca-mesh-file";
 
+/// More than a tick over 1,000 targets takes: docs/PERFORMANCE.md.
+const MEMORY: &str = "128Mi";
 /// Only its owner reads; the kubelet adds the group of the pod.
 const OWNER_READS: u32 = 0o400;
 
@@ -93,7 +95,7 @@ pub(in crate::mesh::manifests) fn pod(wish: &Wish<'_>, material: &[SecretFile], 
             liveness_probe: None,
             readiness_probe: None,
             security_context: container_security(),
-            resources: resources(),
+            resources: resources(MEMORY),
             volume_mounts: vec![mount("config", FOLDER), mount("passphrase", PASSPHRASE_FOLDER)],
         }],
         volumes: vec![

@@ -27,7 +27,7 @@ pub(in crate::mesh::manifests) const fn container_security() -> ContainerSecurit
     }
 }
 
-/// What it takes: no limit of processor time, which would only make it late.
-pub(in crate::mesh::manifests) const fn resources() -> Resources {
-    Resources { requests: Requests { cpu: "50m", memory: "64Mi" }, limits: Limits { memory: "128Mi" } }
+/// What it takes, of memory so much at most: no limit of processor time, which would only make it late.
+pub(in crate::mesh::manifests) const fn resources(memory: &'static str) -> Resources {
+    Resources { requests: Requests { cpu: "50m", memory: "64Mi" }, limits: Limits { memory } }
 }
