@@ -141,7 +141,7 @@ fn the_daemon_has_a_lease_its_status_and_the_time_to_end() {
     assert_eq!(kinds(&objects), wanted);
     let rules = |group: &str, resource: &str, name: &str, verbs: &[&str]| json!({ "apiGroups": [group], "resources": [resource], "resourceNames": [name], "verbs": verbs });
     let lease = rules("coordination.k8s.io", "leases", "meshca-rotate", &["get", "patch", "create"]);
-    let status = rules("", "configmaps", "meshca-status-0", &["patch", "create"]);
+    let status = rules("", "configmaps", "meshca-status-0", &["get", "patch", "create"]);
     assert_eq!(objects[2]["rules"], json!([lease, status]));
     let deployment = &objects[5]["spec"];
     assert_eq!(deployment["replicas"], 2);
