@@ -13,6 +13,7 @@ use crate::pki::distinguished_name::DistinguishedName;
 use crate::pki::extensions::Extensions;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::hexadecimal::digits;
+use crate::pki::signature_check::weak_digest;
 use crate::pki::validity::Validity;
 use crate::pki::verified;
 use crate::problem::{Code, Problem};
@@ -213,7 +214,8 @@ impl Certificate {
     }
 
     /// Whether its signature verifies under this public key (a SubjectPublicKeyInfo). Nothing else is checked, and
-    /// a SHA-1 signature counts as none. The arithmetic is done once in a process for each certificate and key.
+    /// a SHA-1 signature counts as none, since Go refuses it. The arithmetic is done once in a process for each
+    /// certificate and key.
     #[must_use]
     pub fn is_signed_by(&self, issuer_spki: &[u8]) -> bool {
         if self.0.signed_by.get().is_some_and(|known| known == issuer_spki) {
@@ -222,7 +224,7 @@ impl Certificate {
         let is_signed = verified::answer(self.0.fingerprint, issuer_spki, || {
             let Ok((_, spki)) = SubjectPublicKeyInfo::from_der(issuer_spki) else { return false };
             let Ok((_, parsed)) = X509Certificate::from_der(&self.0.der) else { return false };
-            self.0.signature_algorithm != SHA1_WITH_RSA && parsed.verify_signature(Some(&spki)).is_ok()
+            weak_digest(self).is_none() && parsed.verify_signature(Some(&spki)).is_ok()
         });
         if is_signed {
             // Of two keys that fit, which can be made on purpose, the first is kept.
@@ -247,9 +249,6 @@ fn significant(serial: &[u8]) -> String {
         all => digits(all),
     }
 }
-
-/// sha1WithRSAEncryption: Go refuses it since 1.18, so istiod does, too.
-const SHA1_WITH_RSA: &str = "1.2.840.113549.1.1.5";
 
 impl KeyFacts {
     pub(in crate::pki) fn of(spki: &SubjectPublicKeyInfo<'_>) -> Self {
@@ -299,4 +298,83 @@ pub fn bits(number: &[u8]) -> usize {
 #[must_use]
 pub fn key_identifier(public_key_bits: &[u8]) -> Vec<u8> {
     digest(&SHA256, public_key_bits).as_ref().iter().copied().take(20).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::fixture::{SHORT_SHA_1_OF_OIW, first, fixture};
+
+    const ROOT: &str = fixture!("foreign/istio-samples/root-cert.pem");
+
+    fn leaf() -> Certificate {
+        first(fixture!("foreign/istio-samples/leaf-workload-foo-cert.pem"))
+    }
+
+    #[test]
+    fn the_largest_certificate_that_is_read_has_65536_bytes() {
+        let refused = |length| Certificate::from_der(&vec![0; length]).unwrap_err().what().to_owned();
+        assert!(!refused(65_536).contains("more than"));
+        assert!(refused(65_537).contains("65537 bytes, more than 65536"));
+    }
+
+    #[test]
+    fn a_certificate_is_written_as_openssl_writes_it_and_equals_no_other() {
+        let (root, leaf) = (first(ROOT), leaf());
+        assert_eq!(root.pem(), ROOT);
+        assert!(root == first(&root.pem()) && root != leaf);
+    }
+
+    #[test]
+    fn who_is_a_ca_and_who_made_himself_is_told() {
+        let (root, leaf) = (first(ROOT), leaf());
+        assert!(root.is_ca() && root.is_self_issued());
+        assert!(!leaf.is_ca() && !leaf.is_self_issued());
+        assert_eq!(leaf.signature_algorithm(), "1.2.840.113549.1.1.11");
+    }
+
+    #[test]
+    fn a_serial_loses_the_zero_that_only_makes_it_positive() {
+        let serial = |bytes: &[u8]| significant(bytes);
+        assert_eq!([serial(&[0, 0x80, 1]), serial(&[0x7f, 0]), serial(&[0])], ["8001", "7f00", "00"]);
+        let root = first(ROOT);
+        assert_eq!(root.serial_text(), "e2110e139cc6cc7a");
+        assert!(root.has_serial("e2110e139cc6cc7a") && !root.has_serial("00e2110e139cc6cc7a"));
+    }
+
+    #[test]
+    fn a_signature_is_of_one_key_and_of_no_other_however_often_one_asks() {
+        let (root, leaf) = (first(ROOT), leaf());
+        for _ in 0..2 {
+            assert!(root.is_signed_by(root.spki()));
+            assert!(!root.is_signed_by(leaf.spki()));
+        }
+        assert!(!leaf.is_signed_by(b"no key at all"));
+    }
+
+    #[test]
+    fn a_signature_over_sha_1_is_none_whoever_made_it() {
+        let signer = first(fixture!("faulty/weak-signature/signer-sha1/ca-cert.pem"));
+        let root = first(fixture!("faulty/weak-signature/signer-sha1/root-cert.pem"));
+        assert_eq!(signer.issuer(), root.subject());
+        assert!(root.is_signed_by(root.spki()) && !signer.is_signed_by(root.spki()));
+        let by_its_other_name = first(SHORT_SHA_1_OF_OIW);
+        assert!(!by_its_other_name.is_signed_by(by_its_other_name.spki()));
+    }
+
+    #[test]
+    fn each_kind_of_key_has_a_name_for_people() {
+        let title = |pem: &str| first(pem).public_key().title();
+        assert_eq!(title(fixture!("sound/one-mesh/east/ca-cert.pem")), "ECDSA P-256");
+        assert_eq!(title(fixture!("sound/p384/ca-cert.pem")), "ECDSA P-384");
+        assert_eq!(title(fixture!("sound/rsa-2048-signer/ca-cert.pem")), "RSA 2048");
+        assert_eq!(title(fixture!("faulty/key-kind-unusual/ed25519/ca-cert.pem")), "Ed25519");
+        let p521 = title(fixture!("faulty/key-kind-unusual/p521/ca-cert.pem"));
+        assert_eq!(p521, "key of algorithm 1.2.840.10045.2.1 1.3.132.0.35");
+    }
+
+    #[test]
+    fn a_key_identifier_is_the_first_twenty_bytes_of_sha_256() {
+        assert_eq!(digits(&key_identifier(b"abc")), "ba7816bf8f01cfea414140de5dae2223b00361a3");
+    }
 }

@@ -7,6 +7,8 @@ pub mod draft;
 pub mod endorsement;
 pub mod extensions;
 pub mod fingerprint;
+#[cfg(test)]
+mod fixture;
 pub mod go_reading;
 pub mod hexadecimal;
 pub(in crate::pki) mod key_der;

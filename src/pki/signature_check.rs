@@ -17,7 +17,7 @@ pub enum Signature {
     Broken,
     /// It is made with SHA-1, MD5 or MD2, which Go refuses whoever made it.
     Weak,
-    /// The algorithm is none that can be verified here (P-521, P-224, ECDSA with SHA-512).
+    /// The algorithm is none that can be verified here (P-521, P-224, ECDSA with SHA-512, short RSA with SHA-384).
     NotJudged,
 }
 
@@ -54,9 +54,10 @@ pub fn signature(child: &Certificate, issuer: &Certificate) -> Signature {
         return Signature::Holds;
     }
     match (issuer.public_key(), child.signature_algorithm()) {
-        (KeyFacts::Rsa { modulus, .. }, "1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.13") if bits(modulus) < 2048 => {
-            short_rsa(child, issuer)
-        }
+        (
+            KeyFacts::Rsa { modulus, .. },
+            "1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.12" | "1.2.840.113549.1.1.13",
+        ) if bits(modulus) < 2048 => short_rsa(child, issuer),
         (KeyFacts::Rsa { .. }, "1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.12" | "1.2.840.113549.1.1.13")
         | (KeyFacts::P256 | KeyFacts::P384, "1.2.840.10045.4.3.2" | "1.2.840.10045.4.3.3") => Signature::Broken,
         (KeyFacts::Other(kind), _) if kind == ED25519 => Signature::Broken,
@@ -75,11 +76,12 @@ fn is_other_nist_curve(kind: &str) -> bool {
     ["1.2.840.10045.2.1 1.3.132.0.35", "1.2.840.10045.2.1 1.3.132.0.33"].contains(&kind)
 }
 
-/// Go verifies RSA from 1024 bits; the ordinary road here begins at 2048.
+/// Go verifies RSA from 1024 bits; the ordinary road here begins at 2048, and there is no other for SHA-384.
 fn short_rsa(child: &Certificate, issuer: &Certificate) -> Signature {
     let algorithm: &dyn VerificationAlgorithm = match child.signature_algorithm() {
         "1.2.840.113549.1.1.11" => &RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY,
-        _ => &RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+        "1.2.840.113549.1.1.13" => &RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
+        _ => return Signature::NotJudged,
     };
     let (Ok((_, child)), Ok((_, issuer))) =
         (X509Certificate::from_der(child.der()), X509Certificate::from_der(issuer.der()))
@@ -90,5 +92,87 @@ fn short_rsa(child: &Certificate, issuer: &Certificate) -> Signature {
     match key.verify(child.tbs_certificate.as_ref(), &child.signature_value.data) {
         Ok(()) => Signature::Holds,
         Err(_) => Signature::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::fixture::{SHORT_SHA_256, SHORT_SHA_384, SHORT_SHA_512, first, fixture};
+    use crate::pki::read_pem::certificates;
+
+    const ISSUING: &str = fixture!("sound/one-mesh/east/cert-chain.pem");
+
+    fn p256() -> Certificate {
+        first(fixture!("sound/one-mesh/east/ca-cert.pem"))
+    }
+
+    fn rsa() -> Certificate {
+        first(fixture!("foreign/istio-samples/root-cert.pem"))
+    }
+
+    /// The same certificate as if another algorithm had signed it.
+    fn as_if(cert: &Certificate, was: &[u8], becomes: u8) -> Certificate {
+        let mut der = cert.der().to_vec();
+        let found: Vec<_> = (0..der.len()).filter(|at| der[*at..].starts_with(was)).collect();
+        for at in found {
+            der[at + was.len() - 1] = becomes;
+        }
+        Certificate::from_der(&der).unwrap()
+    }
+
+    #[test]
+    fn a_broken_digest_is_weak_whoever_signed_and_has_a_name() {
+        let md5 = first(fixture!("faulty/weak-signature/signer-md5/ca-cert.pem"));
+        let sha1 = first(fixture!("faulty/weak-signature/signer-sha1/ca-cert.pem"));
+        assert_eq!([&md5, &sha1, &rsa()].map(weak_digest), [Some("MD5"), Some("SHA-1"), None]);
+        assert_eq!([&md5, &sha1].map(|it| signature(it, &rsa())), [Signature::Weak; 2]);
+    }
+
+    #[test]
+    fn a_signature_of_each_usual_kind_holds_under_the_key_that_made_it_and_is_broken_under_another() {
+        let issuing = certificates(ISSUING.as_bytes())[1].clone();
+        let p384 = certificates(fixture!("sound/p384/cert-chain.pem").as_bytes());
+        for (child, issuer) in [(p256(), issuing.clone()), (p384[0].clone(), p384[1].clone()), (rsa(), rsa())] {
+            assert_eq!(signature(&child, &issuer), Signature::Holds);
+        }
+        let other_rsa = first(fixture!("sound/rsa-2048-signer/ca-cert.pem"));
+        for (child, issuer) in [(p256(), p256()), (p384[0].clone(), issuing), (rsa(), other_rsa)] {
+            assert_eq!(signature(&child, &issuer), Signature::Broken);
+        }
+    }
+
+    #[test]
+    fn short_rsa_is_verified_as_go_does_but_for_sha_384() {
+        let short = [SHORT_SHA_256, SHORT_SHA_512].map(first);
+        for child in &short {
+            assert_eq!(child.public_key().title(), "RSA 1024");
+            assert_eq!(signature(child, &short[0]), Signature::Holds);
+        }
+        assert_eq!(signature(&rsa(), &short[0]), Signature::Broken);
+        assert_eq!(signature(&first(SHORT_SHA_384), &short[0]), Signature::NotJudged);
+    }
+
+    #[test]
+    fn an_algorithm_of_another_family_than_the_key_is_broken_and_an_unknown_one_of_its_own_is_not_judged() {
+        let ed25519 = first(fixture!("faulty/key-kind-unusual/ed25519/ca-cert.pem"));
+        let p521 = first(fixture!("faulty/key-kind-unusual/p521/ca-cert.pem"));
+        let brainpool = first(fixture!("faulty/key-curve-unknown/signer/ca-cert.pem"));
+        let rsa_pss = as_if(&rsa(), &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11], 10);
+        let ecdsa_sha512 = as_if(&p256(), &[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2], 4);
+        let (broken, open) = (Signature::Broken, Signature::NotJudged);
+        for (issuer, wanted) in [
+            (rsa(), [broken, broken, open, broken]),
+            (p256(), [broken, broken, broken, open]),
+            (p521, [open, broken, broken, open]),
+            (ed25519, [broken; 4]),
+            (brainpool, [broken; 4]),
+        ] {
+            let got = [&p256(), &rsa(), &rsa_pss, &ecdsa_sha512].map(|child| {
+                let other = if child == &issuer { &first(SHORT_SHA_256) } else { child };
+                signature(other, &issuer)
+            });
+            assert_eq!(got, wanted, "{}", issuer.public_key().title());
+        }
     }
 }
