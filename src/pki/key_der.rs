@@ -27,20 +27,20 @@ pub(in crate::pki) struct EcKey {
 }
 
 impl EcKey {
-    /// Whether this point is the scalar's. The library computes it while it loads the pair. `None`: the curve is one that
-    /// cannot be computed with here.
-    pub(in crate::pki) fn has_public_point(&self, point: &[u8]) -> Option<bool> {
+    /// Whether this point, on P-256 or P-384, is the scalar's. The library computes it while it loads the pair. A key on
+    /// another curve has no such point.
+    pub(in crate::pki) fn has_public_point(&self, point: &[u8]) -> bool {
         let (algorithm, curve, size) = match self.curve.as_str() {
             P256 => {
                 (&PKCS_ECDSA_P256_SHA256, [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07].as_slice(), 32)
             }
             P384 => (&PKCS_ECDSA_P384_SHA384, [0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22].as_slice(), 48),
-            _ => return None,
+            _ => return false,
         };
         if point.len() != 2 * size + 1 {
-            return Some(false);
+            return false;
         }
-        let scalar = padded(&self.scalar, size)?;
+        let Some(scalar) = padded(&self.scalar, size) else { return false };
         let mut bits = vec![0];
         bits.extend_from_slice(point);
         let inner = wrap(0x30, &[&[0x02, 1, 1], &wrap(0x04, &[&scalar]), &wrap(0xa1, &[&wrap(0x03, &[&bits])])]);
@@ -51,9 +51,9 @@ impl EcKey {
             Ok(mut pair) => {
                 // rcgen keeps a copy of the bytes, and does not wipe it by itself.
                 pair.zeroize();
-                Some(true)
+                true
             }
-            Err(_) => Some(false),
+            Err(_) => false,
         }
     }
 }
@@ -250,5 +250,38 @@ mod tests {
         assert!(are_close(&[0xff; 127], &large, &modulus));
         assert!(are_close(&large, &large, &modulus));
         assert!(!are_close(&large, &[1], &modulus));
+    }
+
+    #[test]
+    fn an_object_identifier_is_written_with_dots_and_one_beyond_64_bits_is_not() {
+        let rsa = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1];
+        assert_eq!(dotted(&rsa).as_deref(), Some(RSA));
+        assert_eq!(dotted(&[0x2b, 0x65, 0x70]).as_deref(), Some(ED25519));
+        assert_eq!(dotted(&[0x55, 4, 3]).as_deref(), Some("2.5.4.3"));
+        assert_eq!(dotted(&[0x88]).as_deref(), Some("2.56"));
+        assert_eq!(dotted(&[&[0x2a], [0xff; 10].as_slice()].concat()), None);
+        assert_eq!(dotted(&[]), None);
+    }
+
+    #[test]
+    fn an_element_has_its_tag_its_length_in_one_to_three_bytes_and_all_its_content() {
+        for length in [0, 127, 128, 255, 256, 65_535] {
+            let content = vec![7; length];
+            let whole = [wrap(0x04, &[&content]).as_slice(), &[9]].concat();
+            assert_eq!(element(&whole, 0x04), Some((content.as_slice(), [9].as_slice())), "{length}");
+            assert_eq!(element(&whole, 0x30), None);
+            assert_eq!(element(&whole[..whole.len() - 2], 0x04), None, "{length}");
+        }
+        assert_eq!(element(&[0x04, 0x83, 0, 0, 1, 7], 0x04), None);
+    }
+
+    #[test]
+    fn a_key_of_sec1_has_version_one_a_scalar_and_a_curve_that_go_knows() {
+        let key = |version: u8, scalar: &[u8]| wrap(0x30, &[&[0x02, 1, version], &wrap(0x04, &[scalar])]);
+        assert!(sec1(&key(1, &[5]), Some(P256)).is_some_and(|key| key.curve == P256 && key.public.is_none()));
+        assert!(sec1(&key(2, &[5]), Some(P256)).is_none());
+        assert!(sec1(&key(1, &[]), Some(P256)).is_none());
+        assert!(sec1(&key(1, &[5]), None).is_none());
+        assert!(sec1(&key(1, &[5]), Some("1.3.36.3.3.2.8.1.1.7")).is_none());
     }
 }

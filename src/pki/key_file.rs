@@ -142,9 +142,7 @@ impl KeyFile {
                 yes_if(key_der::rsa_public(public).is_some_and(|(n, e)| n == key.modulus && e == key.exponent))
             }
             (Key::Ed25519(point), KeyFacts::Other(kind)) if kind == key_der::ED25519 => yes_if(point == public),
-            (Key::Ec(key), KeyFacts::P256 | KeyFacts::P384) => {
-                key.has_public_point(public).map_or(Belongs::NotJudged, yes_if)
-            }
+            (Key::Ec(key), KeyFacts::P256 | KeyFacts::P384) => yes_if(key.has_public_point(public)),
             (Key::Ec(key), KeyFacts::Other(kind)) if kind.ends_with(&key.curve) => match &key.public {
                 Some(point) => yes_if(point == public),
                 None => Belongs::NotJudged,
@@ -168,4 +166,86 @@ fn encrypted(block: &PemBlock) -> Problem {
 fn unreadable(block: &PemBlock) -> Problem {
     let what = format!("the block {:?} of {} bytes is not a key that Go reads", block.label, block.der.len());
     Problem::new(Code::KeyUnreadable, what).hint("check it with: openssl pkey -in FILE -noout -check")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::fixture::{first, fixture};
+
+    fn key(pem: &str) -> Result<KeyFile, Problem> {
+        KeyFile::read(&PemText::read(pem.as_bytes()).unwrap())
+    }
+
+    fn code(pem: &str) -> Code {
+        key(pem).map(|key| key.title()).unwrap_err().code()
+    }
+
+    /// A SEC1 key on P-521 without its public half.
+    fn without_a_public_half() -> KeyFile {
+        let der = vec![0x30, 15, 2, 1, 1, 4, 1, 5, 0xa0, 7, 6, 5, 0x2b, 0x81, 4, 0, 0x23];
+        let label = "EC PRIVATE KEY".to_owned();
+        KeyFile::of_block(&PemBlock { label, der: Zeroizing::new(der), line: 1, has_headers: false, end: 0 }).unwrap()
+    }
+
+    #[test]
+    fn each_form_and_kind_of_key_is_named_and_belongs_to_its_own_certificate_alone() {
+        macro_rules! pair {
+            ($folder:literal, $form:literal, $title:literal) => {
+                (
+                    key(fixture!($folder, "/ca-key.pem")).unwrap(),
+                    first(fixture!($folder, "/ca-cert.pem")),
+                    ($form, $title),
+                )
+            };
+        }
+        let pairs = [
+            pair!("sound/one-mesh/east", "PKCS#8", "ECDSA P-256"),
+            pair!("sound/key-sec1", "SEC1", "ECDSA P-256"),
+            pair!("sound/p384", "PKCS#8", "ECDSA P-384"),
+            pair!("sound/key-pkcs1", "PKCS#1", "RSA 2048"),
+            pair!("foreign/openssl/istio-makefile", "PKCS#8", "RSA 4096"),
+            pair!("faulty/rsa-weak-exponent", "PKCS#8", "RSA 2048"),
+            pair!("faulty/key-kind-unusual/p521", "PKCS#8", "ECDSA on curve 1.3.132.0.35"),
+            pair!("faulty/key-kind-unusual/ed25519", "PKCS#8", "Ed25519"),
+        ];
+        for (at, (key, _, (form, title))) in pairs.iter().enumerate() {
+            assert_eq!((key.form(), key.title().as_str()), (*form, *title));
+            assert_eq!(format!("{key:?}"), format!("KeyFile({form}, not shown)"));
+            for (other, (_, certificate, _)) in pairs.iter().enumerate() {
+                let wanted = if other == at { Belongs::Yes } else { Belongs::No };
+                assert_eq!(key.belongs_to(certificate), wanted, "key {at} and certificate {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_that_cannot_be_computed_with_is_not_judged_for_its_own_curve_alone() {
+        let key = without_a_public_half();
+        let belongs = |pem: &str| key.belongs_to(&first(pem));
+        assert_eq!(belongs(fixture!("faulty/key-kind-unusual/p521/ca-cert.pem")), Belongs::NotJudged);
+        assert_eq!(belongs(fixture!("sound/one-mesh/east/ca-cert.pem")), Belongs::No);
+        assert_eq!(belongs(fixture!("faulty/key-kind-unusual/ed25519/ca-cert.pem")), Belongs::No);
+        assert_eq!(belongs(fixture!("sound/rsa-2048-signer/ca-cert.pem")), Belongs::No);
+    }
+
+    #[test]
+    fn primes_that_lie_too_close_are_seen_in_the_key_that_has_them() {
+        assert!(key(fixture!("keys/rsa-close-primes.pem")).unwrap().has_close_primes());
+        assert!(!key(fixture!("keys/west-rsa2048.pem")).unwrap().has_close_primes());
+        assert!(!key(fixture!("keys/west.pem")).unwrap().has_close_primes());
+    }
+
+    #[test]
+    fn what_istiod_could_not_read_as_a_key_has_a_code_that_says_why() {
+        assert_eq!(code("no block"), Code::PemNoBlock);
+        assert_eq!(code(fixture!("keys/west.encrypted.pem")), Code::KeyEncrypted);
+        assert_eq!(code(fixture!("keys/west.proc-type.pem")), Code::KeyEncrypted);
+        assert_eq!(code(fixture!("keys/west.parameters-first.pem")), Code::KeyParametersFirst);
+        assert_eq!(code(fixture!("keys/west.public.pem")), Code::KeyWrongBlock);
+        assert_eq!(code(fixture!("keys/brainpool.pem")), Code::KeyUnreadable);
+        for label in ["EC PRIVATE KEY", "RSA PRIVATE KEY", "PRIVATE KEY"] {
+            assert_eq!(code(&format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n")), Code::KeyUnreadable);
+        }
+    }
 }
