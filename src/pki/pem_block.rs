@@ -66,11 +66,8 @@ pub(in crate::pki) fn base64(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         if digits == 4 {
             let [_, a, b, c] = group.to_be_bytes();
             bytes.extend([a, b, c].into_iter().take(3 - padding));
+            // After padding nothing but blanks may follow: a further character finds `padding` set, a further `=` no digits.
             (group, digits) = (0, 0);
-            if padding > 0 {
-                // Nothing but blanks may follow; a further character finds `padding` set, a further `=` no digits.
-                continue;
-            }
         }
     }
     (digits == 0).then_some(bytes)
@@ -90,5 +87,34 @@ mod tests {
         for text in ["A", "AA", "AAA", "A===", "AA=A", "AA==A", "AA===", "AAAA=", "====", "AA==AAAA"] {
             assert!(base64(text.as_bytes()).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn base64_is_decoded_digit_by_digit() {
+        let all = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+        let bytes = base64(all.as_bytes()).unwrap();
+        let digits: Vec<u8> = bytes
+            .chunks(3)
+            .flat_map(|it| [it[0] >> 2, (it[0] & 3) << 4 | it[1] >> 4, (it[1] & 15) << 2 | it[2] >> 6, it[2] & 63])
+            .collect();
+        assert_eq!(digits, (0..64).collect::<Vec<u8>>());
+        assert_eq!(base64(b"aGk=").unwrap().as_slice(), b"hi");
+    }
+
+    #[test]
+    fn a_label_says_what_a_block_is_and_no_byte_of_it_is_shown() {
+        let block = |label: &str| PemBlock {
+            label: label.to_owned(),
+            der: Zeroizing::new(vec![77; 3]),
+            line: 4,
+            has_headers: false,
+            end: 9,
+        };
+        let kinds = |label: &str| (block(label).is_certificate(), block(label).is_private_key());
+        assert_eq!(kinds("CERTIFICATE"), (true, false));
+        assert_eq!(kinds("PRIVATE KEY"), (false, true));
+        assert_eq!(kinds("EC PRIVATE KEY"), (false, true));
+        assert_eq!(kinds("TRUSTED CERTIFICATE"), (false, false));
+        assert_eq!(format!("{:?}", block("PRIVATE KEY")), "PemBlock(\"PRIVATE KEY\", line 4, 3 bytes)");
     }
 }

@@ -77,6 +77,7 @@ mod tests {
         assert_eq!(text.blocks.len(), 2);
         assert_eq!(text.boringssl.as_ref().unwrap().len(), 2);
         assert_eq!(text.blocks[0].der.len(), 48);
+        assert_eq!(text.first(), Some(&text.blocks[0]));
         assert_eq!((text.blocks[0].line, text.blocks[1].line), (2, 7));
         assert!(text.damage.is_empty(), "{:?}", text.damage);
     }
@@ -188,5 +189,57 @@ mod tests {
                 prop_assert_eq!(theirs.iter().map(|block| &block.der).collect::<Vec<_>>(), ours);
             }
         }
+    }
+
+    #[test]
+    fn headers_end_before_the_end_line_or_go_reads_on_behind_it() {
+        let with_headers = |rest: &str| format!("-----BEGIN X-----\na: b\n{rest}");
+        let blocks = |text: &str| read(&format!("{text}\n{}", block(BODY))).blocks.len();
+        assert_eq!(blocks(&with_headers("\n-----END X-----")), 2, "a blank line between, and no body");
+        assert_eq!(blocks(&with_headers("-----END X-----")), 1, "nothing between");
+        assert_eq!(blocks(&with_headers("-----END X-----: c")), 0, "the END line is taken for a header");
+    }
+
+    #[test]
+    fn boringssl_passes_over_headers_of_blocks_that_envoy_does_not_look_at() {
+        let headed = |label: &str, lines: &str| {
+            read(&format!("\n\n-----BEGIN {label}-----\na: b\n\n{lines}-----END {label}-----\n")).boringssl
+        };
+        let longest = &BODY[..64];
+        for lines in ["AAAA\n", &format!("{longest}\n"), &format!("{longest}\nAAAA\n")] {
+            let blocks = headed("X", lines).unwrap();
+            assert_eq!((blocks.len(), blocks[0].line, blocks[0].has_headers), (1, 3, true), "{lines}");
+            for label in ["CERTIFICATE", "X509 CRL", "EC PRIVATE KEY"] {
+                assert_eq!(headed(label, lines).unwrap_err(), "NOT_PROC_TYPE (block of line 3)");
+            }
+        }
+        for lines in [format!("{longest}A\n"), "AAAA\nAAAA\n".to_owned()] {
+            assert_eq!(headed("X", &lines).unwrap_err(), "BAD_END_LINE (block of line 3)", "{lines}");
+        }
+    }
+
+    #[test]
+    fn boringssl_cuts_blanks_off_the_ends_of_lines_and_counts_lines_as_go_does() {
+        let text = read(&block(BODY).repeat(2).replace('\n', " \t \n"));
+        let lines =
+            |blocks: &[PemBlock]| blocks.iter().map(|block| (block.line, block.has_headers)).collect::<Vec<_>>();
+        assert_eq!(lines(text.boringssl.as_ref().unwrap()), [(1, false), (4, false)]);
+        assert_eq!(lines(&text.blocks), [(1, false), (4, false)]);
+    }
+
+    #[test]
+    fn damage_is_told_with_its_first_line_and_how_often_it_was_seen() {
+        let text = read("\0\n\n\0\0\n\0");
+        let seen: Vec<_> = text.damage.iter().map(|it| (it.kind, it.line, it.count)).collect();
+        assert_eq!(seen, [(DamageKind::NoFinalNewline, 4, 1), (DamageKind::Nul, 1, 3)]);
+        assert_eq!(text.damage[0].to_string(), "line 4: no newline at the end");
+    }
+
+    #[test]
+    fn a_blank_line_is_damage_but_for_the_one_that_ends_the_headers() {
+        let damage = |body: &str| kinds(&read(&block(body)));
+        assert_eq!(damage(&format!("\n{BODY}")), [DamageKind::BlankLine]);
+        assert_eq!(damage(&format!("a: b\n\n{BODY}")), [DamageKind::Header]);
+        assert_eq!(damage(&format!("a: b\n\n{BODY}\n\nAAAA")), [DamageKind::Header, DamageKind::BlankLine]);
     }
 }

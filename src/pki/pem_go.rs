@@ -1,7 +1,5 @@
 //! PEM text as Go's `encoding/pem` reads it, and with it istiod and istio-agent.
 
-use zeroize::Zeroizing;
-
 use crate::pki::pem_block::{PemBlock, base64};
 
 const BEGIN: &[u8] = b"-----BEGIN ";
@@ -18,9 +16,6 @@ pub(crate) fn read(text: &[u8]) -> Vec<PemBlock> {
     let mut position = 0;
     while let Some((block, next)) = go_decode(text, position, &mut lines) {
         blocks.push(block);
-        if next <= position || next >= text.len() {
-            break;
-        }
         position = next;
     }
     blocks
@@ -37,9 +32,6 @@ fn go_decode(text: &[u8], from: usize, lines: &mut LineCounter<'_>) -> Option<(P
             continue;
         };
         let (label_line, mut body) = line(text, begin + BEGIN.len());
-        if after_end < body {
-            return None;
-        }
         position = after_end;
         let Some(label) = label_line.strip_suffix(DASHES) else { continue };
         let mut has_headers = false;
@@ -66,12 +58,8 @@ fn go_decode(text: &[u8], from: usize, lines: &mut LineCounter<'_>) -> Option<(P
         if !line(rest_of_line, 0).0.is_empty() {
             continue;
         }
-        let der = if end > body {
-            let Some(der) = base64(text.get(body..end)?) else { continue };
-            der
-        } else {
-            Zeroizing::new(Vec::new())
-        };
+        // In an empty block the newline before END is the one after BEGIN: the body ends before it begins.
+        let Some(der) = base64(text.get(body..end).unwrap_or_default()) else { continue };
         let next = line(text, after_end).1;
         let label = String::from_utf8_lossy(label).into_owned();
         return Some((PemBlock { label, der, line: lines.at(begin), has_headers, end: next }, next));
