@@ -77,7 +77,10 @@ mod tests {
         let text = CertificatePem::from(bytes.clone());
         assert_eq!(*text, *bytes);
         assert!(text.is_clean() && !CertificatePem::from(format!(" {ROOT}").into_bytes()).is_clean());
+        assert_eq!(text.certificates().len(), 1);
         assert_ne!(text, CertificatePem::from(ROOT.as_bytes().to_vec()));
+        assert_eq!(text, CertificatePem::from(bytes));
+        assert!(format!("{text:?}").contains("# ours"));
         assert!(Arc::ptr_eq(&text.certificates, &text.clone().certificates));
     }
 }

@@ -61,3 +61,33 @@ impl fmt::Debug for DistinguishedName {
         fmt::Debug::fmt(&self.text(), f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A sequence of one common name.
+    fn common_name(text: &str) -> Vec<u8> {
+        let length = u8::try_from(text.len()).unwrap();
+        let value = [&[0x06, 3, 0x55, 4, 3, 0x0c, length], text.as_bytes()].concat();
+        [&[0x30, length + 11, 0x31, length + 9, 0x30, length + 7], value.as_slice()].concat()
+    }
+
+    #[test]
+    fn a_name_is_read_byte_for_byte_where_nothing_follows_it() {
+        let der = common_name("mesh1 root g1");
+        let name = DistinguishedName::from_der(&der).unwrap();
+        assert_eq!((name.der(), name.common_name()), (der.as_slice(), Some("mesh1 root g1")));
+        assert_eq!(DistinguishedName::from_der(&[der.as_slice(), &[0]].concat()), None);
+        assert_eq!(DistinguishedName::from_der(b"no name"), None);
+    }
+
+    #[test]
+    fn people_read_a_name_without_control_characters_and_see_that_one_is_empty() {
+        let name = DistinguishedName::from_der(&common_name("a\u{1b}b")).unwrap();
+        assert_eq!((name.to_string().as_str(), name.common_name()), ("CN=a\u{fffd}b", Some("a\u{fffd}b")));
+        assert_eq!(format!("{name:?}"), "\"CN=a\u{fffd}b\"");
+        let empty = DistinguishedName::from_der(&[0x30, 0]).unwrap();
+        assert_eq!((empty.to_string().as_str(), empty.common_name()), ("<empty name>", None));
+    }
+}

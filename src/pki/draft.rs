@@ -171,6 +171,7 @@ mod tests {
     #![expect(clippy::disallowed_methods, reason = "tests make real keys")]
 
     use super::*;
+    use crate::pki::certificate::key_identifier;
     use crate::pki::key_kind::KeyKind;
     use crate::pki::profile::{Subject, Tier};
     use crate::pki::serial::SerialNumber;
@@ -219,6 +220,8 @@ mod tests {
             let cleared = draft(Tier::Intermediate, 90, Some(issuing.validity()), &key).clear_under(&issuing).unwrap();
             let signed = cleared.sign(&issuing_key, &Proof::Rehearsal(rehearsal), &random).unwrap();
             assert_eq!(signed.certificate().issuer(), issuing.subject());
+            let identifier = Some(key_identifier(key.public_key_bits()));
+            assert_eq!(signed.certificate().extensions().subject_key_identifier, identifier);
             assert!(signed.certificate().is_signed_by(issuing.spki()));
         }
     }
@@ -243,7 +246,10 @@ mod tests {
         same.validity = Validity::new(NOW, end);
         assert!(same.clone().clear_under(&issuing).is_ok());
         same.validity = Validity::new(NOW, end + Duration::SECOND);
-        assert_eq!(same.clear_under(&issuing).unwrap_err().code(), Code::LifetimeNotNested);
+        let refused = same.clear_under(&issuing).unwrap_err();
+        assert_eq!(refused.code(), Code::LifetimeNotNested);
+        let issuer = format!("issuer  {} to {end}", issuing.validity().not_before());
+        assert_eq!(refused.facts(), [issuer, format!("new     {NOW} to {}", end + Duration::SECOND)]);
     }
 
     #[test]
@@ -293,5 +299,17 @@ mod tests {
         assert!(root.clone().clear_as_root().is_ok());
         root.subject.organization = "o".repeat(65);
         assert_eq!(root.clear_as_root().unwrap_err().code(), Code::ProfileBroken);
+    }
+
+    #[test]
+    fn an_intermediate_that_begins_tomorrow_is_rehearsed_at_its_beginning() {
+        let random = SystemRandom::new();
+        let Chain { issuing, issuing_key } = chain(KeyKind::EcdsaP256);
+        let key = SigningKey::generate(KeyKind::EcdsaP256, &random).unwrap();
+        let mut later = draft(Tier::Intermediate, 1, None, &key);
+        later.validity = Validity::new(NOW + Duration::days(1), NOW + Duration::days(9));
+        let rehearsal = Rehearsal { subject_key: &key, trust_domain: "cluster.local", now: NOW };
+        let cleared = later.clear_under(&issuing).unwrap();
+        assert!(cleared.sign(&issuing_key, &Proof::Rehearsal(rehearsal), &random).is_ok());
     }
 }

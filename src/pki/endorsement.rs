@@ -190,7 +190,7 @@ mod tests {
             assert_eq!(read, made);
             assert!(read.holds(&by.certificate, &next.certificate, 2));
             assert_eq!(
-                (read.generation, read.next, read.by),
+                (read.generation(), read.next, read.by),
                 (2, next.certificate.fingerprint(), by.certificate.fingerprint())
             );
         }
@@ -288,5 +288,12 @@ mod tests {
         for end in 0..good.len() {
             refused(&good.as_bytes()[..end]);
         }
+    }
+
+    #[test]
+    fn an_endorsement_of_4096_bytes_is_looked_at_and_a_longer_one_is_not() {
+        let refused = |length| Endorsement::parse(&vec![b'a'; length]).unwrap_err().what().to_owned();
+        assert!(refused(4096).contains("its first line"));
+        assert!(refused(4097).contains("4097 bytes, more than 4096"));
     }
 }

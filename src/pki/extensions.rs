@@ -165,3 +165,108 @@ fn extended_key_usages(value: &x509_parser::extensions::ExtendedKeyUsage<'_>) ->
     usages.extend(value.other.iter().map(x509_parser::der_parser::oid::Oid::to_id_string));
     usages
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::certificate::Certificate;
+    use crate::pki::fixture::{first, fixture};
+    use crate::problem::Problem;
+
+    /// A certificate with one extension of this content.
+    fn with(oid: &[u64], critical: bool, content: &[u8]) -> Result<Extensions, Problem> {
+        let mut extension = rcgen::CustomExtension::from_oid_content(oid, content.to_vec());
+        extension.set_criticality(critical);
+        let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        params.custom_extensions.push(extension);
+        let signed = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap();
+        Certificate::from_der(signed.der()).map(|it| it.extensions().clone())
+    }
+
+    fn wrap(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+        let content = parts.concat();
+        [&[tag, u8::try_from(content.len()).unwrap()], content.as_slice()].concat()
+    }
+
+    /// Name constraints that permit and exclude names of these tags.
+    fn constrained(critical: bool, permitted: &[(u8, &[u8])], excluded: &[(u8, &[u8])]) -> NameConstraints {
+        let trees = |tag: u8, names: &[(u8, &[u8])]| {
+            let trees: Vec<_> = names.iter().map(|(tag, name)| wrap(0x30, &[&wrap(*tag, &[name])])).collect();
+            if names.is_empty() { Vec::new() } else { wrap(tag, &[&trees.concat()]) }
+        };
+        let content = wrap(0x30, &[&trees(0xa0, permitted), &trees(0xa1, excluded)]);
+        with(&[2, 5, 29, 30], critical, &content).unwrap().name_constraints.unwrap()
+    }
+
+    const DNS: u8 = 0x82;
+    const URI: u8 = 0x86;
+
+    #[test]
+    fn name_constraints_are_kept_by_kind_and_by_side() {
+        let found = constrained(true, &[(DNS, b"a"), (URI, b"b")], &[(DNS, b"c"), (URI, b"d")]);
+        let names = |names: &[&str]| names.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
+        let wanted = NameConstraints {
+            critical: true,
+            permitted_dns: names(&["a"]),
+            excluded_dns: names(&["c"]),
+            permitted_uris: names(&["b"]),
+            excluded_uris: names(&["d"]),
+            directory_names: false,
+            others: false,
+        };
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
+    fn uris_are_constrained_by_what_is_permitted_or_excluded_and_by_no_other_kind() {
+        assert!(constrained(false, &[(URI, b"a")], &[]).has_uris());
+        assert!(constrained(false, &[], &[(URI, b"a")]).has_uris());
+        assert!(!constrained(false, &[(DNS, b"a")], &[(DNS, b"b")]).has_uris());
+    }
+
+    #[test]
+    fn other_kinds_of_constrained_names_are_told_apart_where_they_decide_something() {
+        let kinds = |tag, name| {
+            let found = constrained(false, &[], &[(tag, name)]);
+            assert!(!found.critical && !found.has_uris());
+            (found.directory_names, found.others)
+        };
+        assert_eq!(kinds(0xa4, &[0x30, 0]), (true, false), "a directory name");
+        assert_eq!(kinds(0x87, &[10, 0, 0, 0, 255, 0, 0, 0]), (false, false), "addresses");
+        assert_eq!(kinds(0x81, b"example.org"), (false, false), "e-mail");
+        assert_eq!(kinds(0x88, &[0x2a, 3]), (false, true), "a registered identifier");
+    }
+
+    #[test]
+    fn an_unknown_extension_counts_where_it_is_critical() {
+        let unknown = |critical| with(&[1, 3, 6, 1, 4, 1, 55_555, 1], critical, &[5, 0]).unwrap().unknown_critical;
+        assert_eq!(unknown(true), ["1.3.6.1.4.1.55555.1"]);
+        assert!(unknown(false).is_empty());
+    }
+
+    #[test]
+    fn a_known_extension_that_cannot_be_read_is_refused_critical_or_not() {
+        for critical in [true, false] {
+            let refused = with(&[2, 5, 29, 19], critical, b"garbage").unwrap_err();
+            assert!(refused.what().contains("extension 2.5.29.19"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn each_extended_key_usage_and_each_alternative_name_is_kept() {
+        let usages = |identifiers: &[&[u8]]| {
+            let content = identifiers.iter().map(|it| wrap(6, &[it])).collect::<Vec<_>>().concat();
+            with(&[2, 5, 29, 37], false, &wrap(0x30, &[&content])).unwrap().extended_key_usage.unwrap()
+        };
+        let of_pkix = |last| [0x2b, 6, 1, 5, 5, 7, 3, last];
+        let all = [of_pkix(1), of_pkix(2), of_pkix(3), of_pkix(4), of_pkix(8), of_pkix(9), of_pkix(17)];
+        let all: Vec<&[u8]> = all.iter().map(<[u8; 8]>::as_slice).collect();
+        let wanted: Vec<_> = [1, 2, 3, 4, 8, 9, 17].iter().map(|last| format!("1.3.6.1.5.5.7.3.{last}")).collect();
+        assert_eq!(usages(&all), wanted);
+        assert_eq!(usages(&[&[0x55, 0x1d, 0x25, 0]]), ["2.5.29.37.0"]);
+        let leaf = first(fixture!("foreign/istio-samples/leaf-workload-foo-cert.pem"));
+        assert_eq!(leaf.extensions().uris, ["spiffe://trust-domain-foo/ns/foo/sa/foo"]);
+        let signer = first(fixture!("foreign/istio-samples/ca-cert.pem"));
+        assert_eq!(signer.extensions().dns_names, ["ca.istio.io"]);
+    }
+}

@@ -71,3 +71,22 @@ impl fmt::Debug for Fingerprint {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn a_fingerprint_is_written_whole_short_and_in_either_case() {
+        let empty = Fingerprint::of(b"");
+        assert_eq!((empty.to_string().as_str(), format!("{empty:?}").as_str()), (EMPTY, EMPTY));
+        assert_eq!(empty.short(), "e3b0…b855");
+        assert_eq!(digits(empty.as_bytes()), EMPTY);
+        let colons: Vec<String> = empty.as_bytes().iter().map(|byte| format!("{byte:02X}")).collect();
+        assert_eq!(Fingerprint::parse(&colons.join(":")), Some(empty));
+        assert_eq!(Fingerprint::parse(&format!("{EMPTY}0")), None);
+        assert_eq!(Fingerprint::parse(&EMPTY.replace('e', "g")), None);
+    }
+}

@@ -48,3 +48,39 @@ pub fn has_unknown_curve(cert: &Certificate) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::fixture::{first, fixture};
+    use crate::pki::read_pem::certificates;
+
+    #[test]
+    fn go_reads_usual_keys_and_its_four_curves() {
+        for pem in [
+            fixture!("sound/one-mesh/east/ca-cert.pem"),
+            fixture!("sound/rsa-2048-signer/ca-cert.pem"),
+            fixture!("faulty/key-kind-unusual/p521/ca-cert.pem"),
+            fixture!("faulty/key-kind-unusual/ed25519/ca-cert.pem"),
+            fixture!("faulty/serial-odd/zero/ca-cert.pem"),
+        ] {
+            assert_eq!(refusal(&first(pem)), None, "{pem}");
+        }
+    }
+
+    #[test]
+    fn go_refuses_negative_serials_other_curves_and_two_algorithms() {
+        let roots = certificates(fixture!("faulty/serial-negative/root-cert.pem").as_bytes());
+        let said: Vec<_> = roots.iter().map(refusal).collect();
+        assert_eq!(said, [None, Some("x509: negative serial number")]);
+        let brainpool = first(fixture!("faulty/key-curve-unknown/signer/ca-cert.pem"));
+        assert_eq!(refusal(&brainpool), Some("x509: unsupported elliptic curve"));
+        // ecdsa-with-SHA256 becomes ecdsa-with-SHA384 outside of what is signed: its second occurrence.
+        let mut der = first(fixture!("sound/one-mesh/east/ca-cert.pem")).der().to_vec();
+        let algorithm = [0x06, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2];
+        let outer = der.windows(algorithm.len()).rposition(|window| window == algorithm).unwrap();
+        der[outer + 9] = 3;
+        let said = "x509: inner and outer signature algorithm identifiers don't match";
+        assert_eq!(refusal(&Certificate::from_der(&der).unwrap()), Some(said));
+    }
+}

@@ -40,3 +40,15 @@ impl fmt::Display for KeyKind {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_a_word_for_the_mesh_file_and_one_for_people() {
+        let written: Vec<_> = KeyKind::ALL.iter().map(|kind| (kind.to_string(), kind.as_str(), kind.title())).collect();
+        let kind = |word: &'static str, title| (word.to_owned(), word, title);
+        assert_eq!(written, [kind("ecdsa-p256", "ECDSA P-256"), kind("ecdsa-p384", "ECDSA P-384")]);
+    }
+}

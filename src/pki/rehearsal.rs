@@ -134,3 +134,32 @@ fn failed(under: &str, why: &str) -> Problem {
     let what = format!("a workload certificate under {under} would not verify: {why}");
     Problem::new(Code::RehearsalFailed, what)
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests make real keys")]
+
+    use super::*;
+    use crate::pki::extensions::{CLIENT_AUTH, SERVER_AUTH};
+    use crate::pki::fixture::{first, fixture};
+    use crate::pki::key_kind::KeyKind;
+    use crate::pki::validity::Validity;
+    use ring::rand::SystemRandom;
+    use time::macros::datetime;
+
+    #[test]
+    fn the_workload_is_one_as_istiod_makes_it() {
+        let (random, now) = (SystemRandom::new(), datetime!(2026-11-23 10:00 UTC));
+        let key = SigningKey::generate(KeyKind::EcdsaP256, &random).unwrap();
+        let signer = first(fixture!("sound/one-mesh/east/ca-cert.pem"));
+        let rehearsal = Rehearsal { subject_key: &key, trust_domain: "example.org", now };
+        let made = Certificate::from_der(&rehearsal.workload(&signer, now, &random).unwrap()).unwrap();
+        assert_eq!(made.extensions().uris, ["spiffe://example.org/ns/rehearsal/sa/rehearsal"]);
+        let usages = [SERVER_AUTH, CLIENT_AUTH].map(str::to_owned).to_vec();
+        assert_eq!(made.extensions().extended_key_usage, Some(usages));
+        let two_minutes = Duration::minutes(2);
+        assert_eq!(made.validity(), Validity::new(now - two_minutes, now + two_minutes));
+        assert_eq!((made.issuer(), made.subject().der()), (signer.subject(), [0x30, 0].as_slice()));
+        assert!(!made.is_ca() && made.spki() == NOBODYS_KEY);
+    }
+}

@@ -80,3 +80,62 @@ impl RevocationList {
         self.issuer == *cert.issuer() && self.revoked.contains(cert.serial())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::fixture::{first, fixture};
+    use crate::pki::pem_blocks::PemText;
+    use time::Duration;
+    use time::macros::datetime;
+
+    /// The lists of a signer, an issuing CA and a root.
+    const LISTS: &str = fixture!("faulty/certificate-revoked/signer/ca-crl.pem");
+    const END: OffsetDateTime = datetime!(2026-12-23 10:00 UTC);
+
+    fn list_of(pem: &str, issuer: &str) -> RevocationList {
+        let blocks = PemText::read(pem.as_bytes()).unwrap().blocks;
+        let mut lists = blocks.iter().map(|block| RevocationList::from_der(&block.der).unwrap());
+        lists.find(|list| list.issuer().common_name() == Some(issuer)).unwrap()
+    }
+
+    #[test]
+    fn four_mebibytes_are_looked_at_and_nothing_may_follow_a_list() {
+        let refused = |der: &[u8]| RevocationList::from_der(der).unwrap_err();
+        assert!(!refused(&vec![0; 4_194_304]).contains("more than"));
+        assert_eq!(refused(&vec![0; 4_194_305]), "4194305 bytes, more than 4194304");
+        let list = list_of(LISTS, "mesh1 issuing").der;
+        assert_eq!(refused(&[list.as_slice(), &[0, 0]].concat()), "2 bytes follow it");
+    }
+
+    #[test]
+    fn a_list_counts_from_its_first_second_to_its_last() {
+        let list = list_of(LISTS, "mesh1 issuing");
+        let start = datetime!(2026-11-22 10:00 UTC);
+        assert_eq!((list.this_update(), list.next_update()), (start, Some(END)));
+        assert!(list.is_current(start) && list.is_current(END));
+        assert!(!list.is_current(start - Duration::SECOND) && !list.is_current(END + Duration::SECOND));
+        let endless = RevocationList { next_update: None, ..list };
+        assert!(endless.is_current(END + Duration::days(9_999)) && !endless.is_current(start - Duration::SECOND));
+    }
+
+    #[test]
+    fn a_list_is_signed_by_its_issuer_alone() {
+        let chain = fixture!("faulty/certificate-revoked/signer/cert-chain.pem");
+        let chain = crate::pki::read_pem::certificates(chain.as_bytes());
+        let list = list_of(LISTS, "mesh1 issuing");
+        let signed_by: Vec<_> = chain.iter().map(|it| (it.subject().common_name(), list.is_signed_by(it))).collect();
+        assert_eq!(signed_by, [(Some("mesh1 west"), false), (Some("mesh1 issuing"), true)]);
+    }
+
+    #[test]
+    fn a_serial_is_revoked_under_the_name_of_the_list_alone() {
+        let west = first(fixture!("faulty/certificate-revoked/signer/ca-cert.pem"));
+        let east = first(fixture!("sound/one-mesh/east/ca-cert.pem"));
+        let list = list_of(LISTS, "mesh1 issuing");
+        assert_eq!(west.issuer(), east.issuer());
+        assert!(list.revokes(&west) && !list.revokes(&east));
+        let of_the_root = RevocationList { issuer: west.subject().clone(), ..list };
+        assert!(!of_the_root.revokes(&west), "another issuer's serial");
+    }
+}

@@ -90,6 +90,8 @@ pub fn open(pem_text: &Secret, passphrase: Option<&Passphrase>) -> Result<Secret
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pkcs8::der::Encode;
+    use pkcs8::der::asn1::OctetStringRef;
 
     const KEY: &[u8] = &[
         0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20, 1, 2, 3, 4, 5,
@@ -120,5 +122,16 @@ mod tests {
         let mut twice = sealed().expose().to_vec();
         twice.extend_from_slice(sealed().expose());
         assert_eq!(open(&Secret::new(twice), None).unwrap_err().code(), Code::KeyMalformed);
+    }
+
+    #[test]
+    fn a_key_that_asks_for_more_than_twenty_million_rounds_is_not_opened() {
+        let asks = pbes2::Parameters::generate_pbkdf2_sha256_aes256cbc(20_000_001, &[7; 16], [9; 16]).unwrap();
+        let data = OctetStringRef::new(&[0; 16]).unwrap();
+        let file = pkcs8::EncryptedPrivateKeyInfo { encryption_algorithm: asks.into(), encrypted_data: data };
+        let text = pem::encode(&pem::Pem::new("ENCRYPTED PRIVATE KEY", file.to_der().unwrap()));
+        let refused = open(&Secret::new(text.into_bytes()), Some(&Passphrase::new(b"word".to_vec()))).unwrap_err();
+        assert_eq!(refused.code(), Code::KeyMalformed);
+        assert!(refused.what().contains("it asks for 20000001 rounds"), "{refused}");
     }
 }

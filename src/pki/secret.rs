@@ -96,4 +96,12 @@ mod tests {
         assert!(Passphrase::new(b"word\n".to_vec()).is(&Passphrase::new(b"word\r\n".to_vec())));
         assert_eq!(Passphrase::new(b"word\n\n".to_vec()).len(), 5);
     }
+
+    #[test]
+    fn passphrases_are_the_same_or_not_and_empty_or_not() {
+        let [word, other, nothing] = [b"word\n".as_slice(), b"ward\n", b"\r\n"].map(|it| Passphrase::new(it.to_vec()));
+        assert!(word.is(&word) && !word.is(&other) && !word.is(&nothing));
+        assert!(nothing.is_empty() && !word.is_empty());
+        assert_eq!(word.line().expose(), b"word\n");
+    }
 }

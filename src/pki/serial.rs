@@ -42,6 +42,7 @@ mod tests {
         for bytes in [[0_u8; 16], [0xff; 16]] {
             let [first, ..] = *SerialNumber::from_random(bytes).as_bytes();
             assert!((0x40..0x80).contains(&first));
+            assert_eq!(SerialNumber::from_random(bytes).to_string(), format!("{first:02x}{}", digits(&bytes[1..])));
         }
     }
 }

@@ -147,3 +147,26 @@ const fn ecdsa(kind: KeyKind) -> &'static ring::signature::EcdsaSigningAlgorithm
         KeyKind::EcdsaP384 => &ECDSA_P384_SHA384_ASN1_SIGNING,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::disallowed_methods, reason = "tests make real keys")]
+
+    use super::*;
+    use crate::pki::fixture::fixture;
+    use crate::pki::pem_blocks::PemText;
+    use ring::rand::SystemRandom;
+
+    #[test]
+    fn a_key_says_of_which_kind_it_is_and_nothing_else() {
+        let random = SystemRandom::new();
+        for kind in KeyKind::ALL {
+            let key = SigningKey::generate(*kind, &random).unwrap();
+            assert_eq!(key.kind(), Some(*kind));
+            assert_eq!(format!("{key:?}"), format!("SigningKey({kind}, <redacted>)"));
+        }
+        let text = PemText::read(fixture!("sound/rsa-2048-signer/ca-key.pem").as_bytes()).unwrap();
+        let key = SigningKey::from_pkcs8(Secret::new(text.blocks[0].der.to_vec()), &random).unwrap();
+        assert_eq!((key.kind(), format!("{key:?}").as_str()), (None, "SigningKey(rsa, <redacted>)"));
+    }
+}

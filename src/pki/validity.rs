@@ -105,4 +105,13 @@ mod tests {
         let moment = NOW + Duration::milliseconds(1999);
         assert_eq!(Validity::new(moment, moment).not_before(), NOW + Duration::seconds(1));
     }
+
+    #[test]
+    fn what_is_left_shrinks_and_turns_negative_while_the_lifetime_stays() {
+        let hour = Duration::hours(1);
+        let window = Validity::new(NOW, NOW + hour * 3);
+        assert_eq!(window.lifetime(), hour * 3);
+        assert_eq!(window.left(NOW + hour), hour * 2);
+        assert_eq!(window.left(NOW + hour * 4), -hour);
+    }
 }

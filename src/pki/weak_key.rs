@@ -140,6 +140,7 @@ fn has_close_primes(modulus: &BigUint) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pki::fixture::{first, fixture};
 
     fn number(text: &str) -> BigUint {
         text.parse().unwrap()
@@ -226,5 +227,24 @@ mod tests {
         let product = |d: &BigUint| (&m - d) * (&m + d);
         assert!(has_close_primes(&product(&steps(90))));
         assert!(!has_close_primes(&product(&steps(110))));
+    }
+
+    #[test]
+    fn keys_that_istio_publishes_are_known_and_others_are_not() {
+        assert!(is_published(&first(fixture!("foreign/istio-samples/ca-cert.pem"))));
+        assert!(!is_published(&first(fixture!("sound/one-mesh/east/ca-cert.pem"))));
+    }
+
+    #[test]
+    fn a_modulus_of_16384_bits_is_looked_into_and_a_longer_one_is_not() {
+        let divisible = |length: u32| (BigUint::from(1_u32) << (length - 1)) + (BigUint::from(1_u32) << (length - 2));
+        assert_eq!(codes(&divisible(16_384), 65_537), [Code::RsaSmallFactor]);
+        assert_eq!(codes(&divisible(16_385), 65_537), []);
+    }
+
+    #[test]
+    fn a_prime_is_no_product_of_close_primes() {
+        assert!(!has_close_primes(&number("7")));
+        assert!(has_close_primes(&number("15")));
     }
 }
