@@ -252,3 +252,142 @@ fn weaknesses(signer: &Certificate, root: &Certificate) -> Vec<Problem> {
     let both = if signer == root { vec![signer] } else { vec![signer, root] };
     both.into_iter().flat_map(weak_key::weaknesses).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::adoption_cases::adopt_until;
+    use crate::mesh::fleet_story::{Made, NOW, Story, held};
+    use crate::mesh::observed::SecretKind;
+    use crate::pki::read_pem::certificates;
+    use time::Duration;
+
+    /// East signs with a set under this root that somebody else wrote, and whose signer ends then.
+    fn hand_made(story: &mut Story, root: &Made, end: OffsetDateTime) {
+        adopt_until(story, "east", root, false, end);
+        story.sight_of("east").owner = Owner::Somebody("kubectl".to_owned());
+    }
+
+    /// What lies in `istio-ca-secret`, with this key.
+    fn own_ca(root: &Made, key: &Made) -> SecretSight {
+        let values = [("ca-cert.pem".to_owned(), root.certificate.pem().into_bytes())].into();
+        SecretSight::new(SecretKind::Opaque, Owner::Istiod, values, Some(key.key.spki()))
+    }
+
+    fn look(story: &Story, cluster: usize, own: Option<&SecretSight>) -> Result<Adoption, Problem> {
+        let (cluster, to) = (&story.mesh.clusters[cluster], &story.root.certificate);
+        adoption(cluster, &story.mesh, to, &story.observed[&cluster.name], own, NOW)
+    }
+
+    fn taken(story: &Story, own: Option<&SecretSight>) -> Adoptable {
+        match look(story, 0, own) {
+            Ok(Adoption::Takes(found)) => *found,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refused(story: &Story, own: Option<&SecretSight>) -> Code {
+        look(story, 0, own).unwrap_err().code()
+    }
+
+    const LATER: Duration = Duration::days(71);
+
+    #[test]
+    fn a_set_of_somebody_else_is_taken_over_as_it_is_and_noted_with_where_it_comes_from() {
+        let mut story = Story::new();
+        assert_eq!(look(&story, 0, None), Ok(Adoption::IsOurs));
+        let left = story.other_root("left");
+        hand_made(&mut story, &left, NOW + LATER);
+        let found = taken(&story, None);
+        assert_eq!((found.source, found.source.secret()), (Source::Cacerts, "cacerts"));
+        assert_eq!((&found.root, &found.chain), (&left.certificate, &found.signer.pem()));
+        assert_eq!((found.bundle.as_slice(), found.weaknesses.len()), (left.certificate.pem().as_bytes(), 0));
+        let noted = mark(&story.mesh, &story.mesh.clusters[0], &found, &held(1, &story.root));
+        let from = vec![left.certificate.fingerprint()];
+        let walk = WalkMark { from, ..WalkMark::to(story.root.certificate.fingerprint()) };
+        assert_eq!((noted.generation, noted.serial), (0, found.signer.serial_text()));
+        assert_eq!(noted.walk.as_deref(), Some(&walk));
+    }
+
+    #[test]
+    fn the_ca_that_istiod_made_for_itself_is_taken_over_with_the_roots_that_it_shows() {
+        let mut story = Story::new();
+        let (left, right) = (story.other_root("left"), story.other_root("right"));
+        let shown = format!("# both\n{}{}", right.certificate.pem(), left.certificate.pem()).into_bytes();
+        let east = story.look_at("east");
+        (east.secret, east.self_signed, east.system_roots) = (Ok(None), true, Ok(Some(shown.clone().into())));
+        let found = taken(&story, Some(&own_ca(&left, &left)));
+        assert_eq!((found.source, found.source.secret()), (Source::SelfSigned, "istio-ca-secret"));
+        assert_eq!((&found.signer, &found.root), (&left.certificate, &left.certificate));
+        assert_eq!((found.chain.as_str(), &found.bundle), (left.certificate.pem().as_str(), &shown));
+        let noted = mark(&story.mesh, &story.mesh.clusters[0], &found, &held(1, &story.root));
+        assert!(noted.walk.is_some_and(|walk| walk.own_ca));
+        assert_eq!(refused(&story, Some(&own_ca(&left, &right))), Code::AdoptionUnsound, "another key");
+        assert_eq!(refused(&story, None), Code::NothingToAdopt);
+    }
+
+    #[test]
+    fn what_else_forbids_a_write_forbids_an_adoption_as_well() {
+        let mut story = Story::new();
+        let left = story.other_root("left");
+        hand_made(&mut story, &left, NOW + LATER);
+        story.sight_of("east").immutable = true;
+        assert_eq!(refused(&story, None), Code::SecretImmutable);
+        let remote = look(&story, 2, Some(&own_ca(&left, &left))).unwrap_err();
+        assert_eq!(remote.code(), Code::RemoteGetsNoCacerts);
+    }
+
+    #[test]
+    fn a_set_with_a_value_beside_the_four_is_not_taken_over() {
+        let mut story = Story::new();
+        let left = story.other_root("left");
+        hand_made(&mut story, &left, NOW + LATER);
+        story.sight_of("east").names.push("ca-crl.pem".to_owned());
+        let problem = look(&story, 0, None).unwrap_err();
+        assert_eq!(problem.code(), Code::AdoptionUnsound);
+        assert!(problem.what().ends_with("beside the four: ca-crl.pem"), "{problem}");
+    }
+
+    #[test]
+    fn istiod_has_to_run_on_what_was_found_where_that_can_be_seen() {
+        let mut story = Story::new();
+        let (left, right) = (story.other_root("left"), story.other_root("right"));
+        hand_made(&mut story, &left, NOW + LATER);
+        for (shown, runs) in [(&left, true), (&right, false)] {
+            story.look_at("east").system_roots = Ok(Some(shown.certificate.pem().into_bytes().into()));
+            assert_eq!(look(&story, 0, None).is_ok(), runs);
+        }
+        assert_eq!(refused(&story, None), Code::AlreadyRunningUnderAnotherRoot);
+    }
+
+    #[test]
+    fn a_signer_is_taken_over_until_its_last_second() {
+        let mut story = Story::new();
+        let left = story.other_root("left");
+        hand_made(&mut story, &left, NOW);
+        taken(&story, None);
+        hand_made(&mut story, &left, NOW - Duration::SECOND);
+        assert_eq!(refused(&story, None), Code::AdoptionUnsound);
+    }
+
+    #[test]
+    fn a_root_may_have_the_name_of_the_one_that_it_walks_to_only_where_it_is_that_one() {
+        let mut story = Story::new();
+        let namesake = story.other_root("mesh1 root g1");
+        hand_made(&mut story, &namesake, NOW + LATER);
+        assert_eq!(refused(&story, None), Code::RootsShareSubject);
+        story = Story::new();
+        story.sight_of("east").owner = Owner::Somebody("kubectl".to_owned());
+        assert_eq!(taken(&story, None).root, story.root.certificate);
+    }
+
+    #[test]
+    fn the_weaknesses_of_signer_and_root_are_told_and_those_of_one_certificate_once() {
+        let sample = |pem: &str| certificates(pem.as_bytes())[0].clone();
+        let root = sample(include_str!("../../pki-fixtures/foreign/istio-samples/root-cert.pem"));
+        let signer = sample(include_str!("../../pki-fixtures/foreign/istio-samples/ca-cert.pem"));
+        let codes = |signer, root| weaknesses(signer, root).iter().map(Problem::code).collect::<Vec<_>>();
+        assert_eq!(codes(&signer, &root), [Code::PublishedSampleKey; 2]);
+        assert_eq!(codes(&root, &root), [Code::PublishedSampleKey]);
+    }
+}
