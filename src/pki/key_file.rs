@@ -248,4 +248,16 @@ mod tests {
             assert_eq!(code(&format!("-----BEGIN {label}-----\nMAA=\n-----END {label}-----\n")), Code::KeyUnreadable);
         }
     }
+
+    #[test]
+    fn the_same_32_bytes_as_a_key_of_x25519_are_another_key() {
+        let key = key(fixture!("faulty/key-kind-unusual/ed25519/ca-key.pem")).unwrap();
+        let ed25519 = first(fixture!("faulty/key-kind-unusual/ed25519/ca-cert.pem"));
+        let identifier = [6, 3, 0x2b, 0x65, 0x70];
+        let mut der = ed25519.der().to_vec();
+        let at = der.windows(identifier.len()).position(|window| window == identifier).unwrap();
+        der[at + 4] = 0x6e;
+        assert_eq!(key.belongs_to(&ed25519), Belongs::Yes);
+        assert_eq!(key.belongs_to(&Certificate::from_der(&der).unwrap()), Belongs::No);
+    }
 }

@@ -150,7 +150,10 @@ mod tests {
             assert_eq!(signature(child, &short[0]), Signature::Holds);
         }
         assert_eq!(signature(&rsa(), &short[0]), Signature::Broken);
-        assert_eq!(signature(&first(SHORT_SHA_384), &short[0]), Signature::NotJudged);
+        let sha_384 = first(SHORT_SHA_384);
+        assert_eq!(signature(&sha_384, &short[0]), Signature::NotJudged);
+        let of_2048_bits = first(fixture!("sound/rsa-2048-signer/ca-cert.pem"));
+        assert_eq!(signature(&sha_384, &of_2048_bits), Signature::Broken);
     }
 
     #[test]

@@ -138,3 +138,24 @@ fn sequence(elements: &[&[u8]]) -> Result<Vec<u8>, Problem> {
     let content = elements.concat();
     AnyRef::new(Tag::Sequence, &content).and_then(|it| it.to_der()).map_err(|error| built_nothing(&error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::fixture::{first, fixture};
+
+    #[test]
+    fn what_nobody_signed_has_a_signature_of_no_bytes_and_the_issuers_name_byte_for_byte() {
+        let issuer = first(fixture!("foreign/openssl/bmp-name/ca-cert.pem"));
+        let subject = first(fixture!("sound/one-mesh/east/ca-cert.pem"));
+        let authority =
+            Authority { name: Some(issuer.subject().der()), spki: issuer.spki(), key_identifier: b"identifier" };
+        let made = unsigned(&CertificateParams::default(), subject.spki(), &authority).unwrap();
+        let [tbs, algorithm, signature] = parts(&made).unwrap();
+        assert_eq!((signature, elements(tbs).unwrap()[3]), ([3, 1, 0].as_slice(), issuer.subject().der()));
+        let signed = with_signature(&made, b"signature").unwrap();
+        let signature = [[3, 10, 0].as_slice(), b"signature"].concat();
+        assert_eq!(parts(&signed).unwrap(), [tbs, algorithm, &signature]);
+        assert_eq!(to_be_signed(&signed).unwrap(), tbs);
+    }
+}
