@@ -13,9 +13,9 @@ use crate::pki::distinguished_name::DistinguishedName;
 use crate::pki::extensions::Extensions;
 use crate::pki::fingerprint::Fingerprint;
 use crate::pki::hexadecimal::digits;
-use crate::pki::signature_check::weak_digest;
 use crate::pki::validity::Validity;
 use crate::pki::verified;
+use crate::pki::weak_digest;
 use crate::problem::{Code, Problem};
 
 /// One parsed certificate. Parsing says nothing about whether it is valid, trusted or sound.
@@ -224,7 +224,7 @@ impl Certificate {
         let is_signed = verified::answer(self.0.fingerprint, issuer_spki, || {
             let Ok((_, spki)) = SubjectPublicKeyInfo::from_der(issuer_spki) else { return false };
             let Ok((_, parsed)) = X509Certificate::from_der(&self.0.der) else { return false };
-            weak_digest(self).is_none() && parsed.verify_signature(Some(&spki)).is_ok()
+            weak_digest::of(&self.0.signature_algorithm).is_none() && parsed.verify_signature(Some(&spki)).is_ok()
         });
         if is_signed {
             // Of two keys that fit, which can be made on purpose, the first is kept.

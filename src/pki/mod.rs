@@ -35,4 +35,5 @@ pub mod signing_key;
 mod to_be_signed;
 pub mod validity;
 mod verified;
+mod weak_digest;
 pub mod weak_key;

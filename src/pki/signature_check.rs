@@ -7,6 +7,7 @@ use ring::signature::{
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::pki::certificate::{Certificate, KeyFacts, bits};
+use crate::pki::weak_digest;
 
 /// What became of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,20 +22,10 @@ pub enum Signature {
     NotJudged,
 }
 
-/// Object identifiers of signatures over SHA-1, MD5 or MD2, each with the name of its digest.
-const WEAK: &[(&str, &str)] = &[
-    ("1.2.840.113549.1.1.2", "MD2"),
-    ("1.2.840.113549.1.1.4", "MD5"),
-    ("1.2.840.113549.1.1.5", "SHA-1"),
-    ("1.3.14.3.2.29", "SHA-1"),
-    ("1.2.840.10045.4.1", "SHA-1"),
-    ("1.2.840.10040.4.3", "SHA-1"),
-];
-
 /// The broken digest under a certificate's signature, if it is one.
 #[must_use]
 pub fn weak_digest(cert: &Certificate) -> Option<&'static str> {
-    WEAK.iter().find(|(identifier, _)| *identifier == cert.signature_algorithm()).map(|(_, digest)| *digest)
+    weak_digest::of(cert.signature_algorithm())
 }
 
 /// Checks the one signature. Names, times and extensions are not looked at.
