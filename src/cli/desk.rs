@@ -15,11 +15,11 @@ use crate::jobs::courier::Courier;
 use crate::jobs::exporter::Exhibit;
 use crate::jobs::report;
 use crate::jobs::rotate::Tick;
+use crate::mesh::counting;
 use crate::mesh::fleet::Mesh;
 use crate::mesh::metrics::{self, Told};
 use crate::mesh::report_document::ReportDocument;
 use crate::mesh::status::{Status, status};
-use crate::mesh::tally;
 use crate::problem::{Code, Problem};
 use crate::world::brake::Brake;
 use crate::world::entropy::Entropy;
@@ -130,9 +130,9 @@ impl<'a> Desk<'a> {
         let status = status(&self.mesh, &tick.holdings, &tick.observed, self.now);
         let mut status = Status { recorded_at: report::recorded_at(&self.mesh), ..status };
         if let Some(earlier) = earlier {
-            tally::carry(earlier, &mut status);
+            counting::carry(earlier, &mut status);
         }
-        tally::count(&tick.plan, &tick.done, &mut status);
+        counting::count(&tick.plan, &tick.done, &mut status);
         #[cfg(feature = "k8s")]
         if let Some(exhibit) = &self.exhibit {
             exhibit.show(ReportDocument::of(&status));

@@ -7,6 +7,7 @@ use std::path::Path;
 use time::Duration;
 use time::OffsetDateTime;
 
+use crate::mesh::counting::carry;
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
 use crate::mesh::limit::Limits;
@@ -16,7 +17,6 @@ use crate::mesh::public_status;
 use crate::mesh::report_changes::{Change, changes};
 use crate::mesh::report_document::{LARGEST, ReportDocument};
 use crate::mesh::status::{Status, status_by};
-use crate::mesh::tally::carry;
 use crate::mesh::trust_matrix::{TrustMatrix, trust_matrix};
 use crate::pki::plain_text::plain;
 use crate::problem::{Code, Problem};

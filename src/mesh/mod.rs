@@ -19,6 +19,7 @@ mod concern;
 pub mod consumers;
 pub mod context_list;
 mod convoy;
+pub mod counting;
 pub mod deadline;
 pub mod deployment_list;
 pub mod event;

@@ -6,6 +6,7 @@ use time::Duration;
 
 use crate::mesh::change::Change;
 use crate::mesh::cluster_label::ClusterLabel;
+use crate::mesh::counting::count;
 use crate::mesh::exposition::Exposition;
 use crate::mesh::fleet::ClusterName;
 use crate::mesh::fleet_story::{NOW, Story, held, name};
@@ -17,7 +18,6 @@ use crate::mesh::report_document::ReportDocument;
 use crate::mesh::row::Row;
 use crate::mesh::status::{Look, Status, status};
 use crate::mesh::status_part::parts;
-use crate::mesh::tally::count;
 use crate::pki::validity::Validity;
 use crate::problem::{Code, Problem};
 
