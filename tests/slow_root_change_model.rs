@@ -142,10 +142,9 @@ fn an_adopted_istiod_with_a_ca_of_its_own_and_a_cluster_of_ours() {
 }
 
 #[test]
-#[ignore = "hours: cargo test --release --test slow_root_change_model -- --ignored --nocapture every_fault_at_once"]
-fn every_fault_at_once() {
+fn two_crashes_a_stale_read_an_outage_and_a_turn() {
     let faults = Faults { crashes: 2, stale_reads: 1, outages: 1, turns: 1, ..Faults::NONE };
-    explore("two primaries", vec![CHAIN; 2], faults);
+    explore("all at once", vec![CHAIN; 2], faults);
 }
 
 #[test]
