@@ -85,7 +85,7 @@ families! {
     INFO = Gauge "meshca_certificate_info" ["cluster", "role", "fingerprint", "serial", "subject_cn", "issuer_cn", "key_algorithm"]
         "Always 1; the labels tell what the certificate is.";
     MANAGED = Gauge "meshca_cluster_managed" ["cluster"]
-        "Always 1, for every cluster of the mesh file, whether or not it can be seen.";
+        "Always 1, for every cluster of the mesh file as it was when the status was made, whether or not it can be seen.";
     UP = Gauge "meshca_cluster_up" ["cluster"]
         "1 if everything in the cluster could be seen and read at the last look, else 0.";
     OBSERVED = Gauge "meshca_last_observation_timestamp_seconds" ["cluster"]
@@ -183,9 +183,9 @@ pub fn render(told: Told<'_>, now: OffsetDateTime, wording: &Wording<'_>) -> Str
     samples.text(wording.exposition)
 }
 
-/// The samples of each family by their labels: a map, so that none can occur twice.
+/// The samples of each family with their labels, in the order in which they came.
 struct Samples<'a> {
-    of: BTreeMap<&'static str, BTreeMap<String, i64>>,
+    of: BTreeMap<&'static str, Vec<(String, i64)>>,
     cluster_label: &'a str,
 }
 
@@ -318,13 +318,20 @@ impl Samples<'_> {
         if !labels.is_empty() {
             labels.push('}');
         }
-        self.of.entry(family.name).or_default().insert(labels, sample);
+        self.of.entry(family.name).or_default().push((labels, sample));
     }
 
-    fn text(&self, exposition: Exposition) -> String {
-        let mut text = String::new();
+    fn text(mut self, exposition: Exposition) -> String {
+        let longest = self.of.iter().map(|(name, samples)| {
+            let labels: usize = samples.iter().map(|(labels, _)| labels.len()).sum();
+            labels + (samples.len() + 4) * (name.len() + 24)
+        });
+        let mut text = String::with_capacity(longest.sum());
         for family in FAMILIES {
-            let Some(samples) = self.of.get(family.name) else { continue };
+            let Some(samples) = self.of.get_mut(family.name) else { continue };
+            // None may occur twice, whatever the status says.
+            samples.sort_by(|one, other| one.0.cmp(&other.0));
+            samples.dedup_by(|next, kept| next.0 == kept.0);
             let Family { name, kind, help, .. } = family;
             let told = exposition.family_name(name);
             // Writing into a string cannot fail.

@@ -20,8 +20,8 @@ pub const KUBECONFIG_SECRET: &str = "meshca-kubeconfig";
 /// The ConfigMap with the mesh file.
 pub(in crate::mesh::manifests) const MESH_FILE_CONFIG_MAP: &str = "meshca-mesh-file";
 
-/// More than a tick over 1,000 targets takes: docs/PERFORMANCE.md.
-const MEMORY: &str = "128Mi";
+/// More than planning a change of root for 5,000 targets takes: docs/PERFORMANCE.md.
+const MEMORY: &str = "512Mi";
 /// Only its owner reads; the kubelet adds the group of the pod.
 const OWNER_READS: u32 = 0o400;
 
