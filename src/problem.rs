@@ -292,6 +292,7 @@ codes! {
         PassphraseShared = "passphrase-shared": "outside a lab, the passphrase of the root key would seal another key as well; whoever opens that one could open the root's";
         WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
         StatusUnreadable = "status-unreadable": "the public status that an exporter reads is missing, incomplete, or not one that this version reads";
+        TickOverdue = "tick-overdue": "rotate has left no status for more than two ticks, so that nothing is renewed";
         LedgerBroken = "ledger-broken": "a line of the ledger is not an entry, or does not name the line before it";
         NoLedger = "no-ledger": "records go to standard output, so there is no ledger file to read";
         LedgerMissing = "ledger-missing": "a target holds a set of ours, and there is no ledger that could know its intermediate; records were lost, or lie elsewhere";

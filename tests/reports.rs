@@ -376,7 +376,7 @@ fn what_is_no_report_of_this_mesh_is_not_compared_with() {
     let report = lab.ends("report -o json", 0).out;
     for (text, why) in [
         ("no json".to_owned(), "expected"),
-        ("{\"kind\":\"Check\"}".to_owned(), "its kind is not Report but `Check`"),
+        ("{\"kind\":\"Check\"}".to_owned(), "it is a `Check` of ``, not a Report of meshca.io/v1"),
         (report.replacen("\"m1\"", "\"m2\"", 1), "is a report of another mesh"),
     ] {
         lab.write("old.json", text);

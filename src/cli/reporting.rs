@@ -49,6 +49,7 @@ impl Desk<'_> {
         document::refuse_form(self.shared.output, &[]).map_err(one)?;
         let earlier = report::earlier(earlier, &self.mesh).map_err(one)?;
         let status = report::run(&self.mesh, &self.store, &self.targets(), order.limits(), self.now).map_err(one)?;
+        let status = report::with_last_tick(&self.mesh, status);
         self.send_metrics(&status, &order.metrics).map_err(one)?;
         let changes = report::changed(&earlier, &status);
         let since = earlier.generated_at.as_str();
@@ -66,6 +67,7 @@ impl Desk<'_> {
         let file = self.shared.file.display().to_string();
         let (status, text) = if self.shared.output == Format::Html {
             let (status, trust) = report::with_trust(mesh, &self.store, &targets, limits, self.now).map_err(one)?;
+            let status = report::with_last_tick(mesh, status);
             let page = Page {
                 status: &status,
                 rows: choice.rows(status.headlines(), &status),
@@ -78,6 +80,7 @@ impl Desk<'_> {
             (status, text)
         } else {
             let status = report::run(mesh, &self.store, &targets, limits, self.now).map_err(one)?;
+            let status = report::with_last_tick(mesh, status);
             let form = self.shared.output.of_report().unwrap_or(Form::Table);
             let text = report_words::chosen(&status, &choice, form, &file, &order.metrics.wording(), self.voice.colour);
             (status, text.map_err(one)?)

@@ -47,6 +47,12 @@ pub fn overdue_after(rotation: &Rotation) -> Duration {
     rotation.windows.longest_gap() + rotation.tick + GRACE
 }
 
+/// How old the status that a tick left may get: two ticks. Older, and nobody runs `rotate` any more.
+#[must_use]
+pub fn old_after(rotation: &Rotation) -> Duration {
+    rotation.tick * 2
+}
+
 /// Whether the warning is on: less than seven days are left (or it has ended).
 #[must_use]
 pub fn ends_soon(not_after: OffsetDateTime, now: OffsetDateTime) -> bool {

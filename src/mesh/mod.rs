@@ -39,6 +39,7 @@ pub mod holdings;
 pub mod istiod_deployment;
 pub mod istiod_gauges;
 pub(crate) mod judge;
+pub mod last_tick;
 pub mod leak;
 #[cfg(test)]
 mod leak_cases;
