@@ -40,7 +40,9 @@ fn questions_of(dashboard: &Value) -> Vec<String> {
 }
 
 fn filled_in(question: &str) -> String {
-    ["$job", "$instance"].iter().fold(question.replace("$cluster", "east"), |text, name| text.replace(name, ".+"))
+    let chosen =
+        [("$cluster", "east"), ("$job", ".+"), ("$instance", ".+"), ("$__range", "7d"), ("$__interval", "10m")];
+    chosen.iter().fold(question.to_owned(), |text, (name, value)| text.replace(name, value))
 }
 
 #[test]
@@ -89,11 +91,14 @@ fn it_asks_for_series_that_there_are_and_leaves_out_none_that_warns() {
         "istio_cert_expiry_timestamp",
         "meshca_cluster_managed",
         "meshca_cluster_up",
+        "meshca_errors_total",
         "meshca_istiod_loaded",
         "meshca_istiod_loaded_grade",
+        "meshca_last_rotation_attempt_timestamp_seconds",
         "meshca_root_change_stage",
         "meshca_root_change_waits_for",
         "meshca_rotation_last_safe_start_timestamp_seconds",
+        "meshca_rotations_total",
         "meshca_status_timestamp_seconds",
     ] {
         assert!(asked.contains(needed), "{needed} is not on it");
@@ -153,7 +158,7 @@ fn under_another_label_every_question_column_and_choice_goes_by_it() {
             }
         }
     }
-    assert_eq!(columns, 5);
+    assert_eq!(columns, 7);
     let printed = story.meshca("manifests dashboard --cluster-label mesh_cluster").fine().out;
     let read: Value = serde_saphyr::from_str(&printed).unwrap();
     assert_eq!(read["data"]["meshca.json"], text);

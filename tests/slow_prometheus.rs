@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::{Command, Output};
 
+use meshca::mesh::manifests::dashboard::SOURCE;
 use rustix::process::Signal;
 use serde_json::Value;
 use time::format_description::well_known::Rfc3339;
@@ -23,7 +24,7 @@ mod watchtower;
 
 use exporting::{Exporting, is_read};
 use support::judges::{program, run, tools_folder};
-use support::story::{Story, lab};
+use support::story::{Said, Story, lab};
 use watchtower::{Listener, Server, alertmanager_config, once, prometheus_config};
 
 const SEVEN_DAYS: &str = "CrossClusterCertificateExpiry";
@@ -59,17 +60,40 @@ fn set(values: &[&str]) -> BTreeSet<String> {
     values.iter().map(|&it| it.to_owned()).collect()
 }
 
-/// Each question of a dashboard has one, but for what asks of a root change, of which there is none.
-fn every_question_has_an_answer(dashboard: &str, prometheus: &Server, job: &str) {
+/// What the panels of a dashboard ask Prometheus: the title of each, and a question. This job is chosen, and all clusters; east has
+/// the row.
+fn questions(dashboard: &str, job: &str) -> Vec<(String, String)> {
     let dashboard: Value = serde_json::from_str(dashboard).unwrap();
+    // Grafana puts the range that is chosen into a question, too, and the step in which it draws that.
+    let chosen = [
+        ("=\"$cluster\"", "=\"east\""),
+        ("$cluster", ".+"),
+        ("$job", job),
+        ("$instance", ".+"),
+        ("$__range", "5m"),
+        ("$__interval", "1s"),
+    ];
+    let filled_in = |question: &str| chosen.iter().fold(question.to_owned(), |text, (it, is)| text.replace(it, is));
     let panels = dashboard["panels"].as_array().unwrap().iter().filter(|panel| panel["type"] != "row");
-    for question in panels.flat_map(|panel| panel["targets"].as_array().unwrap()) {
-        let question = question["expr"].as_str().unwrap();
-        let chosen = question.replace("$job", job).replace("$instance", ".+").replace("$cluster", "east");
-        if question.contains("meshca_root_change") {
-            assert!(prometheus.query(&chosen).is_empty(), "{question}");
+    let asked = panels.flat_map(|panel| panel["targets"].as_array().unwrap().iter().map(|it| (&panel["title"], it)));
+    asked.map(|(title, it)| (title.as_str().unwrap().to_owned(), filled_in(it["expr"].as_str().unwrap()))).collect()
+}
+
+/// Series that there are only after a first step of `rotate`, and while a root change is under way.
+const ONLY_ON_A_WALK: [&str; 3] =
+    ["meshca_last_rotation_attempt_timestamp_seconds", "meshca_root_change_stage", "meshca_root_change_waits_for"];
+
+/// Every question of a dashboard has an answer for a fleet that is walked to another root, and for one that stands still, too, but
+/// for those that ask for [`ONLY_ON_A_WALK`].
+fn every_question_has_an_answer(dashboard: &str, prometheus: &Server, walking: &str, still: &str) {
+    for (_, question) in questions(dashboard, walking) {
+        prometheus.finds(&question);
+    }
+    for (_, question) in questions(dashboard, still) {
+        if ONLY_ON_A_WALK.iter().any(|series| question.contains(series)) {
+            assert!(prometheus.query(&question).is_empty(), "{question}");
         } else {
-            prometheus.finds(&chosen);
+            prometheus.finds(&question);
         }
     }
 }
@@ -84,16 +108,63 @@ fn looked_at() -> Story {
     story
 }
 
+/// A fleet in the middle of a root change: for three days all bundles have had both roots, and nothing is signed under the new one,
+/// since nobody can say whether the istiod of west has taken its bundle. That is late.
+fn walking() -> Story {
+    let mesh = lab("mesh2", "", &["east", "west"]).replace(": 0s }", ": 0s, multiRoot: true }");
+    let story = Story::new(&mesh).founded("mesh2", &ago(4));
+    let at = format!("--at {}", ago(4));
+    story.with_passphrase(&format!("{at} issue")).fine();
+    story.with_passphrase(&format!("{at} publish")).fine();
+    let create = "root create --next --passphrase-file passphrase --next-passphrase-file passphrase --confirm";
+    let mut create = story.command(&format!("{at} {create}"));
+    Said::of(&run(create.arg("mesh2 root g2"))).fine();
+    story.issuing_create(&ago(4));
+    story.with_passphrase(&format!("--at {} rotate", ago(3))).fine().saying("stage Trust (1 of 4)");
+    let (east, west) = mesh.split_once("- name: west").unwrap();
+    story.write("mesh.yaml", format!("{east}- name: west{}", west.replace("assumeLoadedAfter: 0s, ", "")));
+    let said = story.with_passphrase("rotate").saying("root-change-late: stage Trust waits for west");
+    assert_eq!(said.code, Some(3), "{said:?}");
+    story
+}
+
+/// The panels show where the root change stands and who holds it up; and, once west can be told of, where it stands then and the
+/// steps that led there. The label names the cluster.
+fn a_walk_is_followed(story: &Story, dashboard: &str, prometheus: &Server, job: &str, label: &str) {
+    let questions = questions(dashboard, job);
+    let first = |title: &str| &questions.iter().find(|(it, _)| it == title).unwrap().1;
+    let [stage, held_up, steps] = ["Stage", "Held up by", "Steps and errors of rotate"].map(first);
+    assert_eq!(values(&prometheus.query(stage), "stage"), set(&["Trust"]));
+    assert_eq!(values(&prometheus.query(held_up), label), set(&["west"]));
+    assert_eq!(values(&prometheus.query(&format!("{held_up} == 1")), label), set(&["west"]), "it is late");
+    assert!(prometheus.query(&format!("{steps} > 0")).is_empty(), "nothing happened while Prometheus looked");
+    let mesh = story.read("mesh.yaml");
+    story.write("mesh.yaml", mesh.replace("{ multiRoot: true }", "{ assumeLoadedAfter: 0s, multiRoot: true }"));
+    story.with_passphrase("rotate").fine().saying("stage Sign (2 of 4)");
+    let words = || format!("{}\n{}", prometheus.get("/api/v1/targets").body, prometheus.log());
+    let is_so = |query: &str, label: &str, is: &[&str]| {
+        once(query, || (values(&prometheus.query(query), label) == set(is)).then_some(()), words);
+    };
+    // The status is that of after the step: what the old signers signed has to end.
+    is_so(stage, "stage", &["Drain"]);
+    is_so(&format!("{held_up} == 0"), label, &["east", "west"]);
+    is_so(&format!("{steps} > 0"), label, &["east", "west"]);
+}
+
 #[test]
 fn where_cluster_is_taken_another_label_names_the_due_cluster_in_alert_and_dashboard() {
     let story = looked_at();
     let label = "--cluster-label mesh_cluster";
     let mut exporter = Exporting::start(&story, &format!("exporter --listen 127.0.0.1:0 --every 1s {label}"));
     exporter.once("it reads the status", is_read);
+    let walking = walking();
+    let follower = Exporting::start(&walking, &format!("exporter --listen 127.0.0.1:0 --every 1s {label}"));
+    follower.once("it reads the status", is_read);
     let rules = story.meshca(&format!("manifests alerts --plain {label}")).fine().out;
     // Whose cluster it is stands on every target of this Prometheus.
-    let config =
-        format!("{}, honor_labels: false }}\n", job("meshca", exporter.address, ", labels: { cluster: mgmt }"));
+    let config = [("meshca", exporter.address), ("walking", follower.address)]
+        .map(|(name, it)| format!("{}, honor_labels: false }}\n", job(name, it, ", labels: { cluster: mgmt }")))
+        .concat();
     let prometheus = Server::prometheus(&prometheus_config(&config, None), &rules);
     let firing = format!("ALERTS{{alertname=\"{SEVEN_DAYS}\", alertstate=\"firing\"}}");
     let told = once(
@@ -109,7 +180,8 @@ fn where_cluster_is_taken_another_label_names_the_due_cluster_in_alert_and_dashb
     let says = &due["alerts"][0]["annotations"]["description"];
     assert_eq!(says, "Certificate in cluster east expires in less than 7 days");
     let dashboard = story.meshca(&format!("manifests dashboard --plain {label}")).fine().out;
-    every_question_has_an_answer(&dashboard, &prometheus, "meshca");
+    every_question_has_an_answer(&dashboard, &prometheus, "walking", "meshca");
+    a_walk_is_followed(&walking, &dashboard, &prometheus, "walking", "mesh_cluster");
     assert_eq!(exporter.end(Signal::TERM), Some(0));
 }
 
@@ -118,12 +190,16 @@ fn the_seven_day_alert_reaches_a_webhook_for_exactly_the_due_cluster_and_is_reso
     let story = looked_at();
     let mut exporter = Exporting::start(&story, "exporter --listen 127.0.0.1:0 --every 1s");
     exporter.once("it reads the status", is_read);
+    let walking = walking();
+    let mut follower = Exporting::start(&walking, "exporter --listen 127.0.0.1:0 --every 1s");
+    follower.once("it reads the status", is_read);
     let listener = Listener::start();
     let alertmanager = Server::alertmanager(&alertmanager_config(&listener));
     let rules = story.meshca("manifests alerts --plain").fine().out;
     let configs = format!(
-        "{}, honor_labels: true }}\n{}, honor_labels: false }}\n",
+        "{}, honor_labels: true }}\n{}, honor_labels: true }}\n{}, honor_labels: false }}\n",
         job("honoring", exporter.address, ""),
+        job("walking", follower.address, ""),
         job("renaming", exporter.address, ", labels: { cluster: mgmt }"),
     );
     let prometheus = Server::prometheus(&prometheus_config(&configs, Some(&alertmanager)), &rules);
@@ -160,7 +236,8 @@ fn the_seven_day_alert_reaches_a_webhook_for_exactly_the_due_cluster_and_is_reso
     };
     once("every rule is evaluated", is_evaluated, words);
 
-    every_question_has_an_answer(meshca::mesh::manifests::dashboard::SOURCE, &prometheus, "honoring");
+    every_question_has_an_answer(SOURCE, &prometheus, "walking", "honoring");
+    a_walk_is_followed(&walking, SOURCE, &prometheus, "walking", "cluster");
 
     // It is renewed, and the alert is over.
     story.with_passphrase("rotate").fine();
@@ -171,8 +248,8 @@ fn the_seven_day_alert_reaches_a_webhook_for_exactly_the_due_cluster_and_is_reso
         values(&[told("honoring", "firing"), told("honoring", "resolved")].concat(), "cluster");
     assert_eq!(clusters, set(&["east"]), "nobody else was ever told of");
 
-    // The exporter ends, and so does everything that it told, but for what asks for absence.
-    assert_eq!(exporter.end(Signal::TERM), Some(0));
+    // The exporters end, and so does everything that they told, but for what asks for absence.
+    assert_eq!((exporter.end(Signal::TERM), follower.end(Signal::TERM)), (Some(0), Some(0)));
     prometheus.finds("absent(meshca_build_info)");
     assert!(prometheus.query("istio_cert_expiry_timestamp").is_empty());
     prometheus.finds("ALERTS{alertname=\"MeshCAExporterAbsent\", alertstate=\"pending\"}");
