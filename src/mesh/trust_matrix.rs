@@ -2,7 +2,8 @@
 //! today and after the next stage of a root change, and why not.
 //!
 //! Today: the roots that a cluster's workloads are shown (else those that are published), and the signer that is
-//! published, as a workload certificate that istiod signs with it now. Workload certificates that were signed earlier, by
+//! published, as a workload certificate that istiod signs with it now. Where a replica was seen to sign with another one,
+//! nothing is known of today: what that one leads to was not kept. Workload certificates that were signed earlier, by
 //! another signer, are not looked at.
 //!
 //! A fleet has few trust bundles. So each signer is verified once against each bundle, whatever the number of pairs, and
@@ -17,6 +18,7 @@ use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::footing::is_party;
 use crate::mesh::holdings::Holdings;
 use crate::mesh::limit::Limits;
+use crate::mesh::loaded::loaded;
 use crate::mesh::observed::{Observed, SecretSight, certificates};
 use crate::mesh::peer_trust::{Presented, refusal};
 use crate::mesh::plan::{current_root, root_change};
@@ -29,6 +31,9 @@ use crate::pki::fingerprint::Fingerprint;
 
 /// Signers times bundles that are verified at most. Where a fleet has more, clusters with the rarest bundles are left out.
 const MOST_VERIFIED: usize = 200_000;
+
+/// Why nothing is known of a peer that is seen to run on another signer.
+const RUNS_ON_ANOTHER: &str = "a replica of the peer's istiod signs with another intermediate than the published one";
 
 /// Who verifies whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -157,9 +162,13 @@ fn after(
         .clusters
         .iter()
         .map(|cluster| {
-            let today = tables.today(cluster, &sighting);
-            let next = tables.next(cluster, &today, &sighting, walk);
-            (today, next)
+            let published = tables.published(cluster, &sighting);
+            let today = if tables.runs_on_another(cluster, &sighting) {
+                Sides { presents: Err(RUNS_ON_ANOTHER), ..published }
+            } else {
+                published
+            };
+            (today, tables.next(cluster, &published, &sighting, walk))
         })
         .collect();
     let after = match walk {
@@ -178,7 +187,7 @@ fn stage_words(walk: &Progress) -> String {
 }
 
 /// The numbers of what a cluster presents and trusts; an error: why it is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Sides {
     presents: Result<usize, &'static str>,
     trusts: Result<usize, &'static str>,
@@ -214,7 +223,8 @@ struct Tables<'a> {
 }
 
 impl Tables<'_> {
-    fn today(&mut self, cluster: &Cluster, sighting: &Sighting<'_>) -> Sides {
+    /// What a cluster presents and trusts where its istiod has loaded what is published.
+    fn published(&mut self, cluster: &Cluster, sighting: &Sighting<'_>) -> Sides {
         let shown = sighting.observed.get(&cluster.name).and_then(|it| it.system_roots.as_ref().ok()?.as_deref());
         let shown = shown.map(certificates).filter(|roots| !roots.is_empty());
         let trusts = match shown {
@@ -228,6 +238,14 @@ impl Tables<'_> {
         Sides { presents: self.presented(cluster, sighting), trusts: trusts.map(|roots| self.bundle(&roots)) }
     }
 
+    /// Whether a replica of the istiod that signs for a cluster was seen to sign with something else than is published.
+    fn runs_on_another(&self, cluster: &Cluster, sighting: &Sighting<'_>) -> bool {
+        let Some(signer) = self.mesh.signer_of(cluster) else { return false };
+        let Some(observed) = sighting.observed.get(&signer.name) else { return false };
+        let there = observed.secret.as_ref().ok().and_then(Option::as_ref);
+        there.is_some_and(|there| loaded(there, observed, signer, self.now).is_refuted())
+    }
+
     fn presented(&mut self, cluster: &Cluster, sighting: &Sighting<'_>) -> Result<usize, &'static str> {
         const UNSEEN: &str = "the peer's intermediate could not be seen";
         let signer = self.mesh.signer_of(cluster).ok_or(UNSEEN)?;
@@ -239,12 +257,12 @@ impl Tables<'_> {
     }
 
     /// What a cluster presents and trusts when what is published is shown and the stage has ended everywhere.
-    fn next(&mut self, cluster: &Cluster, today: &Sides, sighting: &Sighting<'_>, walk: Option<&Progress>) -> Sides {
+    fn next(&mut self, cluster: &Cluster, now: &Sides, sighting: &Sighting<'_>, walk: Option<&Progress>) -> Sides {
         let published = self.mesh.signer_of(cluster).and_then(|signer| sighting.observed.get(&signer.name));
         let published = published.and_then(|it| it.secret.as_ref().ok()?.as_ref());
         let roots = published.map(SecretSight::roots).filter(|roots| !roots.is_empty());
-        let mut next = today.clone();
-        if let (Ok(_), Some(roots)) = (&today.trusts, &roots) {
+        let mut next = *now;
+        if let (Ok(_), Some(roots)) = (&now.trusts, &roots) {
             next.trusts = Ok(self.bundle(roots));
         }
         let Some(walk) = walk.filter(|_| is_party(cluster, self.now)) else { return next };
@@ -398,6 +416,7 @@ mod tests {
     use super::*;
     use crate::mesh::fleet::{Membership, Role};
     use crate::mesh::fleet_story::{Made, NOW, Story, cluster, name};
+    use crate::mesh::observed::{Replica, Way};
     use crate::problem::{Code, Problem};
     use time::Duration;
 
@@ -496,6 +515,24 @@ mod tests {
             super::trust_matrix(&story.mesh, &story.holdings, &story.observed, NOW).today[0][0].as_str(),
             "unknown"
         );
+    }
+
+    #[test]
+    fn where_a_replica_is_seen_to_sign_with_another_intermediate_nothing_is_known_of_its_workloads_today() {
+        let mut story = Story::new();
+        let published = story.sight_of("east").signer.as_ref().unwrap().spki().to_vec();
+        for (served, today, next) in [(published, "verifies", None), (b"another".to_vec(), "unknown", Some("verifies"))]
+        {
+            let replica = Replica { signer_spki: Some(served), ..Replica::new("a:15012".to_owned(), Way::Chain) };
+            story.look_at("east").replicas = vec![replica];
+            let matrix = matrix(&story);
+            for peer in ["east", "far"] {
+                let at = |grid| verdict(&matrix, grid, "west", peer).as_str();
+                assert_eq!(at(&matrix.today), today, "{peer}");
+                assert_eq!(matrix.next.as_ref().map(|next| at(&next.grid)), next, "{peer}");
+            }
+            assert_eq!(verdict(&matrix, &matrix.today, "east", "west"), &Verdict::Verifies, "it accepts as before");
+        }
     }
 
     #[test]
