@@ -213,6 +213,20 @@ fn the_old_root_goes_when_people_say_so_of_this_root_or_the_mesh_file_does_and_n
 }
 
 #[test]
+fn each_keeps_what_its_own_trust_bundle_has_beside_the_root_that_goes() {
+    let mut fleet = signing();
+    let other = fleet.story.other_root("another mesh").certificate;
+    let (more, left) = (trust_bundle::appended(&fleet.both(), &other), fleet.new_alone());
+    fleet.signs("west", &more);
+    fleet.note("west", |_| {});
+    for (cluster, left) in [("east", left.clone()), ("west", trust_bundle::appended(&left, &other))] {
+        let step = fleet.step(cluster);
+        assert_eq!((step.act, step.stage), (Act::Rebundle, Some(Stage::Remove)), "{cluster}: {}", step.reason);
+        assert_eq!(step.bundle, Some(left), "{cluster}");
+    }
+}
+
+#[test]
 fn the_way_back_to_the_start_ends_when_the_last_that_the_new_root_stands_above_has_ended() {
     let mut fleet = Fleet::new();
     let bound = bound(&fleet);
@@ -312,6 +326,25 @@ fn forward_again_nobody_signs_before_every_set_bears_that_turn_too() {
     fleet.note("east", |mark| mark.turn = forward);
     let west = fleet.step("west");
     assert_eq!((west.act.as_str(), west.stage), ("renew", Some(Stage::Sign)), "{}", west.reason);
+}
+
+/// Whoever has not begun must bear the turn like the others, and is told by the same tick.
+#[test]
+fn whoever_has_not_begun_is_told_of_the_turn_too_so_that_nobody_waits_for_it_for_ever() {
+    let mut fleet = Fleet::new();
+    let turn = Some(Turn { number: 1, goal: Goal::Start });
+    fleet.trusts("west");
+    fleet.note("west", |mark| mark.turn = turn);
+    waits(&fleet.step("west"), "not every cluster was told so; waits for east");
+    let east = fleet.step("east");
+    assert_eq!((east.act, east.mark.unwrap().turn), (Act::Note, turn), "{}", east.reason);
+    // As is whoever is back already, where all are.
+    let mut fleet = Fleet::new();
+    fleet.note("west", |mark| mark.turn = turn);
+    assert_eq!(fleet.step("east").act, Act::Leave, "it never had a part");
+    fleet.note("east", |_| {});
+    let east = fleet.step("east");
+    assert_eq!((east.act, east.mark.unwrap().turn), (Act::Note, turn), "{}", east.reason);
 }
 
 /// Both have lost the first root, and there is a third.
