@@ -116,6 +116,7 @@ fn a_fleet_behind_api_servers_walks_from_one_root_to_the_next_and_waits_for_whoe
     stride(24, "", everybody).saying("nothing is due");
     assert!(fleet.sets() == last);
     let judged = fleet.judged();
+    assert!(judged.is_a_whole_walk(fleet.planes()), "{judged:?}");
     println!("{} versions, {} pairs of sets in use at once", judged.versions, judged.pairs);
 }
 
@@ -259,6 +260,7 @@ impl Storm {
         let lost: Vec<usize> = self.fleet.ways().iter().map(Way::lost).collect();
         assert!(!lost.contains(&0), "{name}: an API server was never away: {lost:?}");
         let judged = self.fleet.judged();
+        assert!(judged.is_a_whole_walk(self.fleet.planes()), "{name}: {judged:?}");
         println!(
             "{name}: {} runs killed in {strides} strides, turned {} times, requests lost {lost:?}, {} versions, {} pairs of \
              sets in use at once, none bad",

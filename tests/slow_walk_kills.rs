@@ -39,7 +39,7 @@ use support::judges;
 use support::story::{Said, Story};
 use walk::fleet::{Fleet, old_root};
 use walk::layout::Order;
-use walk::record::{Course, Published, TTL, judge};
+use walk::record::{Course, Dated, TTL, judge};
 
 const BEGIN: OffsetDateTime = datetime!(2027-01-01 00:00:00 UTC);
 
@@ -106,7 +106,7 @@ impl Folders {
         for course in record {
             let files = Place::Folder(self.story.path(&format!("clusters/{}", course.name))).cacerts().unwrap();
             if course.versions.last().is_none_or(|last| last.files != files) {
-                course.versions.push(Published { at, files });
+                course.versions.push(Dated { at, files });
             }
         }
     }
@@ -182,6 +182,7 @@ fn trial(folders: &Folders, before: &[Course], turnings: &[Turning], effect: &Ef
     }
     let judged = judge(&record);
     assert_eq!(judged.bad, [""; 0], "{place}");
+    assert!(judged.is_a_whole_walk(NAMES.len()), "{place}: {judged:?}");
     assert!(trial.is_over(&record), "{place}");
     trial.story.meshca("ledger verify").fine();
 }
@@ -220,6 +221,7 @@ fn walk_killed_at(number: usize, arrives: bool) -> Vec<String> {
         let judged = fleet.judged();
         assert_eq!(judged.bad, [""; 0], "{place}");
         if fleet.unfinished().is_none() {
+            assert!(judged.is_a_whole_walk(fleet.planes()), "{place}: {judged:?}");
             fleet.story.meshca("ledger verify").fine();
             assert!(fleet.most_writes() <= WRITES, "{}", fleet.most_writes());
             println!("{place}: {} versions, {} pairs of sets", judged.versions, judged.pairs);

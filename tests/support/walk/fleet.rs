@@ -15,12 +15,12 @@ use time::{Duration, OffsetDateTime};
 use super::chance::Chance;
 use super::gateway::{Doom, Dooms, Way};
 use super::layout::{Habit, Layout, MESH, Order, Plane, restarted_at};
-use super::record::{Course, Judged, Published, judge};
+use super::record::{Course, Dated, Judged, judge};
 use super::times::Times;
 use crate::clusters::ApiServer;
 use crate::faults::fleet::unseal;
 use crate::faults::watcher::{Version, Watcher};
-use crate::scripted_istiod::{Place, decoded};
+use crate::scripted_istiod::{Load, Place, decoded};
 use crate::support::judges;
 use crate::support::story::{Said, Story};
 
@@ -32,7 +32,7 @@ enum Eyes {
     /// All of them, as the API server tells them.
     Watcher(Watcher),
     /// By a look after each run, which writes to a folder once at most.
-    Looks(RefCell<Vec<Published>>),
+    Looks(RefCell<Vec<Dated>>),
 }
 
 struct Site {
@@ -220,7 +220,7 @@ impl Fleet {
         let course = |site: &Site| Course {
             name: site.plane.name.to_owned(),
             versions: site.versions(&self.times),
-            loads: site.plane.istiod.loads(),
+            loads: site.plane.istiod.loads().into_iter().map(|Load { at, files }| Dated { at, files }).collect(),
         };
         let mut judged = judge(&self.sites.iter().map(course).collect::<Vec<_>>());
         judged.bad.extend(self.unshown());
@@ -236,7 +236,7 @@ impl Fleet {
             let remotes = self.remotes.iter().filter(|_| number == 0);
             for place in remotes.chain([&site.plane.home]) {
                 let shown = serves.clone().with(ROOT_CERT, place.shown().unwrap());
-                let files = |files| Published { at: self.times.now(), files };
+                let files = |files| Dated { at: self.times.now(), files };
                 let versions = vec![files(serves.clone()), files(shown)];
                 let own = Course {
                     name: format!("{} or a remote, by its ConfigMap", site.plane.name),
@@ -287,11 +287,11 @@ impl Site {
         let mut versions = versions.borrow_mut();
         if versions.last().is_none_or(|last| last.files != files) {
             // As its folder is dated: to the second.
-            versions.push(Published { at: now.replace_nanosecond(0).unwrap(), files });
+            versions.push(Dated { at: now.replace_nanosecond(0).unwrap(), files });
         }
     }
 
-    fn versions(&self, times: &Times) -> Vec<Published> {
+    fn versions(&self, times: &Times) -> Vec<Dated> {
         match &self.eyes {
             Eyes::Looks(versions) => versions.borrow().clone(),
             Eyes::Watcher(watcher) => watcher.versions().iter().map(|version| published(version, times)).collect(),
@@ -319,11 +319,11 @@ impl Site {
 }
 
 /// A version, dated by the server that has it.
-fn published(version: &Version, times: &Times) -> Published {
+fn published(version: &Version, times: &Times) -> Dated {
     assert_ne!(version.event, "DELETED", "no set is ever deleted");
     let managers = version.secret["metadata"]["managedFields"].as_array().into_iter().flatten();
     let stamps = managers.filter_map(|it| OffsetDateTime::parse(it["time"].as_str()?, &Rfc3339).ok());
-    Published { at: times.of(stamps.max().unwrap()), files: decoded(&version.secret["data"]) }
+    Dated { at: times.of(stamps.max().unwrap()), files: decoded(&version.secret["data"]) }
 }
 
 fn wait(what: &str, is_so: impl Fn() -> bool) {
@@ -341,5 +341,5 @@ const _: () = {
     let _ = (Fleet::has_loaded, Order::OneByOne);
     let _ = (Fleet::ways, Way::cut_after, Way::mend, Way::lost);
     let _ = (Chance::new, Chance::below, Chance::once_in);
-    let _ = (Habit::RestartedByPeople, |fleet: &Fleet| fleet.let_run(|_| true), |judged: Judged| judged.versions);
+    let _ = (Habit::RestartedByPeople, |fleet: &Fleet| fleet.let_run(|_| true));
 };

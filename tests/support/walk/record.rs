@@ -12,14 +12,12 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use time::{Duration, OffsetDateTime};
 use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
 
-use crate::scripted_istiod::Load;
-
 /// How long a workload certificate lives.
 pub(crate) const TTL: Duration = Duration::hours(24);
 
-/// One version of a set, and since when it was there.
+/// A set, and since when it was there: published, or loaded.
 #[derive(Clone)]
-pub(crate) struct Published {
+pub(crate) struct Dated {
     pub(crate) at: OffsetDateTime,
     pub(crate) files: SecretFiles,
 }
@@ -28,9 +26,9 @@ pub(crate) struct Published {
 #[derive(Clone)]
 pub(crate) struct Course {
     pub(crate) name: String,
-    pub(crate) versions: Vec<Published>,
+    pub(crate) versions: Vec<Dated>,
     /// None, where nothing is known of an istiod: then what is published counts as loaded.
-    pub(crate) loads: Vec<Load>,
+    pub(crate) loads: Vec<Dated>,
 }
 
 /// A set, and as long as it was in use. `None`: it still is.
@@ -42,13 +40,21 @@ struct Use<'a> {
     files: &'a SecretFiles,
 }
 
-/// What was judged, for people.
-#[derive(Default)]
+/// What was judged.
+#[derive(Debug, Default)]
 pub(crate) struct Judged {
     pub(crate) versions: usize,
     pub(crate) pairs: usize,
     /// Who could not verify whom, in words.
     pub(crate) bad: Vec<String>,
+}
+
+impl Judged {
+    /// Whether enough was judged for a whole walk of so many sets. Each is published at first and then in Trust, in Sign and
+    /// in Remove, and any version meets itself, the one before or after it, and one of another set: once at the least.
+    pub(crate) const fn is_a_whole_walk(&self, sets: usize) -> bool {
+        self.versions >= 4 * sets && self.pairs >= 3 * self.versions
+    }
 }
 
 /// Judges every set against every other that was in use at the same time, itself included.
@@ -84,7 +90,7 @@ pub(crate) fn judge(courses: &[Course]) -> Judged {
 fn uses(course: &Course) -> Vec<Use<'_>> {
     let published = course.versions.iter().enumerate().map(|(number, version)| {
         let next = course.versions.get(number + 1).map(|next| next.at);
-        let replaced = |(at, load): (usize, &Load)| {
+        let replaced = |(at, load): (usize, &Dated)| {
             (load.files == version.files).then(|| course.loads.get(at + 1).map(|next| next.at))
         };
         // As long as anybody has it loaded, it is in use; a load that was never followed by another goes on.
