@@ -363,3 +363,75 @@ fn without_kubernetes(cluster: &Cluster) -> Problem {
     )
     .hint("build it with the feature k8s, or reach the cluster by access: { manifest: PATH }")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::fleet_story::{NOW, Story};
+    use std::sync::{Condvar, Mutex};
+    use std::time::Duration;
+
+    /// Only a hang takes this long.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    /// So long it is waited for one more than there should be. It decides nothing where all is well.
+    const OVERRUN: Duration = Duration::from_millis(10);
+
+    /// How many run now, and the most that ever did.
+    #[derive(Default)]
+    struct Crowd {
+        count: Mutex<(usize, usize)>,
+        grown: Condvar,
+    }
+
+    impl Crowd {
+        /// One comes, waits until so many were there at once, and for one more that must not come, and goes.
+        fn visit(&self, expected: usize) {
+            let mut count = self.count.lock().unwrap();
+            count.0 += 1;
+            count.1 = count.1.max(count.0);
+            self.grown.notify_all();
+            let (count, late) = self.grown.wait_timeout_while(count, PATIENCE, |it| it.1 < expected).unwrap();
+            assert!(!late.timed_out(), "{} at once, never {expected}", count.1);
+            let (mut count, _) = self.grown.wait_timeout_while(count, OVERRUN, |it| it.1 == expected).unwrap();
+            count.0 -= 1;
+        }
+
+        fn most(&self) -> usize {
+            self.count.lock().unwrap().1
+        }
+    }
+
+    /// The most that ran at once of twelve, where so many are allowed and so many expected.
+    fn most_at_once(mesh: &Mesh, at_once: usize, expected: usize) -> usize {
+        let (entropy, crowd) = (Entropy::new(), Crowd::default());
+        let items: Vec<u8> = (0..12).collect();
+        let targets = Targets::new(mesh, &entropy, NOW);
+        let results = targets.in_parallel(&items, at_once, |item| {
+            crowd.visit(expected);
+            *item
+        });
+        assert_eq!(results, items, "each once, in their order");
+        crowd.most()
+    }
+
+    #[test]
+    fn as_many_targets_as_are_allowed_are_worked_on_at_once_and_never_more() {
+        let mut story = Story::new();
+        story.cluster("west").access = Access::Kubeconfig { path: "kubeconfig".into(), context: None };
+        for at_once in [1, 2, 5] {
+            assert_eq!(most_at_once(&story.mesh, at_once, at_once), at_once);
+        }
+        assert_eq!(most_at_once(&story.mesh, 64, 12), 12, "there are no more");
+    }
+
+    #[test]
+    fn where_nothing_is_waited_for_no_more_are_worked_on_at_once_than_there_are_processors() {
+        let story = Story::new();
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        for at_once in [1, 2, 64] {
+            let expected = at_once.min(processors).min(12);
+            assert_eq!(most_at_once(&story.mesh, at_once, expected), expected);
+        }
+    }
+}
