@@ -1,7 +1,12 @@
 //! `report` in each of its forms, by the real program, judged by readers that others wrote.
 
 #![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "what cannot be read back is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what cannot be read back is a failed test"
+)]
 
 #[path = "support/hostile_lab.rs"]
 mod hostile_lab;
@@ -10,10 +15,14 @@ mod judges;
 #[path = "support/published_lab.rs"]
 mod published_lab;
 
-use std::process::Command;
+use std::io::{Read as _, Write as _};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use hostile_lab::{ODD, hostile};
-use judges::{openssl, program, python_says, run};
+use judges::{openssl, program, python_says};
 use meshca::mesh::report_document::schema;
 use published_lab::Lab;
 use serde_json::Value;
@@ -335,17 +344,81 @@ fn a_watch_needs_a_terminal_and_a_form_for_people() {
     assert_eq!(lab.run("report --watch=0s").code, 2);
 }
 
+/// Only a hang takes this long.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A command on a terminal, until it is dropped.
+struct OnTerminal {
+    script: Child,
+    keys: ChildStdin,
+    arriving: Receiver<Vec<u8>>,
+    seen: String,
+}
+
+impl OnTerminal {
+    fn start(lab: &Lab, line: &str) -> Self {
+        let mut script = Command::new(program("script"));
+        script.args(["-qec", line, "/dev/null"]).current_dir(lab.path(""));
+        let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (keys, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
+        let (send, arriving) = mpsc::channel();
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = screen.read(&mut bytes) {
+                if send.send(bytes[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { script, keys, arriving, seen: String::new() }
+    }
+
+    /// Waits until these words stand on the terminal, wherever; what came so far is kept.
+    fn shows(&mut self, words: &str) {
+        let begun = Instant::now();
+        while !self.seen.contains(words) {
+            let more = self.arriving.recv_timeout(PATIENCE.saturating_sub(begun.elapsed()));
+            let more = more.unwrap_or_else(|why| panic!("{words:?} is never shown, {why}: {:?}", self.seen));
+            self.seen.push_str(&String::from_utf8_lossy(&more));
+        }
+    }
+
+    /// Ctrl-C is typed; how it ends.
+    fn interrupted(&mut self) -> ExitStatus {
+        self.keys.write_all(b"\x03").unwrap();
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            if let Some(status) = self.script.try_wait().unwrap() {
+                return status;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("it goes on after Ctrl-C: {:?}", self.seen);
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        let _ = self.script.kill();
+        let _ = self.script.wait();
+    }
+}
+
 #[test]
-fn a_watch_shows_the_report_on_a_terminal_and_ends_well_at_ctrl_c() {
+fn a_watch_looks_again_shows_what_changed_on_a_terminal_and_ends_well_at_ctrl_c() {
     let lab = Lab::new();
+    let sound = lab.read("west/ca-cert.pem");
+    lab.write("west/ca-cert.pem", "no certificate");
     let meshca = env!("CARGO_BIN_EXE_meshca");
-    let watch =
-        format!("timeout --foreground --preserve-status -s INT 4 {meshca} --at 2026-11-23T10:00:00Z report --watch=1s");
-    let told = run(Command::new(program("script")).args(["-qec", &watch, "/dev/null"]).current_dir(lab.path("")));
-    let out = String::from_utf8_lossy(&told.stdout);
-    assert_eq!(told.status.code(), Some(0), "{out}");
-    assert!(out.starts_with("\u{1b}[H") && out.contains("all 3 clusters are fine"), "{out}");
-    assert!(out.contains("every 1s; Ctrl-C ends"), "{out}");
+    let mut watch = OnTerminal::start(&lab, &format!("{meshca} {LATE} report --watch=1s"));
+    watch.shows("every 1s; Ctrl-C ends");
+    assert!(watch.seen.starts_with("\u{1b}[H") && watch.seen.contains("UNKNOWN"), "{}", watch.seen);
+    assert!(!watch.seen.contains("all 3 clusters are fine"), "{}", watch.seen);
+    lab.write("west/ca-cert.pem", sound);
+    lab.ends(&format!("rotate --passphrase-file passphrase {LATE}"), 0);
+    watch.shows("all 3 clusters are fine");
+    // As the last look found the mesh: after the first one it would have been 1.
+    assert_eq!(watch.interrupted().code(), Some(0), "{}", watch.seen);
 }
 
 #[test]
