@@ -5,7 +5,7 @@
 
 mod support;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
@@ -103,6 +103,30 @@ fn it_asks_for_series_that_there_are_and_leaves_out_none_that_warns() {
     ] {
         assert!(asked.contains(needed), "{needed} is not on it");
     }
+}
+
+#[test]
+fn the_table_of_time_left_begins_with_the_least_and_no_table_is_sorted_by_a_column_that_it_has_not() {
+    let (panels, mut sorted) = (panels(), BTreeMap::new());
+    for panel in &panels {
+        let title = panel["title"].as_str().unwrap();
+        let steps = panel["transformations"].as_array().into_iter().flatten();
+        let columns: Vec<(&String, &Value)> =
+            steps.filter_map(|step| step["options"]["renameByName"].as_object()).flatten().collect();
+        for by in panel["options"]["sortBy"].as_array().into_iter().flatten() {
+            let column = columns.iter().find(|(_, shown)| **shown == by["displayName"]);
+            assert!(column.is_some(), "{title} has no column {by}");
+            sorted.insert(title, (column.unwrap().0.as_str(), by["desc"].clone()));
+        }
+    }
+    assert_eq!(sorted.get("Time left, worst first"), Some(&("Value #A", json!(false))), "{sorted:?}");
+    assert_eq!(sorted.get("Last safe starts"), Some(&("Value", json!(false))), "{sorted:?}");
+    // The first question of the one is how long until the end, and the answer is in its order already.
+    let worst = panels.iter().find(|panel| panel["title"] == "Time left, worst first").unwrap();
+    let asked = (worst["targets"][0]["refId"].as_str().unwrap(), worst["targets"][0]["expr"].as_str().unwrap());
+    assert_eq!(asked.0, "A");
+    assert!(asked.1.starts_with("sort(min by (cluster, role) (istio_cert_expiry_timestamp{"), "{}", asked.1);
+    assert!(asked.1.ends_with(" - time())"), "{}", asked.1);
 }
 
 #[test]
