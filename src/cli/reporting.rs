@@ -15,6 +15,7 @@ use crate::cli::report_words::{self, Form};
 use crate::cli::voice::Voice;
 use crate::cli::{document, report_changes_words};
 use crate::jobs::report;
+use crate::mesh::last_tick;
 use crate::mesh::outcome::Outcome;
 use crate::problem::{Code, Problem};
 use crate::world::brake::{Brake, Turn};
@@ -49,7 +50,7 @@ impl Desk<'_> {
         document::refuse_form(self.shared.output, &[]).map_err(one)?;
         let earlier = report::earlier(earlier, &self.mesh).map_err(one)?;
         let status = report::run(&self.mesh, &self.store, &self.targets(), order.limits(), self.now).map_err(one)?;
-        let status = report::with_last_tick(&self.mesh, status);
+        let status = last_tick::noticed(&self.mesh, status);
         self.send_metrics(&status, &order.metrics).map_err(one)?;
         let changes = report::changed(&earlier, &status);
         let since = earlier.generated_at.as_str();
@@ -67,7 +68,7 @@ impl Desk<'_> {
         let file = self.shared.file.display().to_string();
         let (status, text) = if self.shared.output == Format::Html {
             let (status, trust) = report::with_trust(mesh, &self.store, &targets, limits, self.now).map_err(one)?;
-            let status = report::with_last_tick(mesh, status);
+            let status = last_tick::noticed(mesh, status);
             let page = Page {
                 status: &status,
                 rows: choice.rows(status.headlines(), &status),
@@ -80,7 +81,7 @@ impl Desk<'_> {
             (status, text)
         } else {
             let status = report::run(mesh, &self.store, &targets, limits, self.now).map_err(one)?;
-            let status = report::with_last_tick(mesh, status);
+            let status = last_tick::noticed(mesh, status);
             let form = self.shared.output.of_report().unwrap_or(Form::Table);
             let text = report_words::chosen(&status, &choice, form, &file, &order.metrics.wording(), self.voice.colour);
             (status, text.map_err(one)?)

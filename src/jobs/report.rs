@@ -1,6 +1,5 @@
 //! `report`: looks at every target and says how everything stands. Changes nothing in any target.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -11,7 +10,6 @@ use time::OffsetDateTime;
 use crate::mesh::counting::carry;
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
-use crate::mesh::last_tick::stopped;
 use crate::mesh::limit::Limits;
 use crate::mesh::observed::Observed;
 use crate::mesh::plan::root_change;
@@ -82,25 +80,13 @@ fn look(
     Ok((holdings, observed))
 }
 
-/// The status with what the records folder knows beside it: when the last entry of the ledger was made, and what earlier
-/// ticks counted.
+/// The status with what the records folder knows beside it: when the last entry of the ledger was made, when the last tick
+/// was, and what ticks counted.
 fn with_records(mesh: &Mesh, status: Status) -> Status {
     let mut status = Status { recorded_at: recorded_at(mesh), ..status };
     if let Some(earlier) = records_folder(mesh).and_then(kept_status) {
         carry(&earlier, &mut status);
     }
-    status
-}
-
-/// The status with what is wrong with its last tick, by what that left in the records folder: nothing more is known of it
-/// where records go elsewhere.
-#[must_use]
-pub fn with_last_tick(mesh: &Mesh, mut status: Status) -> Status {
-    let kept = records_folder(mesh).and_then(kept_status).filter(|kept| kept.mesh == mesh.name);
-    let stopped = kept.and_then(|kept| stopped(mesh, kept.generated_at_seconds, status.generated_at));
-    status.findings.extend(stopped);
-    // Worst first, and otherwise as they were.
-    status.findings.sort_by_key(|finding| Reverse(finding.severity));
     status
 }
 

@@ -1,15 +1,26 @@
 //! That nobody runs `rotate` any more, as the status that its last tick left says by its age.
 
+use std::cmp::Reverse;
+
 use time::OffsetDateTime;
 
 use crate::mesh::deadline::old_after;
 use crate::mesh::fleet::Mesh;
+use crate::mesh::status::Status;
 use crate::pki::moment::{prose, utc};
 use crate::problem::{Code, Finding, Problem, Severity};
 
-/// What is wrong with a last tick at this moment; `None`: nothing, as far as its age tells.
+/// The status with what is wrong with its last tick, as far as that is known.
 #[must_use]
-pub fn stopped(mesh: &Mesh, last: OffsetDateTime, now: OffsetDateTime) -> Option<Finding> {
+pub fn noticed(mesh: &Mesh, mut status: Status) -> Status {
+    status.findings.extend(status.last_tick.and_then(|last| stopped(mesh, last, status.generated_at)));
+    // Worst first, and otherwise as they were.
+    status.findings.sort_by_key(|finding| Reverse(finding.severity));
+    status
+}
+
+/// What is wrong with a last tick at this moment; `None`: nothing, as far as its age tells.
+fn stopped(mesh: &Mesh, last: OffsetDateTime, now: OffsetDateTime) -> Option<Finding> {
     let age = now - last;
     if age <= old_after(&mesh.rotation) {
         return None;
