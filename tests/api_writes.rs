@@ -141,13 +141,7 @@ fn lab(writes: Writes) -> (Story, Arc<Mutex<Shelf>>) {
          ./kubeconfig } }\n",
     )
     .founded("m1", MOMENT);
-    story.write(
-        "kubeconfig",
-        format!(
-            "current-context: c\nclusters: [{{ name: c, cluster: {{ server: 'http://127.0.0.1:{port}' }} }}]\ncontexts: [{{ \
-             name: c, context: {{ cluster: c }} }}]\n"
-        ),
-    );
+    story.write_kubeconfig("kubeconfig", port);
     story.with_passphrase(&format!("--at {MOMENT} issue")).fine();
     shelf.lock().unwrap().asked.clear();
     (story, shelf)

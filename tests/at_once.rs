@@ -157,13 +157,7 @@ fn as_many_targets_are_looked_at_and_written_at_once_as_the_mesh_file_allows_and
         ));
     }
     let story = Story::new(&text).founded("m1", MOMENT);
-    story.write(
-        "kubeconfig",
-        format!(
-            "current-context: c\nclusters: [{{ name: c, cluster: {{ server: 'http://127.0.0.1:{port}' }} }}]\ncontexts: [{{ \
-             name: c, context: {{ cluster: c }} }}]\n"
-        ),
-    );
+    story.write_kubeconfig("kubeconfig", port);
     story.with_passphrase(&format!("--at {MOMENT} issue")).fine();
     let (looks, writes) = (Counted { method: "GET", allowed: observe }, Counted { method: "PATCH", allowed: write });
     let publish = || _ = story.with_passphrase(&format!("--at {MOMENT} publish")).fine();

@@ -4,7 +4,6 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a command that cannot run is a failed test")]
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 use std::io::{Read, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::Command;
@@ -387,14 +386,7 @@ fn spoilt_as(how: &str, spoilt: &[u8], story: &Story, taboo: &Taboo) {
     assert!(spoilt.windows(16).any(|part| part == b"BQUklWQVRFIEtFWS"), "{how}: no key in it");
     let port = spoiling(spoilt.to_vec());
     let story = copy_of(story);
-    let mut kubeconfig = String::new();
-    write!(
-        kubeconfig,
-        "current-context: c\nclusters: [{{ name: c, cluster: {{ server: 'http://127.0.0.1:{port}' }} }}]"
-    )
-    .unwrap();
-    write!(kubeconfig, "\ncontexts: [{{ name: c, context: {{ cluster: c }} }}]\n").unwrap();
-    story.write("spoilt.kubeconfig", kubeconfig);
+    story.write_kubeconfig("spoilt.kubeconfig", port);
     let direct = server().kubeconfig("admin").display().to_string();
     story.write("mesh.yaml", story.read("mesh.yaml").replace(&direct, "./spoilt.kubeconfig").replace("20s", "1s"));
     let home = "--home-kubeconfig spoilt.kubeconfig";

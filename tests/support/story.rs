@@ -114,6 +114,18 @@ impl Story {
         fs::write(path, text).unwrap();
     }
 
+    /// Writes a kubeconfig of one context, whose API server is a stub at this port of loopback, without TLS and without a user.
+    pub(crate) fn write_kubeconfig(&self, name: &str, port: u16) {
+        let server = format!("http://127.0.0.1:{port}");
+        self.write(
+            name,
+            format!(
+                "current-context: c\nclusters: [{{ name: c, cluster: {{ server: '{server}' }} }}]\ncontexts: [{{ name: c, \
+                 context: {{ cluster: c }} }}]\n"
+            ),
+        );
+    }
+
     pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     }
@@ -251,6 +263,7 @@ pub(crate) fn lab(mesh: &str, more: &str, clusters: &[&str]) -> String {
 const _: () = {
     let _ = (PASSPHRASE, FILES, meshca, lab, sound, Story::new, Story::quickstart, Story::read, Story::remove);
     let _ = (Story::with_passphrase, Story::founded, Story::set, Story::subject, Story::sound, Story::open_to_all);
-    let _ = (Story::project, Story::issuing_create, Story::meshca, Story::copied, seconds, later);
+    let _ =
+        (Story::project, Story::issuing_create, Story::meshca, Story::copied, Story::write_kubeconfig, seconds, later);
     let _ = (Said::fine, Said::saying, |said: Said| said.refused(1, ""));
 };
