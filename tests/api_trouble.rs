@@ -5,11 +5,13 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at processes")]
 
 mod support;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -18,6 +20,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use support::judges;
 use support::story::{Said, Story};
+use terminal::on_terminal;
 
 /// What the key in the stub's Secret looks like in any of its forms: nothing that is said may have it.
 const KEY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg";
@@ -373,13 +376,8 @@ fn a_signal_to_meshca_ends_a_plugin_that_hangs_with_all_that_it_started() {
 #[test]
 fn ctrl_c_on_a_terminal_ends_meshca_and_its_plugin() {
     let story = with_plugin_within(1, HANGING_FAMILY, LONG);
-    let meshca = story.command("check east");
-    let words: Vec<String> = std::iter::once(meshca.get_program())
-        .chain(meshca.get_args())
-        .map(|word| format!("'{}'", word.display()))
-        .collect();
-    let mut script = Command::new(judges::program("script"));
-    script.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]).current_dir(story.path(""));
+    let mut script = on_terminal(&story.command("check east"));
+    script.current_dir(story.path(""));
     let mut terminal = script.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let family = family(&story);
     let mut keyboard = terminal.stdin.take().unwrap();

@@ -10,6 +10,8 @@
 )]
 
 mod support;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -19,6 +21,7 @@ use std::process::{Command, Stdio};
 use support::judges;
 use support::snapshot::{mode, private_keys, snapshot};
 use support::story::{PASSPHRASE, Said, Story, lab, later, meshca, seconds, sound};
+use terminal::on_terminal;
 use time::Duration;
 
 const NEW_YEAR: &str = "2027-01-01T00:00:00Z";
@@ -808,14 +811,8 @@ fn long_work_shows_on_a_terminal_how_far_it_has_come_and_is_silent_in_a_pipe() {
     let names: Vec<String> = (0..20).map(|number| format!("c{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let story = Story::new(&lab("shop", "", &names)).founded("shop", NEW_YEAR);
-    let command = format!("--at {NEW_YEAR} issue --passphrase-file passphrase");
-    let binary = env!("CARGO_BIN_EXE_meshca");
-    let shown = Command::new("script")
-        .current_dir(story.path(""))
-        .args(["-qec", &format!("{binary} {command}"), "/dev/null"])
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+    let command = story.command(&format!("--at {NEW_YEAR} issue --passphrase-file passphrase"));
+    let shown = judges::run(on_terminal(&command).current_dir(story.path("")));
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(shown.contains("minting 1 of 20") && shown.contains("minting 20 of 20"), "{shown}");
     let said = story.with_passphrase(&format!("--at {NEW_YEAR} publish")).fine();

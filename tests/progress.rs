@@ -1,12 +1,12 @@
 //! How far long work has come, on a terminal and nowhere else.
 
 mod support;
-
-use std::fmt::Write as _;
-use std::process::Command;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use support::judges;
 use support::story::{Said, Story, lab};
+use terminal::on_terminal;
 
 const MOMENT: &str = "2026-11-23T10:00:00Z";
 const DUE: &str = "2027-01-23T10:00:00Z";
@@ -21,14 +21,9 @@ fn fleet(clusters: usize) -> Story {
 }
 
 /// What a line shows on a terminal, which `script` makes for it.
-fn on_terminal(story: &Story, line: &str) -> String {
-    let meshca = story.command(line);
-    let mut words = String::new();
-    for word in std::iter::once(meshca.get_program()).chain(meshca.get_args()) {
-        write!(words, "'{}' ", word.display()).ok();
-    }
-    let mut script = Command::new(judges::program("script"));
-    script.args(["--quiet", "--return", "--command", &words, "/dev/null"]).current_dir(story.path(""));
+fn shown_on_terminal(story: &Story, line: &str) -> String {
+    let mut script = on_terminal(&story.command(line));
+    script.current_dir(story.path(""));
     let said = Said::of(&judges::run(&mut script));
     said.fine().out
 }
@@ -69,14 +64,14 @@ fn line(command: &str) -> String {
 fn on_a_terminal_each_target_of_long_work_is_named_as_its_turn_comes() {
     let story = fleet(MANY);
     for (command, whats) in COMMANDS {
-        let shown = on_terminal(&story, &line(command));
+        let shown = shown_on_terminal(&story, &line(command));
         for what in whats {
             each_in_turn(&shown, what);
         }
         let last = shown.rsplit("\r\u{1b}[2K").next().unwrap_or_default();
         assert!(whats.iter().all(|what| !last.starts_with(what)), "nothing of it stays: {shown}");
     }
-    let quiet = on_terminal(&story, &format!("--quiet {}", line("report")));
+    let quiet = shown_on_terminal(&story, &format!("--quiet {}", line("report")));
     assert!(!quiet.contains("looking at"), "{quiet}");
 }
 
@@ -86,7 +81,7 @@ fn in_a_pipe_and_for_little_work_nothing_is_shown() {
     for command in ["rotate", "report"] {
         let said = many.meshca(&line(command));
         assert!(!said.err.contains('\r') && !said.out.contains('\r'), "{command}: {said:?}");
-        let shown = on_terminal(&few, &line(command));
+        let shown = shown_on_terminal(&few, &line(command));
         assert!(!shown.contains("\u{1b}[2K"), "{command}: {shown}");
     }
 }

@@ -14,6 +14,8 @@ mod hostile_lab;
 mod judges;
 #[path = "support/published_lab.rs"]
 mod published_lab;
+#[path = "support/terminal.rs"]
+mod terminal;
 
 use std::io::{Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -22,10 +24,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hostile_lab::{ODD, hostile};
-use judges::{openssl, program, python_says};
+use judges::{openssl, python_says};
 use meshca::mesh::report_document::schema;
 use published_lab::Lab;
 use serde_json::Value;
+use terminal::on_terminal;
 
 /// A second less than seven days before the intermediates end, 23 days after their renewal was due.
 const LATE: &str = "--at 2027-02-14T10:00:01Z";
@@ -357,8 +360,9 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(lab: &Lab, line: &str) -> Self {
-        let mut script = Command::new(program("script"));
-        script.args(["-qec", line, "/dev/null"]).current_dir(lab.path(""));
+        let mut meshca = Command::new(env!("CARGO_BIN_EXE_meshca"));
+        let mut script = on_terminal(meshca.args(line.split_whitespace()));
+        script.current_dir(lab.path(""));
         let mut script = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (keys, mut screen) = (script.stdin.take().unwrap(), script.stdout.take().unwrap());
         let (send, arriving) = mpsc::channel();
@@ -409,8 +413,7 @@ fn a_watch_looks_again_shows_what_changed_on_a_terminal_and_ends_well_at_ctrl_c(
     let lab = Lab::new();
     let sound = lab.read("west/ca-cert.pem");
     lab.write("west/ca-cert.pem", "no certificate");
-    let meshca = env!("CARGO_BIN_EXE_meshca");
-    let mut watch = OnTerminal::start(&lab, &format!("{meshca} {LATE} report --watch=1s"));
+    let mut watch = OnTerminal::start(&lab, &format!("{LATE} report --watch=1s"));
     watch.shows("every 1s; Ctrl-C ends");
     assert!(watch.seen.starts_with("\u{1b}[H") && watch.seen.contains("UNKNOWN"), "{}", watch.seen);
     assert!(!watch.seen.contains("all 3 clusters are fine"), "{}", watch.seen);
