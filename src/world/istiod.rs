@@ -11,7 +11,6 @@ use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::observed::{Observed, Replica, Way};
 use crate::problem::{Code, Problem};
 use crate::world::clock::Patience;
-use crate::world::istiod_metrics::MetricsPlace;
 use crate::world::{istiod_chain, istiod_connection, istiod_metrics};
 
 /// More replicas than anybody runs behind one name.
@@ -85,7 +84,7 @@ fn chains(entry: &str, namespace: &str, patience: Patience) -> Vec<Replica> {
 
 fn gauges(url: &str, patience: Patience) -> Vec<Replica> {
     let shown = istiod_metrics::shown(url);
-    let place = match MetricsPlace::of(url) {
+    let place = match istiod_metrics::place(url) {
         Ok(place) => place,
         Err(problem) => return vec![Replica::unseen(shown.to_owned(), Way::Gauges, problem)],
     };

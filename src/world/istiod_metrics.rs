@@ -1,67 +1,39 @@
 //! The gauges of a running istiod, by one HTTP request for its metrics.
 
 use std::fmt::Display;
-use std::io;
 use std::net::{SocketAddr, TcpStream};
 
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, HOST};
-use hyper::{Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
+use http_body_util::BodyExt;
+use hyper::header::ACCEPT;
+use hyper::{Request, StatusCode};
 
 use crate::mesh::istiod_gauges::{GaugeReader, Gauges};
 use crate::mesh::observed::{Replica, Way};
 use crate::problem::{Code, Problem};
 use crate::world::clock::Patience;
-use crate::world::istiod_connection::{connect, too_late};
+use crate::world::istiod_connection::connect;
+use crate::world::plain_http::{HttpPlace, UnfitUrl};
 
 /// The largest answer that is read, in bytes. A large mesh's istiod writes several MiB, its own families among the first.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
 
-/// The largest head of an answer, in bytes.
-const LARGEST_HEAD: usize = 64 * 1024;
-
 /// Where the metrics of an istiod are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::world) struct MetricsPlace {
-    pub(in crate::world) host: String,
-    pub(in crate::world) port: u16,
-    /// What the `Host` header says.
-    authority: String,
-    path: String,
-}
-
-impl MetricsPlace {
-    /// Takes an URL apart.
-    ///
-    /// # Errors
-    /// `not-yet` for https and for a password in it; `istiod-metrics-unreadable` for what is no URL.
-    pub(in crate::world) fn of(url: &str) -> Result<Self, Problem> {
-        let shown = shown(url);
-        let uri: Uri = url.parse().map_err(|error| unreadable(shown, &error))?;
-        let (Some(host), Some(authority)) = (uri.host(), uri.authority()) else {
-            return Err(unreadable(shown, &"there is no host in it"));
-        };
-        let not_yet = |what: &str| {
-            Problem::new(Code::NotYet, format!("the metrics at {shown} were not asked for: {what}"))
-                .hint("istiod itself serves them as http://HOST:15014/metrics")
-        };
-        if uri.scheme_str() != Some("http") {
-            return Err(not_yet("meshca asks for metrics by http only"));
-        }
-        if authority.as_str().contains('@') {
-            return Err(not_yet("meshca sends no user and no password"));
-        }
-        if uri.port_u16().is_none() && authority.as_str() != host {
-            return Err(unreadable(shown, &"its port is none"));
-        }
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        let (host, port) = (host.to_owned(), uri.port_u16().unwrap_or(80));
-        Ok(Self { host, port, authority: authority.as_str().to_owned(), path })
-    }
+///
+/// # Errors
+/// `not-yet` for https and for a password in it; `istiod-metrics-unreadable` for what is no URL.
+pub(in crate::world) fn place(url: &str) -> Result<HttpPlace, Problem> {
+    let shown = shown(url);
+    let not_yet = |what: &str| {
+        Problem::new(Code::NotYet, format!("the metrics at {shown} were not asked for: {what}"))
+            .hint("istiod itself serves them as http://HOST:15014/metrics")
+    };
+    HttpPlace::of(url).map_err(|unfit| match unfit {
+        UnfitUrl::Malformed(why) => unreadable(shown, &why),
+        UnfitUrl::NoHost => unreadable(shown, &"there is no host in it"),
+        UnfitUrl::Port => unreadable(shown, &"its port is none"),
+        UnfitUrl::OtherScheme => not_yet("meshca asks for metrics by http only"),
+        UnfitUrl::Password => not_yet("meshca sends no user and no password"),
+    })
 }
 
 /// An URL without what may be a password in it.
@@ -76,7 +48,7 @@ pub(in crate::world) fn unreadable(name: &str, why: &dyn Display) -> Problem {
 }
 
 /// Looks at the metrics of one replica; `name` is how it is called.
-pub(in crate::world) fn look(name: String, address: SocketAddr, place: &MetricsPlace, patience: Patience) -> Replica {
+pub(in crate::world) fn look(name: String, address: SocketAddr, place: &HttpPlace, patience: Patience) -> Replica {
     let gauges =
         connect(address, patience).map_err(|error| error.to_string()).and_then(|it| asked(it, place, patience));
     match gauges {
@@ -92,48 +64,25 @@ pub(in crate::world) fn look(name: String, address: SocketAddr, place: &MetricsP
     }
 }
 
-/// Asks, in a runtime of its own on this thread, and reads until the gauges are there.
-fn asked(stream: TcpStream, place: &MetricsPlace, patience: Patience) -> Result<Gauges, String> {
-    let words = |error: io::Error| error.to_string();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(words)?;
-    stream.set_nonblocking(true).map_err(words)?;
-    let left = patience.left().ok_or_else(|| words(too_late()))?;
-    runtime.block_on(async {
-        let stream = tokio::net::TcpStream::from_std(stream).map_err(words)?;
-        let answer = tokio::time::timeout(left, answer(stream, place)).await;
-        answer.unwrap_or_else(|_| Err(words(too_late())))
-    })
-}
-
-async fn answer(stream: tokio::net::TcpStream, place: &MetricsPlace) -> Result<Gauges, String> {
-    let words = |error: hyper::Error| error.to_string();
-    let (mut sender, connection) = http1::Builder::new()
-        .max_buf_size(LARGEST_HEAD)
-        .handshake::<_, Empty<Bytes>>(TokioIo::new(stream))
-        .await
-        .map_err(words)?;
-    // It ends with the runtime; what went wrong with it, the answer says.
-    tokio::spawn(connection);
-    let request = Request::get(&place.path)
-        .header(HOST, &place.authority)
-        .header(ACCEPT, "text/plain;version=0.0.4")
-        .body(Empty::new())
-        .map_err(|error| error.to_string())?;
-    let answer = sender.send_request(request).await.map_err(words)?;
-    if answer.status() != StatusCode::OK {
-        return Err(format!("the answer is {}", answer.status()));
-    }
-    let mut body = answer.into_body();
-    let (mut reader, mut read) = (GaugeReader::default(), 0_usize);
-    while let Some(frame) = body.frame().await {
-        let Some(piece) = frame.map_err(words)?.into_data().ok() else { continue };
-        reader.push(&piece);
-        read = read.saturating_add(piece.len());
-        if reader.is_complete() || read > MOST_BYTES {
-            break;
+/// Asks, and reads until the gauges are there.
+fn asked(stream: TcpStream, place: &HttpPlace, patience: Patience) -> Result<Gauges, String> {
+    let request = Request::builder().header(ACCEPT, "text/plain;version=0.0.4");
+    place.ask(stream, request, "", patience, async |answer| {
+        if answer.status() != StatusCode::OK {
+            return Err(format!("the answer is {}", answer.status()));
         }
-    }
-    Ok(reader.finish())
+        let mut body = answer.into_body();
+        let (mut reader, mut read) = (GaugeReader::default(), 0_usize);
+        while let Some(frame) = body.frame().await {
+            let Some(piece) = frame.map_err(|error| error.to_string())?.into_data().ok() else { continue };
+            reader.push(&piece);
+            read = read.saturating_add(piece.len());
+            if reader.is_complete() || read > MOST_BYTES {
+                break;
+            }
+        }
+        Ok(reader.finish())
+    })
 }
 
 #[cfg(test)]
@@ -163,7 +112,7 @@ mod tests {
             assert!(request.contains("host: east:15014\r\n"), "{request}");
             serve(stream);
         });
-        let place = MetricsPlace::of("http://east:15014/metrics").unwrap();
+        let place = place("http://east:15014/metrics").unwrap();
         let replica = look("http://east:15014/metrics".to_owned(), address, &place, Patience::of(patience));
         server.join().unwrap();
         assert_eq!((replica.way, replica.unseen.is_some()), (Way::Gauges, replica.chain_end.is_none()));
@@ -227,7 +176,7 @@ mod tests {
 
     #[test]
     fn urls_are_taken_apart_and_no_password_is_shown() {
-        let place = |url: &str| MetricsPlace::of(url).map(|it| (it.host, it.port, it.path));
+        let place = |url: &str| place(url).map(|it| (it.host, it.port, it.path));
         let good = |host: &str, port, path: &str| Ok((host.to_owned(), port, path.to_owned()));
         assert_eq!(place("http://a:15014/metrics?x=1"), good("a", 15014, "/metrics?x=1"));
         assert_eq!(place("http://a"), good("a", 80, "/"));

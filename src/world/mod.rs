@@ -30,6 +30,8 @@ pub mod manifest;
 pub mod mesh_folder;
 pub mod passphrase;
 #[cfg(feature = "k8s")]
+mod plain_http;
+#[cfg(feature = "k8s")]
 pub mod pushgateway;
 #[cfg(feature = "ceremony")]
 pub mod root_key;
