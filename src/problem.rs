@@ -292,6 +292,8 @@ codes! {
         PassphraseShared = "passphrase-shared": "outside a lab, the passphrase of the root key would seal another key as well; whoever opens that one could open the root's";
         WrongPassphrase = "wrong-passphrase": "the passphrase does not open the key";
         StatusUnreadable = "status-unreadable": "the public status that an exporter reads is missing, incomplete, or not one that this version reads";
+        ExporterGone = "exporter-gone": "where an exporter should be, nothing answers as one";
+        ExporterBlind = "exporter-blind": "an exporter stands by, cannot read the status, tells of an old one, or not of every cluster";
         TickOverdue = "tick-overdue": "rotate has left no status for more than two ticks, so that nothing is renewed";
         LedgerBroken = "ledger-broken": "a line of the ledger is not an entry, or does not name the line before it";
         NoLedger = "no-ledger": "records go to standard output, so there is no ledger file to read";

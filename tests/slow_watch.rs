@@ -483,3 +483,43 @@ fn the_status_lies_in_a_config_map_and_a_second_tick_replaces_it() {
     ));
     refused.refused(1, "not-allowed").saying("manifests daemon");
 }
+
+#[test]
+fn a_report_looks_in_the_config_maps_for_the_last_tick_and_says_where_it_is_overdue_or_cannot_be_seen() {
+    let story = published("looked", 2, "");
+    let home = namespace("looked", 0);
+    let report = |at: &str, configmap: &str, account: &str| {
+        let kubeconfig = server().kubeconfig(account).display().to_string();
+        story.meshca(&format!("--at {at} report --status-configmap {configmap} --home-kubeconfig {kubeconfig}"))
+    };
+    // A tick is an hour.
+    let (public, two_ticks) = (format!("{home}/public"), later(MOMENT, time::Duration::hours(2)));
+    let unseen = |said: support::story::Said| {
+        assert_eq!(said.code, Some(1), "{said:?}");
+        said.saying("warning: ").saying("looked-0")
+    };
+    unseen(report(MOMENT, &public, "admin")).saying("status-unreadable: there is no ConfigMap public-0");
+    let kubeconfig = server().kubeconfig("admin").display().to_string();
+    let tick = |at: &str| {
+        let line = format!("--at {at} rotate --status-configmap {public} --home-kubeconfig {kubeconfig}");
+        story.with_passphrase(&line).fine();
+    };
+    tick(MOMENT);
+    let said = report(&two_ticks, &public, "admin").fine();
+    assert!(!said.out.contains("tick-overdue"), "{said:?}");
+    let late = later(&two_ticks, time::Duration::SECOND);
+    report(&late, &public, "admin").fine().saying("warning: tick-overdue: the last tick of rotate was 2 h ago");
+    let said = story.meshca(&format!("--at {late} report")).fine();
+    assert!(!said.out.contains("tick-overdue"), "{said:?}");
+    unseen(report(&late, &public, "plain")).saying("not-allowed");
+    let config = std::fs::read_to_string(server().kubeconfig("admin")).unwrap();
+    story.write("gone.config", config.replace(&format!(":{}", server().port()), ":1"));
+    let said = story.meshca(&format!("--at {late} report --status-configmap {public} --home-kubeconfig gone.config"));
+    unseen(said).saying("api-server-unreachable: home/looked-0: ");
+    tick(&late);
+    let said = report(&late, &public, "admin").fine();
+    assert!(!said.out.contains("tick-overdue"), "{said:?}");
+    // What it counted is told of, too.
+    let line = format!("--at {late} report -o prometheus --status-configmap {public} --home-kubeconfig {kubeconfig}");
+    story.meshca(&line).fine().saying("meshca_rotations_total{cluster=\"looked-0\"");
+}

@@ -280,7 +280,7 @@ pub enum Command {
     ///
     /// Forms besides the usual ones: -o prometheus, -o csv, -o markdown, -o junit; -o html for one page with a timeline and who
     /// verifies whom; -o name for the names of clusters, one a line. With --diff only the usual ones.
-    Report(ReportArguments),
+    Report(Box<ReportArguments>),
     /// Serve the metrics of the public status over HTTP. Reads that and nothing else, and no Secret.
     ///
     /// /metrics in Prometheus text format, or OpenMetrics for who asks for it; /healthz as long as it lives; /readyz once it has

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 use time::Duration;
 
-use crate::cli::home_arguments::{HomeAccess, Own, own};
+use crate::cli::home_arguments::{AT_HOME, HomeAccess, Own, own};
 use crate::cli::metrics_arguments::LabelArgument;
 use crate::cli::typed_values::length;
 
@@ -20,7 +20,7 @@ pub struct ExporterArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "status_configmap")]
     pub(in crate::cli) status: Option<PathBuf>,
     /// The status in ConfigMaps of this namespace, PREFIX-0, PREFIX-1 and so on, as rotate writes it.
-    #[arg(long, value_name = "NAMESPACE/PREFIX", value_parser = own)]
+    #[arg(long, group = AT_HOME, value_name = "NAMESPACE/PREFIX", value_parser = own)]
     pub(in crate::cli) status_configmap: Option<Own>,
     /// How often to look whether the status changed. Without it, 1s for a file and 15s for ConfigMaps.
     #[arg(long, value_name = "DURATION", value_parser = length)]

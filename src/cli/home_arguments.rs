@@ -2,17 +2,21 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use time::Duration;
 
 use crate::cli::typed_values::length;
 use crate::mesh::fleet::{Access, is_dns_label};
 
+/// What lies in the cluster that meshca runs in: without one of these there is no need to reach it.
+pub(in crate::cli) const AT_HOME: &str = "at_home";
+
 /// What meshca has in the cluster that it runs in, its home.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new(AT_HOME).multiple(true))]
 pub struct HomeArguments {
     /// Work only while this Lease is held, so that of several replicas one works.
-    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = own, requires_all = ["watch", "identity"])]
+    #[arg(long, group = AT_HOME, value_name = "NAMESPACE/NAME", value_parser = own, requires_all = ["watch", "identity"])]
     pub(in crate::cli) lease: Option<Own>,
     /// Under which name the Lease is held: one that no other replica has.
     #[arg(long, value_name = "NAME", env = "POD_NAME", hide_env_values = true, value_parser = identity)]
@@ -21,7 +25,7 @@ pub struct HomeArguments {
     #[arg(long, value_name = "DURATION", value_parser = lease_length, default_value = "30s", requires = "lease")]
     pub(in crate::cli) lease_duration: Duration,
     /// Write the public status into ConfigMaps of this namespace: PREFIX-0, PREFIX-1 and so on, 250 clusters in each.
-    #[arg(long, value_name = "NAMESPACE/PREFIX", value_parser = own, conflicts_with_all = ["dry_run", "shard"])]
+    #[arg(long, group = AT_HOME, value_name = "NAMESPACE/PREFIX", value_parser = own, conflicts_with_all = ["dry_run", "shard"])]
     pub(in crate::cli) status_configmap: Option<Own>,
     /// How it is reached.
     #[command(flatten)]
@@ -32,7 +36,7 @@ pub struct HomeArguments {
 #[derive(Debug, Args)]
 pub struct HomeAccess {
     /// The kubeconfig of the cluster that has Lease and status. Without it, the cluster that this pod runs in.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = AT_HOME)]
     home_kubeconfig: Option<PathBuf>,
     /// Its context; without it, the current one.
     #[arg(long, value_name = "NAME", requires = "home_kubeconfig")]

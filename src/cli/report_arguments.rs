@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use time::Duration;
 
+#[cfg(feature = "k8s")]
+use crate::cli::home_arguments::{AT_HOME, HomeAccess, Own, own};
 use crate::cli::metrics_arguments::MetricsArguments;
 use crate::cli::typed_values::length;
 use crate::mesh::choice::{Choice, Only, Order};
 use crate::mesh::limit::{Limit, Limits};
+#[cfg(feature = "k8s")]
+use crate::world::exporter_place::ExporterPlace;
 
 /// What `report` is told.
 #[derive(Debug, Args)]
@@ -33,6 +37,19 @@ pub struct ReportArguments {
     /// Say what changed since this report, which `-o json` wrote; `-`: standard input.
     #[arg(long, value_name = "OLD.json", conflicts_with_all = ["only", "sort", "watch"])]
     pub(in crate::cli) diff: Option<PathBuf>,
+    /// Look for the last tick in the status that `rotate` left in ConfigMaps of this namespace: PREFIX-0, PREFIX-1 and so on.
+    /// Without it, in the records folder.
+    #[cfg(feature = "k8s")]
+    #[arg(long, group = AT_HOME, value_name = "NAMESPACE/PREFIX", value_parser = own)]
+    pub(in crate::cli) status_configmap: Option<Own>,
+    /// How the cluster is reached that has the status.
+    #[cfg(feature = "k8s")]
+    #[command(flatten)]
+    pub(in crate::cli) home: HomeAccess,
+    /// Ask this exporter as well, and say where it is gone or does not see the fleet: http://HOST:PORT.
+    #[cfg(feature = "k8s")]
+    #[arg(long, value_name = "URL", value_parser = ExporterPlace::of)]
+    pub(in crate::cli) exporter: Option<ExporterPlace>,
     /// Show it anew every so often, on a terminal, until Ctrl-C.
     #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "10s", require_equals = true, value_parser = length)]
     pub(in crate::cli) watch: Option<Duration>,

@@ -15,10 +15,13 @@ use crate::cli::report_words::{self, Form};
 use crate::cli::voice::Voice;
 use crate::cli::{document, report_changes_words};
 use crate::jobs::report;
-use crate::mesh::last_tick;
+use crate::mesh::last_tick::{self, Trail};
 use crate::mesh::outcome::Outcome;
+use crate::mesh::status::Status;
 use crate::problem::{Code, Problem};
 use crate::world::brake::{Brake, Turn};
+#[cfg(feature = "k8s")]
+use crate::world::kubernetes::status_map::StatusMaps;
 use crate::world::{clock, signals, terminal};
 
 /// Runs it as it is asked for.
@@ -50,14 +53,32 @@ impl Desk<'_> {
         document::refuse_form(self.shared.output, &[]).map_err(one)?;
         let earlier = report::earlier(earlier, &self.mesh).map_err(one)?;
         let status = report::run(&self.mesh, &self.store, &self.targets(), order.limits(), self.now).map_err(one)?;
-        let status = last_tick::noticed(&self.mesh, status);
+        let trail = self.trail(order);
+        let status = last_tick::noticed(&self.mesh, status, &trail);
         self.send_metrics(&status, &order.metrics).map_err(one)?;
         let changes = report::changed(&earlier, &status);
         let since = earlier.generated_at.as_str();
         let document = report_changes_words::document(&changes, &self.mesh.name, since, self.now);
         let voice = self.voice.about(changes.is_empty());
         voice.answer(self.shared, &document, || report_changes_words::table(&changes, since))?;
-        Ok(if status.is_all_seen() { Exit::Fine } else { Exit::Error })
+        Ok(end_of(&status, &trail))
+    }
+
+    /// What tells of the last tick, where it is to be looked for.
+    #[cfg(feature = "k8s")]
+    fn trail(&self, order: &ReportArguments) -> Trail {
+        let wait = self.mesh.rotation.deadline;
+        let status = match &order.status_configmap {
+            Some(own) => StatusMaps::new(order.home.access(), wait, &own.namespace, &own.name).look(),
+            None => report::kept_status(&self.mesh),
+        };
+        let label = &order.metrics.label.cluster_label;
+        Trail { status, exporter: order.exporter.as_ref().map(|place| report::asked(place, label, wait)) }
+    }
+
+    #[cfg(not(feature = "k8s"))]
+    fn trail(&self, _: &ReportArguments) -> Trail {
+        Trail { status: report::kept_status(&self.mesh), exporter: None }
     }
 
     /// The report as text, how it stands, and how the command ends.
@@ -66,9 +87,10 @@ impl Desk<'_> {
         choice.check(&self.mesh).map_err(one)?;
         let (mesh, targets, limits) = (&self.mesh, self.targets(), order.limits());
         let file = self.shared.file.display().to_string();
+        let trail = self.trail(order);
         let (status, text) = if self.shared.output == Format::Html {
             let (status, trust) = report::with_trust(mesh, &self.store, &targets, limits, self.now).map_err(one)?;
-            let status = last_tick::noticed(mesh, status);
+            let status = last_tick::noticed(mesh, status, &trail);
             let page = Page {
                 status: &status,
                 rows: choice.rows(status.headlines(), &status),
@@ -81,14 +103,19 @@ impl Desk<'_> {
             (status, text)
         } else {
             let status = report::run(mesh, &self.store, &targets, limits, self.now).map_err(one)?;
-            let status = last_tick::noticed(mesh, status);
+            let status = last_tick::noticed(mesh, status, &trail);
             let form = self.shared.output.of_report().unwrap_or(Form::Table);
             let text = report_words::chosen(&status, &choice, form, &file, &order.metrics.wording(), self.voice.colour);
             (status, text.map_err(one)?)
         };
         self.send_metrics(&status, &order.metrics).map_err(one)?;
-        Ok((text, status.outcome(), if status.is_all_seen() { Exit::Fine } else { Exit::Error }))
+        Ok((text, status.outcome(), end_of(&status, &trail)))
     }
+}
+
+/// 1, where something could not be seen.
+fn end_of(status: &Status, trail: &Trail) -> Exit {
+    if status.is_all_seen() && trail.is_seen() { Exit::Fine } else { Exit::Error }
 }
 
 /// Shows it anew every so often, until a signal, and ends as the last one would have.

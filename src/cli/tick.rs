@@ -26,7 +26,6 @@ use crate::problem::{Code, Finding, Problem, Severity};
 #[cfg(feature = "k8s")]
 use crate::world::kubernetes::status_map::{self, StatusMaps};
 use crate::world::ledger_file::About;
-use crate::world::mesh_folder;
 use crate::world::passphrase::PassphraseSource;
 
 fn interrupted() -> Problem {
@@ -127,13 +126,17 @@ impl Desk<'_> {
                 Err(problem) => (None, Some(problem)),
             };
         }
-        let kept = mesh_folder::records_folder(&self.mesh).and_then(report::kept_status).map(Arc::new);
-        (kept.or_else(|| self.exhibit.as_ref()?.present()), None)
+        (self.kept_status().or_else(|| self.exhibit.as_ref()?.present()), None)
     }
 
     #[cfg(not(feature = "k8s"))]
     fn earlier_status(&self, _: &RotateArguments) -> (Option<Arc<ReportDocument>>, Option<Problem>) {
-        (mesh_folder::records_folder(&self.mesh).and_then(report::kept_status).map(Arc::new), None)
+        (self.kept_status(), None)
+    }
+
+    /// One that cannot be read is written anew by this tick.
+    fn kept_status(&self) -> Option<Arc<ReportDocument>> {
+        report::kept_status(&self.mesh).ok().flatten().map(Arc::new)
     }
 
     /// Leaves the status in ConfigMaps of the cluster that meshca runs in, where that is asked for.

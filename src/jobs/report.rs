@@ -7,9 +7,14 @@ use std::path::Path;
 use time::Duration;
 use time::OffsetDateTime;
 
-use crate::mesh::counting::carry;
+#[cfg(feature = "k8s")]
+use crate::mesh::cluster_label::ClusterLabel;
+#[cfg(feature = "k8s")]
+use crate::mesh::exporter_page::ExporterPage;
 use crate::mesh::fleet::{ClusterName, Mesh};
 use crate::mesh::holdings::Holdings;
+#[cfg(feature = "k8s")]
+use crate::mesh::last_tick::Exporter;
 use crate::mesh::limit::Limits;
 use crate::mesh::observed::Observed;
 use crate::mesh::plan::root_change;
@@ -22,6 +27,8 @@ use crate::pki::plain_text::plain;
 use crate::problem::{Code, Problem};
 #[cfg(feature = "k8s")]
 use crate::world::clock::Patience;
+#[cfg(feature = "k8s")]
+use crate::world::exporter_place::{self, ExporterPlace};
 use crate::world::files::{self, Readers};
 use crate::world::ledger_file;
 use crate::world::mesh_folder::records_folder;
@@ -80,22 +87,27 @@ fn look(
     Ok((holdings, observed))
 }
 
-/// The status with what the records folder knows beside it: when the last entry of the ledger was made, when the last tick
-/// was, and what ticks counted.
+/// The status with when the last entry of the ledger was made.
 fn with_records(mesh: &Mesh, status: Status) -> Status {
-    let mut status = Status { recorded_at: recorded_at(mesh), ..status };
-    if let Some(earlier) = records_folder(mesh).and_then(kept_status) {
-        carry(&earlier, &mut status);
-    }
-    status
+    Status { recorded_at: recorded_at(mesh), ..status }
 }
 
-/// The public status in the records folder; `None`: there is none that can be read.
+/// The public status in the records folder; `None`: there is none, or records go elsewhere.
+///
+/// # Errors
+/// `file-unreadable`, `file-too-large`, `status-unreadable`.
+pub fn kept_status(mesh: &Mesh) -> Result<Option<ReportDocument>, Problem> {
+    let Some(path) = records_folder(mesh).map(|folder| folder.join(STATUS)) else { return Ok(None) };
+    let text = files::read_if_there(&path, public_status::LARGEST)?;
+    text.map(|text| public_status::read(text.expose(), &path.display().to_string())).transpose()
+}
+
+/// Asks an exporter what it tells, which it may take this long for.
+#[cfg(feature = "k8s")]
 #[must_use]
-pub fn kept_status(records: &Path) -> Option<ReportDocument> {
-    let path = records.join(STATUS);
-    let text = files::read(&path, public_status::LARGEST).ok()?;
-    public_status::read(text.expose(), STATUS).ok()
+pub fn asked(place: &ExporterPlace, label: &ClusterLabel, wait: Duration) -> Exporter {
+    let text = exporter_place::ask(place, Patience::of(wait.unsigned_abs()));
+    Exporter { url: place.to_string(), page: text.map(|text| ExporterPage::read(&text, label)) }
 }
 
 /// When the last entry of the ledger was made, UTC; `None`: there is no ledger file, it is empty, or its end cannot be

@@ -14,12 +14,11 @@ use crate::mesh::tally::Tally;
 use crate::pki::moment::{utc, whole};
 use crate::problem::Problem;
 
-/// Takes over when an earlier report of the same mesh was made, and what it counted; what is counted in no report before stays uncounted.
+/// Takes over what an earlier report of the same mesh counted; what is counted in no report before stays uncounted.
 pub fn carry(earlier: &ReportDocument, status: &mut Status) {
     if earlier.mesh != status.mesh {
         return;
     }
-    status.last_tick = Some(earlier.generated_at_seconds);
     let mut tallies: BTreeMap<&str, &Tally> =
         earlier.clusters.iter().filter_map(|part| Some((part.cluster.as_str(), part.tally.as_ref()?))).collect();
     for look in &mut status.clusters {

@@ -24,6 +24,7 @@ pub mod deadline;
 pub mod deployment_list;
 pub mod event;
 mod evidence;
+pub mod exporter_page;
 pub mod exposition;
 pub mod field_manager;
 pub mod fleet;

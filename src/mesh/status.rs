@@ -41,8 +41,6 @@ pub struct Status {
     pub generated_at: OffsetDateTime,
     /// When the last entry of the ledger was made; `None`: there is no ledger file, it is empty, or it cannot be read.
     pub recorded_at: Option<OffsetDateTime>,
-    /// When the last tick of `rotate` left the status that its counters go on from; `None`: none can be read.
-    pub last_tick: Option<OffsetDateTime>,
     /// What it was judged by.
     pub thresholds: Thresholds,
     /// Every cluster of the mesh file, in its order.
@@ -152,7 +150,6 @@ pub fn status_by(
         hours: mesh.rotation.windows.at(now),
         generated_at: now,
         recorded_at: None,
-        last_tick: None,
         thresholds,
         clusters: clusters.collect(),
         rows,

@@ -7,6 +7,8 @@ pub mod clock;
 pub mod core_dump;
 pub mod directory;
 pub mod entropy;
+#[cfg(feature = "k8s")]
+pub mod exporter_place;
 pub mod files;
 #[cfg(feature = "k8s")]
 pub mod http_server;
