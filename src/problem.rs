@@ -101,7 +101,7 @@ codes! {
         SerialRepeated = "serial-repeated": "two different certificates of one issuer have the same serial number";
         UnknownCriticalExtension = "unknown-critical-extension": "a certificate has a critical extension that verifiers do not know and must refuse";
         KeyCurveUnknown = "key-curve-unknown": "a certificate has a key on a curve that Go does not know (secp256k1, Brainpool); Go refuses to read it";
-        KeyKindUnusual = "key-kind-unusual": "a key is neither ECDSA P-256 nor P-384 nor RSA (Ed25519, P-521, P-224); Istio does not test it and not every ztunnel build takes it";
+        KeyKindUnusual = "key-kind-unusual": "a key is neither ECDSA P-256 nor P-384 nor RSA up to 8192 bits (Ed25519, P-521, P-224); Istio does not test it and not every ztunnel build takes it";
         RsaTooShort = "rsa-too-short": "an RSA key has fewer than 2048 bits";
         RsaClosePrimes = "rsa-close-primes": "the primes of an RSA key lie so close together that Fermat's method finds them in 100 steps, or that Go refuses to read the private key";
         RsaSmallFactor = "rsa-small-factor": "an RSA modulus has a prime factor below 65536";

@@ -171,6 +171,10 @@ fn roots_that_everybody_has_the_key_of_or_that_are_none_are_refused() {
     let sample = include_str!("../pki-fixtures/foreign/istio-samples/root-cert.pem");
     story.write("sample.pem", sample);
     import(&story, "sample", "").refused(1, "published-sample-key");
+    story.write("long.pem", include_str!("../pki-fixtures/faulty/key-kind-unusual/rsa-8208-root/root-cert.pem"));
+    import(&story, "long", "").refused(1, "key-kind-unusual").saying("has 8208 bits, more than 8192");
+    story.write("longest.pem", include_str!("../pki-fixtures/sound/rsa-8192-root/root-cert.pem"));
+    import(&story, "longest", "").fine();
     story.write("issuing.pem", story.read("material/issuing/g1/issuing-cert.pem"));
     import(&story, "issuing", "").refused(1, "root-not-self-signed");
     story.write("own.pem", story.read("material/root/g1/root-cert.pem"));

@@ -12,6 +12,8 @@ ec p521 P-521
 ec brainpool brainpoolP256r1
 [ -e ed25519.pem ] || openssl genpkey -algorithm ED25519 -out ed25519.pem
 rsa root-rsa4096 4096
+rsa root-rsa8192 8192
+rsa root-rsa8208 8208
 rsa west-rsa2048 2048
 rsa west-rsa4096 4096
 rsa rsa-1024 1024

@@ -8,6 +8,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::pki::certificate::{Certificate, KeyFacts, bits};
 use crate::pki::weak_digest;
+use crate::pki::weak_key::{LONGEST_USUAL_RSA, SHORTEST_RSA};
 
 /// What became of a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,8 @@ pub enum Signature {
     Broken,
     /// It is made with SHA-1, MD5 or MD2, which Go refuses whoever made it.
     Weak,
-    /// The algorithm is none that can be verified here (P-521, P-224, ECDSA with SHA-512, short RSA with SHA-384).
+    /// The algorithm is none that can be verified here (P-521, P-224, ECDSA with SHA-512, short RSA with SHA-384, RSA beyond
+    /// 8192 bits).
     NotJudged,
 }
 
@@ -48,7 +50,12 @@ pub fn signature(child: &Certificate, issuer: &Certificate) -> Signature {
         (
             KeyFacts::Rsa { modulus, .. },
             "1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.12" | "1.2.840.113549.1.1.13",
-        ) if bits(modulus) < 2048 => short_rsa(child, issuer),
+        ) if bits(modulus) < SHORTEST_RSA => short_rsa(child, issuer),
+        // Go verifies it; the library here does not.
+        (
+            KeyFacts::Rsa { modulus, .. },
+            "1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.12" | "1.2.840.113549.1.1.13",
+        ) if bits(modulus) > LONGEST_USUAL_RSA => Signature::NotJudged,
         (KeyFacts::Rsa { .. }, "1.2.840.113549.1.1.11" | "1.2.840.113549.1.1.12" | "1.2.840.113549.1.1.13")
         | (KeyFacts::P256 | KeyFacts::P384, "1.2.840.10045.4.3.2" | "1.2.840.10045.4.3.3") => Signature::Broken,
         (KeyFacts::Other(kind), _) if kind == ED25519 => Signature::Broken,
@@ -145,6 +152,14 @@ mod tests {
         assert_eq!(signature(&sha_384, &short[0]), Signature::NotJudged);
         let of_2048_bits = first(fixture!("sound/rsa-2048-signer/ca-cert.pem"));
         assert_eq!(signature(&sha_384, &of_2048_bits), Signature::Broken);
+    }
+
+    #[test]
+    fn rsa_is_verified_up_to_8192_bits_and_not_judged_beyond() {
+        let last = first(fixture!("sound/rsa-8192-root/root-cert.pem"));
+        let beyond = first(fixture!("faulty/key-kind-unusual/rsa-8208-root/root-cert.pem"));
+        assert_eq!([&last, &beyond].map(|it| signature(it, it)), [Signature::Holds, Signature::NotJudged]);
+        assert_eq!([&last, &beyond].map(|it| signature(&rsa(), it)), [Signature::Broken, Signature::NotJudged]);
     }
 
     #[test]

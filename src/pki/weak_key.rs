@@ -10,6 +10,8 @@ use crate::problem::{Code, Problem};
 
 /// The shortest RSA key that is not a finding, in bits. istiod itself takes 1024 for a plugged-in signer.
 pub const SHORTEST_RSA: usize = 2048;
+/// The longest RSA key that every consumer's library verifies with, in bits: ring's end there.
+pub(in crate::pki) const LONGEST_USUAL_RSA: usize = 8192;
 /// The smallest exponent that is no finding.
 const SMALLEST_EXPONENT: u64 = 65_537;
 /// The largest exponent that Go's `crypto/rsa` takes.
@@ -67,6 +69,11 @@ fn rsa_weaknesses(cert: &Certificate, modulus: &[u8], exponent: Option<u64>) -> 
     if length < SHORTEST_RSA {
         let what = format!("the RSA key of \"{subject}\" has {length} bits, fewer than {SHORTEST_RSA}");
         found.push(Problem::new(Code::RsaTooShort, what).hint(hint));
+    }
+    if length > LONGEST_USUAL_RSA {
+        let what = format!("the RSA key of \"{subject}\" has {length} bits, more than {LONGEST_USUAL_RSA}");
+        let fact = "rustls verifies no signature by it, and meshca cannot either; istiod does";
+        found.push(Problem::new(Code::KeyKindUnusual, what).fact(fact).hint(hint));
     }
     if !exponent.is_some_and(|exponent| (SMALLEST_EXPONENT..=LARGEST_EXPONENT).contains(&exponent) && exponent % 2 == 1)
     {
@@ -198,6 +205,13 @@ mod tests {
     }
 
     #[test]
+    fn a_modulus_of_8192_bits_is_usual_and_a_longer_one_is_not() {
+        let with_bits = |length: u32| (BigUint::from(1_u32) << (length - 1)) + 1_u32;
+        assert!(!codes(&with_bits(8192), 65_537).contains(&Code::KeyKindUnusual));
+        assert!(codes(&with_bits(8193), 65_537).contains(&Code::KeyKindUnusual));
+    }
+
+    #[test]
     fn the_largest_prime_below_two_to_the_sixteen_is_found_and_the_next_one_is_not() {
         let large = number("170141183460469231731687303715884105727"); // 2^127 - 1, a prime
         assert_eq!(small_factor(&(&large * 65_521_u32)), Some(65_521));
@@ -238,8 +252,8 @@ mod tests {
     #[test]
     fn a_modulus_of_16384_bits_is_looked_into_and_a_longer_one_is_not() {
         let divisible = |length: u32| (BigUint::from(1_u32) << (length - 1)) + (BigUint::from(1_u32) << (length - 2));
-        assert_eq!(codes(&divisible(16_384), 65_537), [Code::RsaSmallFactor]);
-        assert_eq!(codes(&divisible(16_385), 65_537), []);
+        assert_eq!(codes(&divisible(16_384), 65_537), [Code::KeyKindUnusual, Code::RsaSmallFactor]);
+        assert_eq!(codes(&divisible(16_385), 65_537), [Code::KeyKindUnusual]);
     }
 
     #[test]

@@ -181,3 +181,11 @@ verdict "key-curve-unknown, fatal-at-next-start" "taken live with multi-root, an
 certificate spare p521 root "/O=Partner/CN=P-521 root" self - sha512
 folder faulty/key-kind-unusual/p521-root west west "west issuing" "root spare"
 verdict "key-kind-unusual" "not every ztunnel build has P-521, and an unreadable root is dropped there"
+for bits in 8192 8208; do
+  certificate "root$bits" "root-rsa$bits" root "/O=Partner/CN=RSA $bits root" self -
+  certificate "under$bits" west signer "/O=Acme/CN=Acme west" "root$bits" "root-rsa$bits"
+done
+folder sound/rsa-8192-root under8192 west under8192 root8192
+verdict "" "the longest RSA key that every consumer verifies with"
+folder faulty/key-kind-unusual/rsa-8208-root under8208 west under8208 root8208
+verdict "key-kind-unusual" "Go verifies by it, rustls does not: ring ends at 8192 bits"
