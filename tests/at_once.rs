@@ -13,7 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::story::Story;
+use support::judges;
+use support::story::{Said, Story};
 
 const MOMENT: &str = "2026-11-23T10:00:00Z";
 /// When every intermediate of [`MOMENT`] is due.
@@ -166,5 +167,16 @@ fn as_many_targets_are_looked_at_and_written_at_once_as_the_mesh_file_allows_and
     assert_eq!(server.most(looks, report), observe, "report");
     let rotate = || _ = story.with_passphrase(&format!("--at {DUE} rotate")).fine();
     assert_eq!(server.most(writes, rotate), write, "rotate");
+    let check = || _ = story.meshca(&format!("--at {DUE} check"));
+    assert_eq!(server.most(looks, check), observe, "check");
+    // The walk to another root begins, and is turned back.
+    let mut create = story.command(&format!(
+        "--at {DUE} root create --next --passphrase-file passphrase --next-passphrase-file passphrase --confirm"
+    ));
+    Said::of(&judges::run(create.arg("m1 root g2"))).fine();
+    story.issuing_create(DUE);
+    assert_eq!(server.most(writes, rotate), write, "rotate, to trust the next root");
+    let rollback = || _ = story.with_passphrase(&format!("--at {DUE} rollback")).fine().saying("goes back");
+    assert_eq!(server.most(writes, rollback), write, "rollback");
     assert_eq!(server.held.lock().unwrap().secrets.len(), CLUSTERS);
 }
