@@ -212,3 +212,26 @@ fn a_replica_that_is_not_restarted_once_its_adopted_root_is_forgotten() {
     ];
     adopted_survives(vec![site], 1, vec![1], &joined(&walk));
 }
+
+#[test]
+fn a_set_that_is_lost_after_a_turn_while_the_other_is_seen_as_it_was() {
+    let removed = [
+        APPROVED,
+        Write(0),
+        Write(0),
+        Down(0),
+        TurnBack,
+        Write(0),
+        Up(0),
+        TICK,
+        Write(0),
+        Lose(0),
+        Event::Tick { approves: Approves::Nothing, stale: Some(1) },
+        Write(0),
+        Load(0, 0),
+        Load(1, 0),
+    ];
+    let sign = [TICK, Write(0), Write(0), Load(0, 0), TICK, Write(0), Write(0), Load(1, 0), Wait];
+    let trust = [TICK, Write(0), Write(0), Load(0, 0), TICK, Write(0), Load(1, 0), Sync(0), Wait];
+    survives(CHAIN, 2, &joined(&[&trust, &sign, &removed]));
+}

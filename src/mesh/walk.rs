@@ -365,11 +365,12 @@ impl<'a> Walk<'a> {
         });
         let roots = certificates(&bundle);
         let has = |held: &Held| roots.contains(&held.certificate);
-        let is_forward = self.convoy.goal() == Goal::Forward;
         let root = match (has(old), has(new)) {
             (false, true) => new,
             (true, true) if is_past_removal => new,
-            (true, true) if anyone(&[Place::Signing]) && (is_forward || unseen.is_some()) => new,
+            // Also where the walk was turned back: what is seen may be a step old, and that step the removal of the old root. The
+            // new one goes nowhere while anybody is seen to sign under it, nor for as long as its workloads live.
+            (true, true) if anyone(&[Place::Signing]) => new,
             (true, true) if !anyone(&[Place::Old, Place::Trusting, Place::Signing]) => match unseen {
                 Some(party) => {
                     let name = &party.cluster.name;
