@@ -9,8 +9,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+mod support;
+
 use serde_json::Value;
+use support::snapshot::snapshot;
+use support::story::{Story, lab, later};
 use tempfile::TempDir;
+use time::Duration;
 
 const AT: &str = "2026-11-23T10:00:00Z";
 
@@ -168,4 +173,86 @@ fn good_news_is_silent_for_those_who_want_only_problems() {
     let folder = Folder::new();
     assert_eq!(folder.said("--for 100d --quiet", 0), "");
     assert!(folder.said("--for 300d --quiet --fault late:ceremony:1d", 3).contains("too late"));
+}
+
+// --- from what there is
+
+/// Two folders of a mesh that was founded at [`AT`], whose intermediates were renewed once, sixty days later.
+fn renewed_once() -> Story {
+    let story = Story::new(&lab("shop", "", &["east", "west"])).founded("shop", AT);
+    let renewal = later(AT, Duration::days(60));
+    for (at, command) in [(AT, "issue"), (AT, "publish"), (AT, "rotate"), (renewal.as_str(), "rotate")] {
+        story.with_passphrase(&format!("--at {at} {command}")).fine();
+    }
+    story
+}
+
+fn rehearsed(story: &Story, at: &str, more: &str) -> Value {
+    document(&story.meshca(&format!("--at {at} rehearse -o json {more}")).fine().out)
+}
+
+/// What happens, and what people are needed for, from this day on.
+fn following(document: &Value, day: &str) -> Vec<String> {
+    let part = |key: &str, at: &str| {
+        let all = document[key].as_array().unwrap().iter();
+        let later = all.filter(|it| it[at].as_str().unwrap() > day).map(ToString::to_string);
+        later.collect::<Vec<_>>()
+    };
+    [part("timeline", "from"), part("needs", "done")].concat()
+}
+
+#[test]
+fn a_mesh_that_runs_goes_on_as_it_would_have_gone_on_from_its_founding() {
+    let story = renewed_once();
+    let today = later(AT, Duration::days(100));
+    let before = snapshot(&story.path(""));
+    let founded = rehearsed(&story, AT, "--for 800d");
+    let stands = rehearsed(&story, &today, "--for 700d --as-it-stands");
+    assert_eq!(snapshot(&story.path("")), before, "nothing is written");
+    let (wanted, got) = (following(&founded, &today), following(&stands, &today));
+    assert!(wanted.len() > 10 && wanted.iter().any(|it| it.contains("a new issuing CA")), "{wanted:#?}");
+    assert_eq!(got, wanted);
+    let first = stands["timeline"][0]["what"].as_str().unwrap();
+    assert_eq!(
+        first,
+        "as it stands: root g1 until 2036-11-20T10:00:00Z, issuing CA g1 until 2027-11-23T10:00:00Z; 2 of 2 clusters with an \
+         intermediate"
+    );
+    // Without the flag everything begins anew.
+    assert_ne!(following(&rehearsed(&story, &today, "--for 700d"), &today), wanted);
+}
+
+#[test]
+fn a_stock_that_is_laid_ready_lasts_as_long_as_it_does() {
+    let mesh = lab("shop", "issuing: { mode: none }\nlead: 7d", &["east", "west"]);
+    let story = Story::new(&mesh).founded("shop", AT);
+    story.write("stock", "another-passphrase-for-stock\n");
+    let until = later(AT, Duration::days(365));
+    let issue = format!("--at {AT} issue --until {until} --stock-passphrase-file stock");
+    story.with_passphrase(&issue).fine();
+    for (at, command) in [(AT.to_owned(), "publish"), (later(AT, Duration::days(60)), "rotate")] {
+        story.meshca(&format!("--at {at} {command} --passphrase-file stock")).fine();
+    }
+    let today = later(AT, Duration::days(100));
+    let founded = rehearsed(&story, AT, "--for 500d");
+    let stands = rehearsed(&story, &today, "--for 400d --as-it-stands");
+    let (wanted, got) = (following(&founded, &today), following(&stands, &today));
+    assert!(wanted.iter().any(|it| it.contains("laid ready")), "{wanted:#?}");
+    assert_eq!(got, wanted);
+}
+
+#[test]
+fn what_cannot_be_seen_is_told_and_a_mesh_without_a_root_cannot_begin() {
+    let story = renewed_once();
+    let today = later(AT, Duration::days(100));
+    story.write("clusters/west/ca-cert.pem", "no certificate");
+    let stands = rehearsed(&story, &today, "--for 30d --as-it-stands");
+    assert!(stands["timeline"].to_string().contains("1 of 2 clusters with an intermediate"), "{stands}");
+    fs::remove_dir_all(story.path("clusters/west")).unwrap();
+    story.write("clusters/west", "no folder");
+    let said = story.meshca(&format!("--at {today} rehearse -o json --for 30d --as-it-stands")).fine();
+    said.saying("west could not be seen, and begins without a set");
+    let empty = Story::new(&lab("shop", "", &["east"]));
+    let said = empty.meshca(&format!("--at {AT} rehearse --as-it-stands"));
+    said.refused(1, "no-usable-root");
 }

@@ -175,6 +175,29 @@ fn report_metrics_and_documents_say_in_which_stage_the_fleet_is_and_who_holds_it
     }
 }
 
+#[test]
+fn a_rehearsal_of_the_fleet_as_it_stands_knows_the_root_that_it_runs_on_and_the_next() {
+    let story = before_the_walk("", &["east", "west"]);
+    let rehearse = |at: &str| story.meshca(&format!("--at {at} rehearse --as-it-stands --for 60d -o json"));
+    let rehearsed = |at: &str| {
+        let document: serde_json::Value = serde_json::from_str(&rehearse(at).fine().out).unwrap();
+        document["timeline"].as_array().unwrap().iter().map(|it| it["what"].to_string()).collect::<Vec<_>>()
+    };
+    let tells = |told: &[String], words: &str| told.iter().any(|it| it.contains(words));
+    // The next root lies there, and nobody has gone a step: the walk begins, and goes to its end.
+    let told = rehearsed(BEGIN);
+    assert!(told[0].contains("as it stands: root g1 until") && told[0].contains(", root g2 until"), "{told:#?}");
+    assert!(told[0].ends_with("2 of 2 clusters with an intermediate\""), "{told:#?}");
+    assert!(tells(&told, "root change g1 to g2 is complete"), "{told:#?}");
+    let sign = signed(&story, &["east", "west"]);
+    rehearse(&sign).refused(1, "root-change-under-way").saying("rehearse when that has ended");
+    let after = later(&sign, BOUND);
+    approve(&story, &after).fine();
+    let told = rehearsed(&after);
+    assert!(told[0].contains("as it stands: root g2 until") && !tells(&told, "g1"), "{told:#?}");
+    assert!(!tells(&told, "root change") && !tells(&told, "first intermediate"), "{told:#?}");
+}
+
 // --- back
 
 #[test]

@@ -117,6 +117,7 @@ fn commands(namespace: &str, manifests: &[&str]) -> Vec<String> {
         [
             "ledger verify",
             "rehearse --for 30d",
+            "rehearse --for 30d --as-it-stands",
             "rollback --passphrase-file passphrase",
             "init new",
             "manifests cronjob --image meshca:1",
@@ -125,6 +126,8 @@ fn commands(namespace: &str, manifests: &[&str]) -> Vec<String> {
             "manifests alerts",
             "manifests dashboard",
             "report -o html",
+            "report --exporter http://127.0.0.1:1",
+            &format!("report --status-configmap {namespace}/status --home-kubeconfig {admin}"),
             "check -o gitlab",
             &format!("exporter --listen 127.0.0.1:0 --status-configmap {namespace}/status --home-kubeconfig {admin}"),
             "issue east --passphrase-file passphrase",

@@ -26,6 +26,10 @@ pub struct RehearseArguments {
     /// back from a backup; paused:DATE:LENGTH rotation is paused.
     #[arg(long = "fault", value_name = "FAULT", value_parser = Fault::parse)]
     faults: Vec<Fault>,
+    /// Begin with the CAs in the material folder and the intermediates in the clusters, as long as each of them lasts, instead of
+    /// a founding ceremony. Looks at every target, as `report` does.
+    #[arg(long)]
+    pub(in crate::cli) as_it_stands: bool,
     /// The day on which people make the next root, although none is due.
     #[arg(long, value_name = "DATE", value_parser = moment)]
     change_root: Option<OffsetDateTime>,

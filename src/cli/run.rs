@@ -158,8 +158,14 @@ impl Desk<'_> {
     }
 
     fn rehearse(self, order: RehearseArguments) -> Ended {
+        let as_it_stands = order.as_it_stands;
         let script = order.script(&self.mesh, self.now);
-        let went = rehearse::run(&self.mesh, &script, &self.entropy).map_err(one)?;
+        let went = if as_it_stands {
+            rehearse::run_as_it_stands(&self.mesh, &script, &self.store, &self.targets(), &self.entropy)
+        } else {
+            rehearse::run(&self.mesh, &script, &self.entropy)
+        };
+        let went = went.map_err(one)?;
         let (mesh, file) = (&self.mesh, self.shared.file.as_path());
         let exit = match went.outcome() {
             Outcome::Fine => Exit::Fine,

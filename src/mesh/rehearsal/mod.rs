@@ -6,6 +6,7 @@ mod handshakes;
 pub mod need;
 mod pair_watch;
 mod people_at_work;
+pub mod present;
 #[cfg(test)]
 mod rehearsal_cases;
 pub mod rehearsed;

@@ -8,17 +8,23 @@ use crate::mesh::deadline::Ceremony;
 use crate::mesh::fleet::{Access, Cluster, ClusterName, Membership};
 use crate::mesh::gates::Approvals;
 use crate::mesh::holdings::Held;
+use crate::mesh::minting;
 use crate::mesh::observed::Observed;
+use crate::mesh::ownership::Ownership;
 use crate::mesh::plan::{self, Plan};
 use crate::mesh::progress::Progress;
 use crate::mesh::rehearsal::fault::Errand;
 use crate::mesh::rehearsal::need::{Need, SAME_DAY, What};
-use crate::mesh::rehearsal::simulated_people::STOCK_LASTS;
+use crate::mesh::rehearsal::present::{Life, Present};
+use crate::mesh::rehearsal::simulated_cluster::Published;
+use crate::mesh::rehearsal::simulated_people::{InUse, STOCK_LASTS};
 use crate::mesh::rehearsal::simulation::{Due, Simulation, open_moment};
 use crate::mesh::rehearsal::timeline::Event;
 use crate::mesh::stage::Stage;
+use crate::mesh::trust_bundle;
 use crate::pki::moment::{day, utc};
 use crate::pki::profile::Tier;
+use crate::pki::validity::BACKDATE;
 use crate::problem::Problem;
 
 impl Simulation<'_> {
@@ -46,6 +52,39 @@ impl Simulation<'_> {
         self.make_what_it_signs(&root, &BTreeMap::new(), stock_until, now)?;
         let (what, why) = (What::Founding { stock_until }, "the mesh begins".to_owned());
         self.errands.needs.push((Need { what, why, asked: now, begin_by: None, begins: now, done: now }, true));
+        Ok(())
+    }
+
+    /// Everything that there is already, instead of a founding ceremony.
+    pub(super) fn take_over(&mut self, present: &Present, now: OffsetDateTime) -> Result<(), Problem> {
+        let in_use = self.people.take_over(&self.mesh, present)?;
+        // Of those that are trusted the oldest may be any generation by now.
+        self.mesh.root.trusted = self.people.holdings.roots.iter().map(|root| root.certificate.fingerprint()).collect();
+        for InUse { cluster, generation, signer, key, upper } in in_use {
+            let mark = Ownership::new(&self.mesh.name, &cluster, generation, signer.serial_text());
+            // It was written when it began, a little after its not-before.
+            let written_at = now.min(signer.validity().not_before() + BACKDATE);
+            let Some(root) = self.people.root_of(upper.last().unwrap_or(&signer)).cloned() else { continue };
+            let bundle = trust_bundle::appended(&[], &root);
+            let set = minting::set(&self.mesh, signer, &key, &upper, &root, &bundle);
+            let published = Published::new(&set, &key, mark, written_at);
+            self.change_cluster(&cluster, |it| it.publish(published));
+            self.istiod(&cluster, true, now);
+        }
+        let of =
+            |what: &str, life: &Life| format!("{what} g{} until {}", life.generation, utc(life.validity.not_after()));
+        let cas = present.roots.iter().map(|life| of("root", life));
+        let cas = cas.chain(present.issuing.iter().map(|(_, life)| of("issuing CA", life)));
+        let told = format!(
+            "as it stands: {}; {} of {} clusters with an intermediate",
+            cas.collect::<Vec<_>>().join(", "),
+            present.in_use.len(),
+            self.mesh.clusters.iter().filter(|cluster| cluster.role.has_cacerts()).count()
+        );
+        self.tell(now, Event::Done(told));
+        for cluster in &present.unseen {
+            self.tell(now, Event::Fault(format!("{cluster} could not be seen, and begins without a set")));
+        }
         Ok(())
     }
 

@@ -52,7 +52,7 @@ fn on(days: i64) -> String {
 }
 
 fn played(story: &Story, script: &Script) -> Rehearsed {
-    run(&story.mesh, script, &SystemRandom::new()).unwrap()
+    run(&story.mesh, script, None, &SystemRandom::new()).unwrap()
 }
 
 fn went(story: &Story, days: i64, faults: &[String]) -> Rehearsed {
@@ -229,7 +229,7 @@ fn a_cluster_that_leaves_is_not_judged() {
 #[test]
 fn a_script_that_does_not_fit_is_refused() {
     use crate::problem::Code;
-    let refused = |script: &Script| run(&story().mesh, script, &SystemRandom::new()).unwrap_err().code();
+    let refused = |script: &Script| run(&story().mesh, script, None, &SystemRandom::new()).unwrap_err().code();
     assert_eq!(refused(&script(100, &[format!("drift:north:{}", on(1))])), Code::UnknownCluster);
     assert_eq!(refused(&script(100, &[format!("drift:east:{}", on(101))])), Code::BadArgument);
     assert_eq!(

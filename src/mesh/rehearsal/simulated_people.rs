@@ -8,9 +8,12 @@ use time::{Duration, OffsetDateTime};
 use crate::mesh::fleet::{Cluster, ClusterName, Mesh};
 use crate::mesh::holdings::{Held, Holdings, Prepared};
 use crate::mesh::minting::{self, Authority, Ingredients};
+use crate::mesh::rehearsal::present::{Intermediate, Life, Present, Signer};
 use crate::mesh::stock_series::starts;
 use crate::pki::certificate::Certificate;
+use crate::pki::draft::Proof;
 use crate::pki::endorsement::Endorsement;
+use crate::pki::profile::{Draft, Subject, Tier};
 use crate::pki::serial::SerialNumber;
 use crate::pki::signing_key::SigningKey;
 use crate::problem::{Code, Problem};
@@ -28,6 +31,16 @@ pub(super) struct SimulatedPeople<'a> {
     stock: Vec<(ClusterName, u32, Rc<SigningKey>)>,
 }
 
+/// An intermediate that a cluster signs with from the beginning.
+pub(super) struct InUse {
+    pub(super) cluster: ClusterName,
+    pub(super) generation: u32,
+    pub(super) signer: Certificate,
+    pub(super) key: Rc<SigningKey>,
+    /// The tier above it, if the mesh has one besides the root.
+    pub(super) upper: Vec<Certificate>,
+}
+
 impl<'a> SimulatedPeople<'a> {
     pub(super) fn new(random: &'a dyn SecureRandom) -> Self {
         Self { random, holdings: Holdings::default(), roots: Vec::new(), issuing: Vec::new(), stock: Vec::new() }
@@ -39,13 +52,18 @@ impl<'a> SimulatedPeople<'a> {
         let generation = next(&self.holdings.roots);
         let certificate = minting::root(mesh, generation, &self.with(&key, now)?)?.into_certificate();
         let made = Held { generation, certificate };
+        self.add_root(made.clone(), key)?;
+        Ok(made)
+    }
+
+    fn add_root(&mut self, made: Held, key: Rc<SigningKey>) -> Result<(), Problem> {
         if let (Some(newest), Some(newest_key)) = (self.holdings.roots.last(), self.roots.last()) {
             let (by, of) = (&newest.certificate, &made.certificate);
-            self.holdings.endorsements.push(Endorsement::sign(by, newest_key, of, generation, self.random)?);
+            self.holdings.endorsements.push(Endorsement::sign(by, newest_key, of, made.generation, self.random)?);
         }
-        self.holdings.roots.push(made.clone());
+        self.holdings.roots.push(made);
         self.roots.push(key);
-        Ok(made)
+        Ok(())
     }
 
     /// Makes an issuing CA under this root, if the mesh has that tier.
@@ -91,6 +109,64 @@ impl<'a> SimulatedPeople<'a> {
         Ok(())
     }
 
+    /// Makes what there is, each with the generation and the life of the real one; the intermediates in use with their keys, the
+    /// chain above each, and the root.
+    pub(super) fn take_over(&mut self, mesh: &Mesh, present: &Present) -> Result<Vec<InUse>, Problem> {
+        for life in &present.roots {
+            let key = self.key(mesh.root.tier.key)?;
+            let subject = minting::root_subject(mesh, life.generation);
+            let draft = self.draft(Tier::Root, subject, *life, &key)?;
+            let certificate = draft.clear_as_root()?.sign(&key, &Proof::Signature, self.random)?.into_certificate();
+            self.add_root(Held { generation: life.generation, certificate }, key)?;
+        }
+        for (root, life) in &present.issuing {
+            let Some(wish) = mesh.issuing else { continue };
+            let key = self.key(wish.key)?;
+            let subject = minting::issuing_subject(mesh, life.generation);
+            let draft = self.draft(Tier::Issuing, subject, *life, &key)?;
+            let certificate = self.signed(draft, Signer::Root(*root))?;
+            self.holdings.issuing.push(Held { generation: life.generation, certificate });
+            self.issuing.push(key);
+        }
+        for it in &present.stock {
+            let (signer, key) = self.again(mesh, it)?;
+            let (cluster, generation) = (it.cluster.clone(), it.life.generation);
+            self.stock.push((cluster.clone(), generation, key));
+            self.holdings.stock.push(Prepared { cluster, generation, signer, upper: Vec::new(), has_key: true });
+        }
+        let in_use = present.in_use.iter().map(|it| {
+            let (signer, key) = self.again(mesh, it)?;
+            let upper = match it.by {
+                Signer::Root(_) => Vec::new(),
+                Signer::Issuing(generation) => vec![self.issuing(generation)?.0.certificate.clone()],
+            };
+            Ok(InUse { cluster: it.cluster.clone(), generation: it.life.generation, signer, key, upper })
+        });
+        in_use.collect()
+    }
+
+    /// An intermediate like this one.
+    fn again(&self, mesh: &Mesh, like: &Intermediate) -> Result<(Certificate, Rc<SigningKey>), Problem> {
+        let key = self.key(mesh.intermediate.key)?;
+        let subject = minting::intermediate_subject(mesh, &like.cluster, like.life.generation);
+        let draft = self.draft(Tier::Intermediate, subject, like.life, &key)?;
+        Ok((self.signed(draft, like.by)?, key))
+    }
+
+    fn draft(&self, tier: Tier, subject: Subject, life: Life, key: &SigningKey) -> Result<Draft, Problem> {
+        Ok(Draft { tier, subject, validity: life.validity, serial: self.serial()?, spki: key.spki() })
+    }
+
+    fn signed(&self, draft: Draft, by: Signer) -> Result<Certificate, Problem> {
+        let (held, key) = match by {
+            Signer::Root(generation) => self.held_root(generation)?,
+            Signer::Issuing(generation) => self.issuing(generation)?,
+        };
+        // It may have ended by now, as the real one has, so that no workload certificate could be tried.
+        let signed = draft.clear_under(&held.certificate)?.sign(key, &Proof::Signature, self.random)?;
+        Ok(signed.into_certificate())
+    }
+
     /// What an unattended tick mints under the issuing CA of this generation: the signer, its key, and that CA.
     pub(super) fn mint(
         &self,
@@ -100,10 +176,7 @@ impl<'a> SimulatedPeople<'a> {
         generation: u32,
         now: OffsetDateTime,
     ) -> Result<(Certificate, Rc<SigningKey>, Certificate), Problem> {
-        let place = self.holdings.issuing.iter().position(|held| held.generation == issuing);
-        let (held, by) = place
-            .and_then(|place| Some((self.holdings.issuing.get(place)?, self.issuing.get(place)?)))
-            .ok_or_else(|| gone("issuing CA", issuing))?;
+        let (held, by) = self.issuing(issuing)?;
         let key = self.key(mesh.intermediate.key)?;
         let authority = Authority { certificate: &held.certificate, key: by };
         let signed = minting::intermediate(mesh, cluster, generation, authority, now, &self.with(&key, now)?)?;
@@ -131,8 +204,17 @@ impl<'a> SimulatedPeople<'a> {
     }
 
     fn root_key(&self, root: &Held) -> Result<Rc<SigningKey>, Problem> {
-        let place = self.holdings.roots.iter().position(|held| held.generation == root.generation);
-        place.and_then(|place| self.roots.get(place)).cloned().ok_or_else(|| gone("root", root.generation))
+        self.held_root(root.generation).map(|(_, key)| Rc::clone(key))
+    }
+
+    fn held_root(&self, generation: u32) -> Result<(&Held, &Rc<SigningKey>), Problem> {
+        let mut roots = self.holdings.roots.iter().zip(&self.roots);
+        roots.find(|(held, _)| held.generation == generation).ok_or_else(|| gone("root", generation))
+    }
+
+    fn issuing(&self, generation: u32) -> Result<(&Held, &Rc<SigningKey>), Problem> {
+        let mut issuing = self.holdings.issuing.iter().zip(&self.issuing);
+        issuing.find(|(held, _)| held.generation == generation).ok_or_else(|| gone("issuing CA", generation))
     }
 
     fn key(&self, kind: crate::pki::key_kind::KeyKind) -> Result<Rc<SigningKey>, Problem> {
@@ -140,10 +222,14 @@ impl<'a> SimulatedPeople<'a> {
     }
 
     fn with<'b>(&'b self, key: &'b SigningKey, now: OffsetDateTime) -> Result<Ingredients<'b>, Problem> {
+        Ok(Ingredients { key, serial: self.serial()?, random: self.random, now })
+    }
+
+    fn serial(&self) -> Result<SerialNumber, Problem> {
         let mut bytes = [0; 16];
         let filled = self.random.fill(&mut bytes);
         filled.map_err(|_| Problem::new(Code::RandomnessUnavailable, "there were no random bytes for a rehearsal"))?;
-        Ok(Ingredients { key, serial: SerialNumber::from_random(bytes), random: self.random, now })
+        Ok(SerialNumber::from_random(bytes))
     }
 }
 

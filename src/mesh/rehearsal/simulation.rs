@@ -17,6 +17,7 @@ use crate::mesh::rehearsal::fault::Fault;
 use crate::mesh::rehearsal::handshakes::Handshakes;
 use crate::mesh::rehearsal::need::What;
 use crate::mesh::rehearsal::pair_watch::PairWatch;
+use crate::mesh::rehearsal::present::Present;
 use crate::mesh::rehearsal::rehearsed::Rehearsed;
 use crate::mesh::rehearsal::root_change_watch::RootChangeWatch;
 use crate::mesh::rehearsal::script::Script;
@@ -28,15 +29,20 @@ use crate::pki::certificate::Certificate;
 use crate::pki::moment::day;
 use crate::problem::{Code, Problem};
 
-/// Plays the script with the planner and the checks that run in production. Nothing is touched but memory; keys are made
-/// with `random` and thrown away.
+/// Plays the script with the planner and the checks that run in production, from what there is at its beginning, or else from a
+/// founding ceremony. Nothing is touched but memory; keys are made with `random` and thrown away.
 ///
 /// # Errors
 /// `bad-argument`, `unknown-cluster`: the script does not fit the mesh file. What planning and minting refuse.
-pub fn run(mesh: &Mesh, script: &Script, random: &dyn SecureRandom) -> Result<Rehearsed, Problem> {
+pub fn run(
+    mesh: &Mesh,
+    script: &Script,
+    present: Option<&Present>,
+    random: &dyn SecureRandom,
+) -> Result<Rehearsed, Problem> {
     script.fits(mesh)?;
     let mut simulation = Simulation::new(mesh, script, random);
-    simulation.found()?;
+    simulation.begin(present)?;
     let mut now = script.begins;
     while now <= script.ends {
         simulation.catch_up(now)?;
@@ -113,10 +119,13 @@ impl<'a> Simulation<'a> {
         self.queue.insert((at, self.queued), due);
     }
 
-    /// The founding ceremony, and what the script wants to happen.
-    fn found(&mut self) -> Result<(), Problem> {
+    /// What there is already, or the founding ceremony; and what the script wants to happen.
+    fn begin(&mut self, present: Option<&Present>) -> Result<(), Problem> {
         let begins = self.script.begins;
-        self.founding(begins)?;
+        match present {
+            Some(present) => self.take_over(present, begins)?,
+            None => self.founding(begins)?,
+        }
         for (number, fault) in self.script.faults.iter().enumerate() {
             let (from, until) = match fault {
                 Fault::Down { from, until, .. } | Fault::Paused { from, until } => (*from, Some(*until)),
@@ -212,7 +221,7 @@ impl<'a> Simulation<'a> {
         self.tell(at, Event::Fault(told));
     }
 
-    fn change_cluster(&mut self, name: &ClusterName, change: impl FnOnce(&mut SimulatedCluster)) {
+    pub(super) fn change_cluster(&mut self, name: &ClusterName, change: impl FnOnce(&mut SimulatedCluster)) {
         if let Some(cluster) = self.clusters.get_mut(name) {
             change(cluster);
         }
