@@ -2,8 +2,9 @@
 
 use time::OffsetDateTime;
 
-use crate::cli::args::{Format, ManifestsCommand, Shared};
+use crate::cli::args::{Format, Shared};
 use crate::cli::exit::Exit;
+use crate::cli::manifests_arguments::ManifestsCommand;
 use crate::cli::voice::Voice;
 use crate::cli::{document, manifest_words, problem_words};
 use crate::jobs::manifests_alerts::{self, Order as AlertOrder};

@@ -26,6 +26,7 @@ pub mod inspect_words;
 mod junit;
 pub mod manifest_words;
 pub mod manifests;
+pub mod manifests_arguments;
 mod markup;
 pub mod metrics_arguments;
 pub mod passphrase_file;
