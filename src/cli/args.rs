@@ -298,9 +298,9 @@ pub enum Command {
     /// Two years of this mesh in seconds: what breaks, and when people are needed.
     ///
     /// The planner and the checks that run in production, over clusters, people and a clock that exist only in memory.
-    /// Reads the mesh file, and touches nothing else. It begins with a founding ceremony. Forms besides the usual ones: -o markdown
-    /// for a runbook, -o ics for a calendar. Ends with 3 where people would come too late, with 4 where workloads would be
-    /// refused or something would end.
+    /// Begins with a founding ceremony and reads the mesh file alone, unless it is to begin with the mesh as it stands. Forms
+    /// besides the usual ones: -o markdown for a runbook, -o ics for a calendar. Ends with 3 where people would come too late, with
+    /// 4 where workloads would be refused or something would end.
     Rehearse(RehearseArguments),
     /// What was done, and whether the record is whole.
     #[command(subcommand)]
