@@ -54,12 +54,21 @@ fn sign_root(story: &Story, name: &str) {
         story,
         &format!("req|-newkey|rsa:2048|-nodes|-keyout|hand/{name}.key|-subj|/O=Corp/CN={name}|-out|hand/{name}.csr"),
     );
-    openssl(
-        story,
-        &format!(
-            "x509|-req|-in|hand/{name}.csr|-signkey|hand/{name}.key|-sha256|-days|36500|-extfile|hand/ca.ext|-out|hand/{name}.pem"
-        ),
+    let by = format!("-selfsign|-keyfile|hand/{name}.key|-extfile|hand/ca.ext|-enddate|21000101000000Z");
+    sign(story, name, &by);
+}
+
+/// Signs a request, with a beginning that does not depend on the day of the test.
+fn sign(story: &Story, name: &str, by: &str) {
+    story.write(
+        "hand/ca.cnf",
+        "[ca]\ndefault_ca=it\n[it]\ndatabase=hand/index\nnew_certs_dir=hand\nrand_serial=yes\nunique_subject=no\npolicy=any\n\
+         [any]\norganizationName=optional\ncommonName=optional\n",
     );
+    story.write("hand/index", "");
+    let files = format!("-in|hand/{name}.csr|-out|hand/{name}.pem");
+    let how = "ca|-batch|-notext|-preserveDN|-config|hand/ca.cnf|-md|sha256|-startdate|20260101000000Z";
+    openssl(story, &format!("{how}|{by}|{files}"));
 }
 
 /// A hand-made `cacerts` under that root, for a cluster: RSA-2048 again, the key as PKCS#1, the four files plain in a folder.
@@ -74,13 +83,9 @@ fn hand_made(story: &Story, cluster: &str, root: &str) {
         story,
         &format!("req|-new|-key|hand/{cluster}.key|-subj|/O=Corp/CN=signer of {cluster}|-out|hand/{cluster}.csr"),
     );
-    openssl(
-        story,
-        &format!(
-            "x509|-req|-in|hand/{cluster}.csr|-CA|hand/{root}.pem|-CAkey|hand/{root}.key|-CAcreateserial|-sha256|-days|3650|-extfile|\
-             hand/signer.ext|-out|hand/{cluster}.pem"
-        ),
-    );
+    let by =
+        format!("-cert|hand/{root}.pem|-keyfile|hand/{root}.key|-extfile|hand/signer.ext|-enddate|20360101000000Z");
+    sign(story, cluster, &by);
     let (signer, root) = (story.bytes(&format!("hand/{cluster}.pem")), story.bytes(&format!("hand/{root}.pem")));
     let key = story.bytes(&format!("hand/{cluster}.key"));
     let folder = format!("clusters/{cluster}");
