@@ -234,4 +234,7 @@ fn a_set_that_is_lost_after_a_turn_while_the_other_is_seen_as_it_was() {
     let sign = [TICK, Write(0), Write(0), Load(0, 0), TICK, Write(0), Write(0), Load(1, 0), Wait];
     let trust = [TICK, Write(0), Write(0), Load(0, 0), TICK, Write(0), Load(1, 0), Sync(0), Wait];
     survives(CHAIN, 2, &joined(&[&trust, &sign, &removed]));
+    // The lost set comes back before the run that sees the other as it was.
+    let back = [&removed[..10], &[TICK, Write(0)], &removed[10..]].concat();
+    survives(CHAIN, 2, &joined(&[&trust, &sign, &back]));
 }

@@ -26,12 +26,10 @@ pub(in crate::mesh) struct Convoy<'a> {
     pub(in crate::mesh) parties: BTreeMap<&'a ClusterName, Party<'a>>,
     /// Every cluster of the mesh file.
     pub(in crate::mesh) roster: Roster,
-    /// Where people turned the walk.
+    /// Where people turned the walk; or forward again, once an old root was removed somewhere and there is no way back.
     pub(in crate::mesh) turn: Option<Turn>,
     /// Whether any target has taken a step.
     pub(in crate::mesh) has_begun: bool,
-    /// Whether any target has lost an old root.
-    is_anyone_beyond: bool,
 }
 
 impl<'a> Convoy<'a> {
@@ -47,11 +45,17 @@ impl<'a> Convoy<'a> {
         let parties: BTreeMap<_, _> = members
             .map(|cluster| (&cluster.name, Party::of(cluster, observed.get(&cluster.name), pair, evidence)))
             .collect();
-        let turn = parties.values().filter_map(|party| party.mark?.turn).max();
         let is_anyone_beyond = parties.values().any(|party| party.is_beyond(pair));
+        let turn = parties.values().filter_map(|party| party.mark?.turn).max().map(|turn| match turn.goal {
+            // A turn of its own, which is noted like those of people: what shows that there is no way back may be lost.
+            Goal::Trust | Goal::Start if is_anyone_beyond => {
+                Turn { number: turn.number.saturating_add(1), goal: Goal::Forward }
+            }
+            _ => turn,
+        });
         let is_on_its_way = |party: &Party<'_>| matches!(party.place, Place::Trusting | Place::Signing);
         let has_begun = is_anyone_beyond || parties.values().any(is_on_its_way);
-        Self { evidence, renewals, pair, parties, roster: Roster::of(mesh), turn, has_begun, is_anyone_beyond }
+        Self { evidence, renewals, pair, parties, roster: Roster::of(mesh), turn, has_begun }
     }
 
     /// The control planes among them.
@@ -59,12 +63,9 @@ impl<'a> Convoy<'a> {
         self.parties.values().filter(|party| party.cluster.role.has_cacerts())
     }
 
-    /// Where the walk goes. Once an old root was removed somewhere there is no way back.
+    /// Where the walk goes.
     pub(in crate::mesh) fn goal(&self) -> Goal {
-        match self.turn {
-            Some(turn) if !self.is_anyone_beyond => turn.goal,
-            _ => Goal::Forward,
-        }
+        self.turn.map_or(Goal::Forward, |turn| turn.goal)
     }
 
     /// The stage that the fleet is in.

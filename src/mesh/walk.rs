@@ -118,7 +118,7 @@ impl<'a> Walk<'a> {
     pub(in crate::mesh) fn step(&self, cluster: &Cluster) -> Move {
         let Some(party) = self.convoy.parties.get(&cluster.name) else { return Move::Stay };
         if self.is_to_be_told(party) {
-            return Move::Note { why: "people turned the walk, which is noted here, too".to_owned() };
+            return Move::Note { why: "the walk was turned, which is noted here, too".to_owned() };
         }
         let wanted = match self.convoy.goal() {
             Goal::Forward => self.forward(party),

@@ -213,6 +213,11 @@ fn a_turn_back_counts_until_the_old_root_is_gone_somewhere_and_then_no_more() {
     let old = fleet.story.root.certificate.fingerprint();
     fleet.signs("east", &alone);
     fleet.note("east", |mark| mark.removed = vec![old]);
+    // That is noted first: east, which shows it, may lose its set.
+    let forward = Some(Turn { number: 2, goal: Goal::Forward });
+    let west = fleet.step("west");
+    assert_eq!((west.act, west.mark.unwrap().turn), (Act::Note, forward), "{}", west.reason);
+    fleet.note("west", |mark| mark.turn = forward);
     let west = fleet.step("west");
     assert_eq!((west.act, west.stage), (Act::Rebundle, Some(Stage::Remove)), "{}", west.reason);
 }
