@@ -5,6 +5,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests touch the disk")]
 #![expect(clippy::unwrap_used, reason = "a story that cannot go on is a failed test")]
 
+#[path = "support/dated_ca.rs"]
+mod dated_ca;
 mod support;
 
 use support::judges;
@@ -54,21 +56,9 @@ fn sign_root(story: &Story, name: &str) {
         story,
         &format!("req|-newkey|rsa:2048|-nodes|-keyout|hand/{name}.key|-subj|/O=Corp/CN={name}|-out|hand/{name}.csr"),
     );
-    let by = format!("-selfsign|-keyfile|hand/{name}.key|-extfile|hand/ca.ext|-enddate|21000101000000Z");
-    sign(story, name, &by);
-}
-
-/// Signs a request, with a beginning that does not depend on the day of the test.
-fn sign(story: &Story, name: &str, by: &str) {
-    story.write(
-        "hand/ca.cnf",
-        "[ca]\ndefault_ca=it\n[it]\ndatabase=hand/index\nnew_certs_dir=hand\nrand_serial=yes\nunique_subject=no\npolicy=any\n\
-         [any]\norganizationName=optional\ncommonName=optional\n",
-    );
-    story.write("hand/index", "");
-    let files = format!("-in|hand/{name}.csr|-out|hand/{name}.pem");
-    let how = "ca|-batch|-notext|-preserveDN|-config|hand/ca.cnf|-md|sha256|-startdate|20260101000000Z";
-    openssl(story, &format!("{how}|{by}|{files}"));
+    let key = format!("{name}.key");
+    let by = ["-selfsign", "-keyfile", &key, "-extfile", "ca.ext", "-enddate", "21000101000000Z"];
+    dated_ca::sign(&story.path("hand"), name, &by);
 }
 
 /// A hand-made `cacerts` under that root, for a cluster: RSA-2048 again, the key as PKCS#1, the four files plain in a folder.
@@ -83,9 +73,9 @@ fn hand_made(story: &Story, cluster: &str, root: &str) {
         story,
         &format!("req|-new|-key|hand/{cluster}.key|-subj|/O=Corp/CN=signer of {cluster}|-out|hand/{cluster}.csr"),
     );
-    let by =
-        format!("-cert|hand/{root}.pem|-keyfile|hand/{root}.key|-extfile|hand/signer.ext|-enddate|20360101000000Z");
-    sign(story, cluster, &by);
+    let (cert, key) = (format!("{root}.pem"), format!("{root}.key"));
+    let by = ["-cert", &cert, "-keyfile", &key, "-extfile", "signer.ext", "-enddate", "20360101000000Z"];
+    dated_ca::sign(&story.path("hand"), cluster, &by);
     let (signer, root) = (story.bytes(&format!("hand/{cluster}.pem")), story.bytes(&format!("hand/{root}.pem")));
     let key = story.bytes(&format!("hand/{cluster}.key"));
     let folder = format!("clusters/{cluster}");

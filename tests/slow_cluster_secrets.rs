@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 
 #[path = "support/clusters/mod.rs"]
 mod clusters;
+#[path = "support/dated_ca.rs"]
+mod dated_ca;
 #[path = "support/faults/mod.rs"]
 mod faults;
 mod support;
@@ -275,10 +277,16 @@ fn no_adoption_shows_a_key() {
     let namespace = "own-ca";
     let story = one(server(), namespace, "20s");
     let file = |name: &str| story.path(name).display().to_string();
-    let make = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "36500", "-subj", "/O=cluster.local"];
-    let options = ["-addext", "keyUsage=critical,keyCertSign", "-keyout", &file("own.key"), "-out", &file("own.pem")];
-    let made = judges::openssl(make.into_iter().chain(options));
+    let (key, request) = (file("own.key"), file("own.csr"));
+    let make = ["req", "-newkey", "rsa:2048", "-nodes", "-subj", "/O=cluster.local", "-keyout", &key, "-out", &request];
+    let made = judges::openssl(make);
     assert!(made.status.success(), "{made:?}");
+    story.write(
+        "own.ext",
+        "basicConstraints=critical,CA:true\nkeyUsage=critical,keyCertSign\nsubjectKeyIdentifier=hash\n",
+    );
+    let by = ["-selfsign", "-keyfile", "own.key", "-extfile", "own.ext", "-enddate", "21000101000000Z"];
+    dated_ca::sign(&story.path(""), "own", &by);
     let (key, certificate) = (story.bytes("own.key"), story.bytes("own.pem"));
     let values: [(&str, &[u8]); 4] =
         [("ca-cert.pem", &certificate), ("ca-key.pem", &key), ("cert-chain.pem", b""), ("root-cert.pem", &certificate)];
