@@ -164,12 +164,12 @@ fn three_primaries() {
 fn mixtures() {
     let turned = Faults { crashes: 1, stale_reads: 1, outages: 1, turns: 1, ..Faults::NONE };
     let two_roots = || Layout::adopted(vec![CHAIN; 2], vec![], 2, vec![1, 2]);
-    explore_layout("adopted, two roots, turned", two_roots(), turned, 1);
-    explore("restarts by meshca, turned", vec![BY_MESHCA; 2], turned, 1);
-    explore("restarts by people, turned", vec![BY_PEOPLE; 2], Faults { restarts: 1, ..turned }, 1);
-    explore("gauges, turned", vec![Site::new(Eyes::Gauges); 2], turned, 1);
-    explore("folders, turned", vec![Site::new(Eyes::Folder); 2], Faults { stale_reads: 0, ..turned }, 1);
-    explore("a lost set, turned", vec![CHAIN; 2], Faults { losses: 1, ..turned }, 1);
+    explore_layout("adopted, two roots, turned", two_roots(), turned, 281_000);
+    explore("restarts by meshca, turned", vec![BY_MESHCA; 2], turned, 4_445_000);
+    explore("restarts by people, turned", vec![BY_PEOPLE; 2], Faults { restarts: 1, ..turned }, 10_567_000);
+    explore("gauges, turned", vec![Site::new(Eyes::Gauges); 2], turned, 1_551_000);
+    explore("folders, turned", vec![Site::new(Eyes::Folder); 2], Faults { stale_reads: 0, ..turned }, 127_000);
+    explore("a lost set, turned", vec![CHAIN; 2], Faults { losses: 1, ..turned }, 12_350_000);
     explore("a renewal, turned", vec![CHAIN; 2], Faults { renewals: 1, ..turned }, 1);
     explore("two replicas, turned", vec![TWICE, CHAIN], Faults { restarts: 1, ..turned }, 1);
     explore("two turns", vec![CHAIN; 2], Faults { turns: 2, ..turned }, 1);
