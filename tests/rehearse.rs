@@ -248,6 +248,10 @@ fn what_cannot_be_seen_is_told_and_a_mesh_without_a_root_cannot_begin() {
     story.write("clusters/west/ca-cert.pem", "no certificate");
     let stands = rehearsed(&story, &today, "--for 30d --as-it-stands");
     assert!(stands["timeline"].to_string().contains("1 of 2 clusters with an intermediate"), "{stands}");
+    for form in ["table", "markdown"] {
+        let said = story.meshca(&format!("--at {today} rehearse --for 30d --as-it-stands -o {form}")).fine().out;
+        assert!(said.contains("people on 0 days") && !said.to_lowercase().contains("people are needed"), "{said}");
+    }
     fs::remove_dir_all(story.path("clusters/west")).unwrap();
     story.write("clusters/west", "no folder");
     let said = story.meshca(&format!("--at {today} rehearse -o json --for 30d --as-it-stands")).fine();

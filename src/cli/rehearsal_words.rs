@@ -40,7 +40,9 @@ pub fn text(went: &Rehearsed, mesh: &Mesh, mesh_file: &Path, colour: bool) -> St
         let told = if line.weight == Weight::Bad { painted(&told, look(Outcome::Critical), colour) } else { told };
         let _ = writeln!(text, "{} {sign} {told}{}", day(line.from), until(&line));
     }
-    text.push_str("\npeople are needed\n");
+    if !went.needs.is_empty() {
+        text.push_str("\npeople are needed\n");
+    }
     for need in &went.needs {
         let _ = writeln!(text, "{}   {}{}", day(need.done), need.what.title(), because(need));
         for command in commands(&need.what, mesh, mesh_file) {
@@ -82,7 +84,9 @@ pub fn runbook(went: &Rehearsed, mesh: &Mesh, mesh_file: &Path) -> String {
     for fault in &went.faults {
         let _ = writeln!(text, "- fault `{fault}`");
     }
-    text.push_str("\n## People are needed\n");
+    if !went.needs.is_empty() {
+        text.push_str("\n## People are needed\n");
+    }
     for need in &went.needs {
         let title = capital(&need.what.title());
         let _ =
