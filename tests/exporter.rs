@@ -22,11 +22,7 @@ const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// A lab whose status was written at [`MOMENT`].
 fn published() -> Story {
-    let story = Story::new(&lab("mesh1", "", &["east", "west"])).founded("mesh1", MOMENT);
-    story.with_passphrase(&format!("--at {MOMENT} issue")).fine();
-    story.with_passphrase(&format!("--at {MOMENT} publish")).fine();
-    story.with_passphrase(&format!("--at {MOMENT} rotate")).fine();
-    story
+    Story::new(&lab("mesh1", "", &["east", "west"])).founded("mesh1", MOMENT).published(MOMENT)
 }
 
 fn exporter(story: &Story) -> Exporting {

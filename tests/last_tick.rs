@@ -19,11 +19,7 @@ const AND_A_SECOND: &str = "2026-11-25T10:00:01Z";
 
 /// A lab whose last tick was at [`MOMENT`].
 fn published() -> Story {
-    let story = Story::new(&lab("mesh1", "", &["east", "west"])).founded("mesh1", MOMENT);
-    story.with_passphrase(&format!("--at {MOMENT} issue")).fine();
-    story.with_passphrase(&format!("--at {MOMENT} publish")).fine();
-    story.with_passphrase(&format!("--at {MOMENT} rotate")).fine();
-    story
+    Story::new(&lab("mesh1", "", &["east", "west"])).founded("mesh1", MOMENT).published(MOMENT)
 }
 
 fn report(story: &Story, at: &str, more: &str) -> Said {
@@ -124,10 +120,7 @@ fn an_exporter_that_is_not_told_where_ticks_leave_their_status_now_is_blind() {
 #[test]
 fn an_exporter_of_another_mesh_and_a_server_that_is_none_are_told_apart() {
     let story = published();
-    let other = Story::new(&lab("mesh2", "", &["north"])).founded("mesh2", MOMENT);
-    other.with_passphrase(&format!("--at {MOMENT} issue")).fine();
-    other.with_passphrase(&format!("--at {MOMENT} publish")).fine();
-    other.with_passphrase(&format!("--at {MOMENT} rotate")).fine();
+    let other = Story::new(&lab("mesh2", "", &["north"])).founded("mesh2", MOMENT).published(MOMENT);
     let mut exporter = exporter(&other, MOMENT);
     let url = format!("http://{}", exporter.address);
     report(&story, MOMENT, &format!("--exporter {url}")).fine().saying("does not tell of east, west");

@@ -160,7 +160,7 @@ fn three_primaries() {
 
 /// What `tests/run` has no time for: more kinds of faults at once, in layouts that it tries with fewer.
 #[test]
-#[ignore = "over an hour, 8 GiB and more: cargo test --release --test slow_root_change_model -- --ignored --nocapture mixtures"]
+#[ignore = "an hour and several GiB at least, two layouts never ended yet: cargo test --release --test slow_root_change_model -- --ignored --nocapture mixtures"]
 fn mixtures() {
     let turned = Faults { crashes: 1, stale_reads: 1, outages: 1, turns: 1, ..Faults::NONE };
     let two_roots = || Layout::adopted(vec![CHAIN; 2], vec![], 2, vec![1, 2]);

@@ -49,7 +49,7 @@ pub fn run(
     let chosen = mesh.signing_clusters(clusters)?;
     let holdings = store.holdings()?;
     let fleet = targets.observe_all();
-    let to = plan::root_for_adopted(mesh, &holdings, &fleet, now)?;
+    let to = plan::settled_root(mesh, &holdings, &fleet, now)?;
     let adopted = targets.in_parallel(&chosen, mesh.rotation.write, |cluster| {
         let result = match fleet.get(&cluster.name) {
             Some(observed) => one(courier, to, cluster, observed, dry_run),

@@ -13,7 +13,7 @@ use crate::mesh::holdings::Held;
 use crate::mesh::lingering::lingering;
 use crate::mesh::observed::{Owner, Replica, SecretKind, SecretSight, Way};
 use crate::mesh::ownership::Ownership;
-use crate::mesh::plan::{next, root_change, root_for_adopted};
+use crate::mesh::plan::{next, root_change, settled_root};
 use crate::mesh::stage::Stage;
 use crate::mesh::step::Act;
 use crate::mesh::trust_bundle;
@@ -284,7 +284,7 @@ fn who_never_had_an_adopted_root_holds_nobody_up_on_the_way_back() {
 #[test]
 fn clusters_are_adopted_while_others_are_and_not_while_a_walk_of_our_own_is_under_way() {
     let root = |story: &Story| {
-        let root = root_for_adopted(&story.mesh, &story.holdings, &story.observed, NOW);
+        let root = settled_root(&story.mesh, &story.holdings, &story.observed, NOW);
         root.map(|held| held.generation).map_err(|problem| problem.code())
     };
     let mut story = Story::new();

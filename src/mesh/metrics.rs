@@ -64,7 +64,10 @@ impl Kind {
 
 macro_rules! families {
     ($( $constant:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal; )*) => {
-        $( pub(in crate::mesh) const $constant: Family = Family { name: $name, kind: Kind::$kind, help: $help, labels: &[$($label),*] }; )*
+        $(
+            pub(in crate::mesh) const $constant: Family =
+                Family { name: $name, kind: Kind::$kind, help: $help, labels: &[$($label),*] };
+        )*
 
         /// Every family, in the order in which it is written.
         pub const FAMILIES: &[Family] = &[ $( $constant, )* ];

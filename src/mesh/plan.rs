@@ -118,11 +118,12 @@ pub fn current_root<'a>(
     footing(mesh, holdings, &trusted, observed, now).map(|footing| footing.current)
 }
 
-/// The root that clusters walk to when they are adopted now: the one that the fleet runs on, or else is to begin on.
+/// The root that the fleet runs on, or else is to begin on, while it walks to no other: to it clusters are adopted, and from it a
+/// rehearsal goes on.
 ///
 /// # Errors
 /// `root-change-under-way`: a walk from one root of ours to the next has begun, and is to end first; `no-usable-root`.
-pub fn root_for_adopted<'a>(
+pub fn settled_root<'a>(
     mesh: &Mesh,
     holdings: &'a Holdings,
     observed: &BTreeMap<ClusterName, Observed>,

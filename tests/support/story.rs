@@ -159,6 +159,14 @@ impl Story {
         self
     }
 
+    /// Gives every cluster its first set, and runs the first tick, all at this moment.
+    pub(crate) fn published(self, at: &str) -> Self {
+        for command in ["issue", "publish", "rotate"] {
+            self.with_passphrase(&format!("--at {at} {command}")).fine();
+        }
+        self
+    }
+
     /// Makes the next issuing CA at this moment.
     pub(crate) fn issuing_create(&self, at: &str) -> Said {
         self.with_passphrase(&format!("--at {at} issuing create --issuing-passphrase-file passphrase")).fine()
@@ -262,7 +270,15 @@ pub(crate) fn lab(mesh: &str, more: &str, clusters: &[&str]) -> String {
 // Each test crate uses only some of this.
 const _: () = {
     let _ = (PASSPHRASE, FILES, meshca, lab, sound, Story::new, Story::quickstart, Story::read, Story::remove);
-    let _ = (Story::with_passphrase, Story::founded, Story::set, Story::subject, Story::sound, Story::open_to_all);
+    let _ = (
+        Story::with_passphrase,
+        Story::founded,
+        Story::published,
+        Story::set,
+        Story::subject,
+        Story::sound,
+        Story::open_to_all,
+    );
     let _ =
         (Story::project, Story::issuing_create, Story::meshca, Story::copied, Story::write_kubeconfig, seconds, later);
     let _ = (Said::fine, Said::saying, |said: Said| said.refused(1, ""));

@@ -25,7 +25,7 @@ use crate::mesh::trust_bundle;
 use crate::pki::moment::{day, utc};
 use crate::pki::profile::Tier;
 use crate::pki::validity::BACKDATE;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 impl Simulation<'_> {
     /// Asks people for something, and queues that it is done; with the moment by which they must begin.
@@ -64,7 +64,10 @@ impl Simulation<'_> {
             let mark = Ownership::new(&self.mesh.name, &cluster, generation, signer.serial_text());
             // It was written when it began, a little after its not-before.
             let written_at = now.min(signer.validity().not_before() + BACKDATE);
-            let Some(root) = self.people.root_of(upper.last().unwrap_or(&signer)).cloned() else { continue };
+            let root = self.people.root_of(upper.last().unwrap_or(&signer)).cloned().ok_or_else(|| {
+                let what = format!("the root above the intermediate of {cluster} is gone");
+                Problem::new(Code::RehearsalFailed, what)
+            })?;
             let bundle = trust_bundle::appended(&[], &root);
             let set = minting::set(&self.mesh, signer, &key, &upper, &root, &bundle);
             let published = Published::new(&set, &key, mark, written_at);

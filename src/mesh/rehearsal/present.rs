@@ -54,21 +54,22 @@ impl Present {
     /// ours, or that none of these CAs signed is left aside: that cluster begins without a set.
     ///
     /// # Errors
-    /// `no-usable-root`; `root-change-under-way`: a walk to another root has begun; `not-yet`: the fleet runs on a root that a cluster was adopted with.
+    /// `no-usable-root`; `root-change-under-way`: a walk to another root has begun; `not-yet`: the fleet runs on a root that a
+    /// cluster was adopted with.
     pub fn of(
         mesh: &Mesh,
         holdings: &Holdings,
         observed: &BTreeMap<ClusterName, Observed>,
         now: OffsetDateTime,
     ) -> Result<Self, Problem> {
-        let current = plan::root_for_adopted(mesh, holdings, observed, now).map_err(|problem| match problem.code() {
+        let settled = plan::settled_root(mesh, holdings, observed, now).map_err(|problem| match problem.code() {
             // How far each cluster and its workloads are, only the real ones know.
             Code::RootChangeUnderWay => {
                 problem.hint("rehearse when that has ended, or from a founding ceremony: --change-root DATE")
             }
             _ => problem,
         });
-        let current = current?.generation;
+        let current = settled?.generation;
         if current == 0 {
             let what = "a rehearsal cannot begin with a fleet that runs on a root that it was adopted with";
             return Err(Problem::new(Code::NotYet, what).hint("meshca rehearse   begins with a founding ceremony"));
